@@ -1,0 +1,32 @@
+//! # pedesis
+//!
+//! From thousands of noisy TEM images of *one* nanoparticle tumbling in a graphene liquid cell to the 3D position and
+//! the element of *each of its atoms*: Brownian one-particle reconstruction, composed in Rhai scripts from native kernels.
+//!
+//! ```text
+//! structure ──► cell ──► microscope ──► images ──► orient ◄──► volume ──► model
+//! (atoms of     (liquid,  (kinematic     (stacks,   (directions, (density:   (atoms again:
+//!  a particle)   frame)    images,        Fourier    search,      gridding,   positions,
+//!                          optics, noise) samples)   refinement)  FSC)        species)
+//!
+//!                store (HDF5, MRC, XYZ)   plot (PNG)   sweep (many runs)
+//! ──────────────────────────────────────────────────────────────────────────
+//! script: the Rhai embedding, one binding file a namespace, help, errors
+//! cli:    repl · run · help · info
+//! ```
+//!
+//! Arrows point down only: a kernel module imports modules to its left and the foundation below it, `store` and `plot`
+//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is four small
+//! files: [`pose`] (where the particle is), [`fourier`] (transforms on one convention), [`random`] (streams that do not
+//! depend on threads) and [`task`] (progress and cancellation).
+//!
+//! Lengths are in Å, images are `[n][y][x]`, volumes `[z][y][x]`; the particle's centre is pixel N/2 (integer division).
+
+pub mod fourier;
+pub mod pose;
+pub mod random;
+pub mod task;
+
+pub mod images;
+pub mod structure;
+pub mod volume;
