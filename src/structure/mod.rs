@@ -3,12 +3,14 @@
 //! Positions are in Å, in the particle's own frame, with its centre at the origin.
 
 mod element;
+mod xyz;
 
 use std::sync::Arc;
 
 use nalgebra::{Point3, Vector3};
 
 pub use element::{Element, UnknownElement};
+pub use xyz::XyzError;
 
 /// One atom of a particle.
 #[derive(Debug, Clone, Copy, PartialEq)]
