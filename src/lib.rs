@@ -29,4 +29,7 @@ pub mod task;
 
 pub mod images;
 pub mod structure;
+pub mod sweep;
 pub mod volume;
+
+pub mod script;

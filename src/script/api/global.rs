@@ -1,0 +1,137 @@
+//! Functions without a prefix.
+
+use rhai::plugin::*;
+
+/// Arguments, messages, time, threads.
+#[export_module]
+pub mod api {
+    use rhai::{Array, Map};
+
+    use crate::script::args::{self, Declaration, Kind, Presence};
+    use crate::script::help::Reference;
+    use crate::script::{ScriptResult, Session, fault};
+
+    /// Declares the arguments of the script and gives their values, from `k=v` on the command line or by default.
+    ///
+    /// * `declared`: a map from names to default values, or to `required(…)`, `optional(…)`, `choice(…)`. A default
+    ///   says the type; an integer is accepted for a float; an array takes a list separated by commas.
+    ///
+    /// Call it once, first: an unknown, missing or ill-typed argument then stops the script before any work.
+    ///
+    /// ```rhai
+    /// let a = args(#{ pixel_size: 0.25, out: "out", seed: 1, truth: optional("file") });
+    /// print(a.pixel_size);
+    /// ```
+    #[rhai_fn(name = "args", return_raw)]
+    pub fn declare_args(call: NativeCallContext, declared: Map) -> ScriptResult<Map> {
+        args::declare(&Session::of(&call), &declared)
+    }
+
+    /// An argument that must be given, of kind `"file"`, `"float"`, `"int"`, `"string"`, `"bool"` or `"list"`.
+    ///
+    /// A `"file"` must exist.
+    ///
+    /// ```rhai
+    /// let images = required("file");              // as in args(#{ images: required("file") })
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn required(kind: &str) -> ScriptResult<Declaration> {
+        Ok(Declaration { kind: Kind::named(kind)?, presence: Presence::Required })
+    }
+
+    /// An argument that may be left out, of the same kinds as `required`; it is `()` then.
+    ///
+    /// ```rhai
+    /// let a = args(#{ first_low_pass: optional("float") });
+    /// if a.first_low_pass == () { print("chosen from the images"); }
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn optional(kind: &str) -> ScriptResult<Declaration> {
+        Ok(Declaration { kind: Kind::named(kind)?, presence: Presence::Optional })
+    }
+
+    /// An argument that is one of a few words; the first is the default.
+    ///
+    /// ```rhai
+    /// print(args(#{ strategy: choice(["two_step", "single_step"]) }).strategy);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn choice(words: Array) -> ScriptResult<Declaration> {
+        args::choice(&words)
+    }
+
+    /// Writes a warning to standard error and goes on.
+    ///
+    /// ```rhai
+    /// warn("power at the rim of the mask: the diameter may be too small");
+    /// ```
+    pub fn warn(text: &str) {
+        eprintln!("warning: {text}");
+    }
+
+    /// Ends the script with an error at this line.
+    ///
+    /// ```rhai
+    /// let n = 3;
+    /// if n < 2 { fail("at least two images are needed"); }
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn fail(text: &str) -> ScriptResult<()> {
+        Err(fault(text))
+    }
+
+    /// Seconds since the program began.
+    ///
+    /// ```rhai
+    /// let start = wall_seconds();
+    /// print(wall_seconds() - start < 60.0);
+    /// ```
+    pub fn wall_seconds(call: NativeCallContext) -> f64 {
+        Session::of(&call).wall_seconds()
+    }
+
+    /// CPU seconds that all threads of the program have used together.
+    ///
+    /// ```rhai
+    /// print(cpu_seconds() >= 0.0);
+    /// ```
+    pub fn cpu_seconds() -> f64 {
+        cpu_time::ProcessTime::now().as_duration().as_secs_f64()
+    }
+
+    /// Lets kernels run on this many threads from now on (1 to 1024). Results do not depend on it.
+    ///
+    /// ```rhai
+    /// set_threads(2);
+    /// print(threads());
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn set_threads(call: NativeCallContext, count: i64) -> ScriptResult<()> {
+        Session::of(&call).set_threads(count).map_err(fault)
+    }
+
+    /// Number of threads that kernels run on.
+    ///
+    /// ```rhai
+    /// print(threads() >= 1);
+    /// ```
+    pub fn threads(call: NativeCallContext) -> i64 {
+        Session::of(&call).threads() as i64
+    }
+
+    /// The list of all namespaces.
+    #[rhai_fn(return_raw)]
+    pub fn help(call: NativeCallContext) -> ScriptResult<String> {
+        help_on(call, "")
+    }
+
+    /// What a namespace or a function does, as text; without a name, the list of all namespaces.
+    ///
+    /// ```rhai
+    /// print(help("sweep::grid"));
+    /// ```
+    #[rhai_fn(name = "help", return_raw)]
+    pub fn help_on(call: NativeCallContext, name: &str) -> ScriptResult<String> {
+        Reference::collect(call.engine()).text(name).map_err(fault)
+    }
+}

@@ -1,0 +1,233 @@
+//! The reference manual: every function that a script can call, from the comments on the functions themselves.
+
+use rhai::{Engine, FuncInfo, Scope};
+
+use super::{api, options, stdlib};
+
+/// One function: all its forms, and what its comment says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    /// `images::normalize(images: Images, options: map) -> Images`, one a form.
+    pub signatures: Vec<String>,
+    /// The comment, in Markdown.
+    pub doc: String,
+}
+
+impl Entry {
+    /// The first sentence of the comment.
+    pub fn summary(&self) -> &str {
+        self.doc.lines().next().unwrap_or("")
+    }
+
+    /// The examples in the comment: its `rhai` code blocks.
+    pub fn examples(&self) -> Vec<String> {
+        let blocks = self.doc.split("```rhai\n").skip(1);
+        blocks.filter_map(|block| block.split("```").next()).map(str::to_owned).collect()
+    }
+}
+
+/// The functions that share a prefix; the prefix of the global ones is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespace {
+    pub name: String,
+    /// What it is for.
+    pub doc: String,
+    pub entries: Vec<Entry>,
+}
+
+/// Everything a script can call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reference {
+    pub namespaces: Vec<Namespace>,
+}
+
+/// A name that no namespace and no function bears.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no namespace or function {name:?}{}", .nearest.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
+pub struct UnknownName {
+    pub name: String,
+    pub nearest: Option<String>,
+}
+
+/// The name under which the functions without a prefix are listed.
+pub const GLOBAL: &str = "global";
+
+impl Reference {
+    /// Reads the comments of all native functions and of the built-in strategies.
+    pub fn collect(engine: &Engine) -> Self {
+        let mut namespaces = vec![Namespace {
+            name: GLOBAL.into(),
+            doc: "Functions without a prefix: arguments, messages, time, threads.".into(),
+            entries: Vec::new(),
+        }];
+        namespaces.extend(api::namespaces().into_iter().map(|(name, module)| Namespace {
+            name: name.into(),
+            doc: without_slashes([module.doc()]),
+            entries: Vec::new(),
+        }));
+        let mut reference = Self { namespaces };
+        for (namespace, form) in engine.collect_fn_metadata(None, |info| native(&info), false) {
+            reference.add(&namespace, form);
+        }
+        reference.namespaces.extend(stdlib::STRATEGIES.iter().filter_map(|(name, text)| strategy(engine, name, text)));
+        for namespace in &mut reference.namespaces {
+            namespace.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        reference
+    }
+
+    fn add(&mut self, namespace: &str, form: Entry) {
+        if let Some(namespace) = self.namespaces.iter_mut().find(|known| known.name == namespace) {
+            namespace.add(form);
+        }
+    }
+
+    /// Every function with its full name.
+    pub fn entries(&self) -> impl Iterator<Item = (String, &Entry)> {
+        let full = |namespace: &Namespace, entry: &Entry| match namespace.name.as_str() {
+            GLOBAL => entry.name.clone(),
+            prefix => format!("{prefix}::{}", entry.name),
+        };
+        self.namespaces
+            .iter()
+            .flat_map(move |namespace| namespace.entries.iter().map(move |entry| (full(namespace, entry), entry)))
+    }
+
+    /// The manual on `name`: a namespace, a function with or without its prefix; empty for the list of namespaces.
+    ///
+    /// # Errors
+    /// If nothing bears this name.
+    pub fn text(&self, name: &str) -> Result<String, UnknownName> {
+        if name.is_empty() {
+            return Ok(self.overview());
+        }
+        if let Some(namespace) = self.namespaces.iter().find(|namespace| namespace.name == name) {
+            return Ok(namespace.text());
+        }
+        let found: Vec<String> = self
+            .entries()
+            .filter(|(full, entry)| full == name || entry.name == name)
+            .map(|(_, entry)| page(entry))
+            .collect();
+        if !found.is_empty() {
+            return Ok(found.join("\n"));
+        }
+        let known: Vec<String> = self
+            .namespaces
+            .iter()
+            .map(|namespace| namespace.name.clone())
+            .chain(self.entries().flat_map(|(full, entry)| [full, entry.name.clone()]))
+            .collect();
+        let nearest = options::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        Err(UnknownName { name: name.to_owned(), nearest })
+    }
+
+    fn overview(&self) -> String {
+        let rows = self.namespaces.iter().map(|namespace| (namespace.name.as_str(), first_sentence(&namespace.doc)));
+        format!("{}\nhelp NAMESPACE lists its functions, help NAMESPACE::FUNCTION explains one.\n", columns(rows))
+    }
+}
+
+impl Namespace {
+    fn add(&mut self, form: Entry) {
+        match self.entries.iter_mut().find(|entry| entry.name == form.name) {
+            Some(entry) => {
+                entry.signatures.extend(form.signatures);
+                if !form.doc.is_empty() && !entry.doc.is_empty() && form.doc != entry.doc {
+                    entry.doc.push_str("\n\n");
+                    entry.doc.push_str(&form.doc);
+                } else if entry.doc.is_empty() {
+                    entry.doc = form.doc;
+                }
+            }
+            None => self.entries.push(form),
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{}\n\n{}", self.doc, columns(self.entries.iter().map(|entry| (entry.name.as_str(), entry.summary()))))
+    }
+}
+
+/// Namespace and entry of one native function; `None` for operators, getters and what Rhai hides.
+fn native(info: &FuncInfo) -> Option<(String, Entry)> {
+    let name = info.metadata.name.as_str();
+    if !name.starts_with(|c: char| c.is_alphabetic()) || name.contains('$') || HIDDEN.contains(&name) {
+        return None;
+    }
+    let namespace = if info.namespace.is_empty() { GLOBAL } else { info.namespace.as_str() };
+    let prefix = if info.namespace.is_empty() { String::new() } else { format!("{namespace}::") };
+    let parameters: Vec<String> = info.metadata.params_info.iter().map(|parameter| in_words(parameter)).collect();
+    let result = match in_words(&info.metadata.return_type).as_str() {
+        "()" => String::new(),
+        result => format!(" -> {result}"),
+    };
+    let signature = format!("{prefix}{name}({}){result}", parameters.join(", "));
+    let doc = without_slashes(info.metadata.comments.iter().map(|comment| comment.as_str()));
+    Some((namespace.to_owned(), Entry { name: name.to_owned(), signatures: vec![signature], doc }))
+}
+
+/// Functions that every value has and that need no page of their own.
+const HIDDEN: [&str; 2] = ["to_string", "to_debug"];
+
+/// The name a script knows a Rust type by.
+pub fn type_in_words(rust: &str) -> &str {
+    match rust.rsplit("::").next().unwrap_or(rust) {
+        "f64" | "FLOAT" => "float",
+        "i64" | "INT" => "int",
+        "str" | "ImmutableString" | "String" => "string",
+        "Map" => "map",
+        "Array" => "array",
+        "Dynamic" => "any",
+        other => other,
+    }
+}
+
+/// A parameter or result as a script's author thinks of it.
+fn in_words(rust: &str) -> String {
+    let (name, kind) = match rust.split_once(':') {
+        Some((name, kind)) if !kind.starts_with(':') => (format!("{}: ", name.trim()), kind.trim()),
+        _ => (String::new(), rust.trim()),
+    };
+    let kind: String = kind.trim_start_matches("&mut ").chars().filter(|c| !c.is_whitespace() && *c != '&').collect();
+    let inner = |outer: &str| kind.strip_prefix(outer).and_then(|rest| rest.strip_suffix('>'));
+    let kind = inner("ScriptResult<").or_else(|| inner("RhaiResultOf<")).unwrap_or(&kind);
+    format!("{name}{}", type_in_words(kind))
+}
+
+/// A comment without the slashes it was written with.
+fn without_slashes<'a>(comments: impl IntoIterator<Item = &'a str>) -> String {
+    let lines = comments.into_iter().flat_map(str::lines);
+    let text: Vec<&str> = lines
+        .map(|line| line.trim_start().trim_start_matches("///").trim_start_matches("//!"))
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+        .collect();
+    text.join("\n").trim().to_owned()
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.lines().next().unwrap_or("")
+}
+
+fn page(entry: &Entry) -> String {
+    format!("{}\n\n{}\n", entry.signatures.join("\n"), entry.doc)
+}
+
+/// Two columns, the first as wide as its widest word.
+fn columns<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let rows: Vec<_> = rows.collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter().map(|(name, text)| format!("{name:width$}  {text}").trim_end().to_owned() + "\n").collect()
+}
+
+/// The public functions of a built-in strategy.
+fn strategy(engine: &Engine, name: &str, text: &str) -> Option<Namespace> {
+    let ast = stdlib::compile(engine, &Scope::new(), &stdlib::source_name(name), text).ok()?;
+    let entries = ast.iter_functions().filter(|function| !function.access.is_private()).map(|function| Entry {
+        name: function.name.to_owned(),
+        signatures: vec![format!("{name}::{}({})", function.name, function.params.join(", "))],
+        doc: without_slashes(function.comments.iter().copied()),
+    });
+    Some(Namespace { name: name.to_owned(), doc: without_slashes([ast.doc()]), entries: entries.collect() })
+}

@@ -1,0 +1,204 @@
+//! What one run of a script, or one sitting at the prompt, owns.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rhai::{EvalAltResult, Map, NativeCallContext, Position};
+
+use super::{ScriptResult, fault};
+use crate::task::Task;
+
+/// Why a session, or its threads, could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error("the number of threads must be from 1 to {max}, not {0}", max = Session::MAX_THREADS)]
+    Threads(i64),
+    #[error("cannot start {threads} threads: {reason}")]
+    Start { threads: usize, reason: String },
+}
+
+/// A script as it was read, kept for messages and for the provenance of results.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Script {
+    /// Where it came from, as the user wrote it; empty at the prompt.
+    pub path: String,
+    /// Its whole text.
+    pub text: String,
+}
+
+/// A native function that took options, with all the options it used, defaults included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelCall {
+    /// Name of the function (`"search"`).
+    pub function: String,
+    pub options: serde_json::Value,
+    /// How often it was called with exactly these options.
+    pub count: u64,
+}
+
+/// Threads, cancellation, script, arguments and options of one run. Functions reach it with [`Session::of`].
+pub struct Session {
+    task: Task,
+    script: Script,
+    given: Vec<(String, String)>,
+    started: SystemTime,
+    clock: Instant,
+    pool: Mutex<Arc<ThreadPool>>,
+    arguments: Mutex<Option<Map>>,
+    calls: Mutex<Vec<KernelCall>>,
+    sources: Mutex<BTreeMap<String, String>>,
+}
+
+impl Session {
+    /// More threads than this are surely a slip of the pen.
+    pub const MAX_THREADS: usize = 1024;
+
+    /// A session that works for `task`, on `threads` threads (`None`: one a core).
+    ///
+    /// `given` are the `k=v` arguments of the command line, for the script's own declaration to judge.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn new(
+        task: Task,
+        threads: Option<usize>,
+        script: Script,
+        given: Vec<(String, String)>,
+    ) -> Result<Arc<Self>, SessionError> {
+        let sources = BTreeMap::from([(script.path.clone(), script.text.clone())]);
+        Ok(Arc::new(Self {
+            task,
+            script,
+            given,
+            started: SystemTime::now(),
+            clock: Instant::now(),
+            pool: Mutex::new(start_threads(threads)?),
+            arguments: Mutex::new(None),
+            calls: Mutex::new(Vec::new()),
+            sources: Mutex::new(sources),
+        }))
+    }
+
+    /// The session that the caller of a native function belongs to.
+    ///
+    /// # Panics
+    /// If the engine was not made by [`super::engine`].
+    pub fn of(call: &NativeCallContext) -> Arc<Self> {
+        call.tag().and_then(|tag| tag.clone().try_cast()).expect("script::engine gives every engine its session")
+    }
+
+    /// Progress and cancellation of this session.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The script that runs; empty at the prompt.
+    pub fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// When the session began.
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// Seconds since the session began.
+    pub fn wall_seconds(&self) -> f64 {
+        self.clock.elapsed().as_secs_f64()
+    }
+
+    /// The `k=v` pairs of the command line.
+    pub fn given(&self) -> &[(String, String)] {
+        &self.given
+    }
+
+    /// The arguments as the script sees them, once it has declared them.
+    pub fn arguments(&self) -> Option<Map> {
+        lock(&self.arguments).clone()
+    }
+
+    /// Keeps the arguments; false if they were declared before.
+    pub(super) fn set_arguments(&self, arguments: Map) -> bool {
+        let mut place = lock(&self.arguments);
+        let first = place.is_none();
+        place.get_or_insert(arguments);
+        first
+    }
+
+    /// Every native function that took options, in the order of its first call.
+    pub fn calls(&self) -> Vec<KernelCall> {
+        lock(&self.calls).clone()
+    }
+
+    pub(super) fn record(&self, function: &str, options: serde_json::Value) {
+        let mut calls = lock(&self.calls);
+        match calls.iter_mut().find(|call| call.function == function && call.options == options) {
+            Some(call) => call.count += 1,
+            None => calls.push(KernelCall { function: function.to_owned(), options, count: 1 }),
+        }
+    }
+
+    /// The text of every script seen so far, by name, for error messages.
+    pub fn sources(&self) -> BTreeMap<String, String> {
+        lock(&self.sources).clone()
+    }
+
+    /// Keeps the text of a script under its name.
+    pub fn add_source(&self, name: &str, text: &str) {
+        lock(&self.sources).insert(name.to_owned(), text.to_owned());
+    }
+
+    /// Number of threads that kernels run on.
+    pub fn threads(&self) -> usize {
+        lock(&self.pool).current_num_threads()
+    }
+
+    /// Lets kernels run on `threads` threads from now on.
+    ///
+    /// # Errors
+    /// If `threads` is not from 1 to [`Self::MAX_THREADS`], or they cannot be started.
+    pub fn set_threads(&self, threads: i64) -> Result<(), SessionError> {
+        let count = usize::try_from(threads).map_err(|_| SessionError::Threads(threads))?;
+        *lock(&self.pool) = start_threads(Some(count))?;
+        Ok(())
+    }
+
+    /// Runs a kernel in the session's threads; see [`super::run`].
+    ///
+    /// A panic in the kernel, which is a fault of pedesis itself, becomes an error too: at the prompt it must not take
+    /// hours of results with it.
+    pub fn run<T: Send, E: Display + Send>(
+        &self,
+        kernel: impl FnOnce(&Task) -> Result<T, E> + Send,
+    ) -> ScriptResult<T> {
+        let pool = lock(&self.pool).clone();
+        let outcome = catch_unwind(AssertUnwindSafe(|| pool.install(|| kernel(&self.task))));
+        self.task.check().map_err(|cancelled| {
+            Box::new(EvalAltResult::ErrorTerminated(cancelled.to_string().into(), Position::NONE))
+        })?;
+        match outcome {
+            Ok(result) => result.map_err(fault),
+            Err(_) => {
+                Err(fault("internal error in a kernel (a fault of pedesis, not of the script); see the lines above"))
+            }
+        }
+    }
+}
+
+fn start_threads(threads: Option<usize>) -> Result<Arc<ThreadPool>, SessionError> {
+    let count = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    if !(1..=Session::MAX_THREADS).contains(&count) {
+        return Err(SessionError::Threads(count as i64));
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(count).build();
+    pool.map(Arc::new).map_err(|error| SessionError::Start { threads: count, reason: error.to_string() })
+}
+
+/// A lock whose holder died still guards a whole value: every change here is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
