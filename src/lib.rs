@@ -32,4 +32,5 @@ pub mod structure;
 pub mod sweep;
 pub mod volume;
 
+pub mod cli;
 pub mod script;

@@ -1,0 +1,69 @@
+//! `pedesis run`: a script from a file.
+
+use std::path::Path;
+
+use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope};
+
+use super::{Console, FAULT, INTERRUPTED, USAGE, output};
+use crate::script::args::{ArgumentError, command_line_fault};
+use crate::script::diagnostic::Diagnostic;
+use crate::script::{Script, stdlib};
+
+/// Runs the script at `path` with the `k=v` arguments `given`; returns the exit status.
+pub fn run(path: &Path, given: Vec<(String, String)>, threads: Option<usize>) -> u8 {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return output::fail(&format!("cannot read the script {}: {error}", path.display()), FAULT),
+    };
+    let script = Script { path: path.to_string_lossy().into_owned(), text };
+    let console = match Console::new(threads, script, given) {
+        Ok(console) => console,
+        Err(error) => return output::fail(&error, USAGE),
+    };
+    console.listen_to_interrupts();
+    match console.run_script() {
+        Ok(()) => 0,
+        Err(error) => console.report(*error),
+    }
+}
+
+impl Console {
+    fn run_script(&self) -> Result<(), Box<EvalAltResult>> {
+        let Script { path, text } = self.session.script();
+        let ast = stdlib::compile(&self.engine, &Scope::new(), path, text)?;
+        if let Some((name, _)) = self.session.given().first()
+            && !declares_arguments(&ast)
+        {
+            let error = ArgumentError::NoneDeclared { script: path.clone(), name: name.clone() };
+            return Err(EvalAltResult::ErrorSystem(String::new(), Box::new(error)).into());
+        }
+        self.engine.run_ast(&ast)
+    }
+
+    /// Tells the user what ended a script or a line at the prompt; returns the exit status.
+    pub(super) fn report(&self, error: EvalAltResult) -> u8 {
+        if let Some(fault) = command_line_fault(&error) {
+            return output::fail(fault, USAGE);
+        }
+        if self.session.task().check().is_err() {
+            output::complain("interrupted");
+            return INTERRUPTED;
+        }
+        let sources = self.session.sources();
+        let diagnostic = Diagnostic::new(error, &self.session.script().path, &self.engine, &sources);
+        output::complain(&diagnostic.render(&sources, output::color()));
+        FAULT
+    }
+}
+
+/// Whether the script calls `args` anywhere: only then can `k=v` mean something to it.
+fn declares_arguments(ast: &AST) -> bool {
+    let mut found = false;
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _))) = path.last() {
+            found |= call.name.as_str() == "args" && call.namespace.is_empty();
+        }
+        !found
+    });
+    found
+}
