@@ -23,11 +23,14 @@
 //! Lengths are in Å, images are `[n][y][x]`, volumes `[z][y][x]`; the particle's centre is pixel N/2 (integer division).
 
 pub mod fourier;
+pub mod memory;
 pub mod pose;
 pub mod random;
 pub mod task;
 
+pub mod cell;
 pub mod images;
+pub mod microscope;
 pub mod structure;
 pub mod sweep;
 pub mod volume;

@@ -1,10 +1,14 @@
 //! Image stacks: many pictures of one particle, all square and of one size.
 
+mod prepare;
+
 use std::sync::Arc;
 
 use ndarray::Array3;
 
 use crate::pose::Poses;
+
+pub use prepare::{Noise, NoiseReport, PrepareError, Region};
 
 /// A stack of square images `[n][y][x]`, the particle's centre near pixel N/2. Immutable and cheap to clone.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,155 @@
+//! From a particle to its images: fast electrons pass through it, lenses magnify what leaves, a camera counts.
+//!
+//! In: a [`Structure`](crate::structure::Structure), a [`Microscope`], and where the particle is in each image. Out: a stack of
+//! [`Images`](crate::images::Images) as intensities (1 where there is no atom) with the poses they were made at.
+//!
+//! The file names follow the electron: [`electron`] (wavelength and interaction), [`scattering`] (what an atom does),
+//! [`Transfer`] (what the lenses do), and [`simulate`] (both, for many poses). The simulator that exists is *kinematic*:
+//! the weak-phase approximation with sub-pixel positions and each atom's own defocus.
+//!
+//! Conventions: Fourier transforms with e^(−2πi k·r); aberrations χ(α) = 2π/λ·(½C1α² + ¼C3α⁴ + ⅙C5α⁶) with α = λk, the
+//! wave multiplied by e^(−iχ); `defocus` = −C1, positive = underfocus, counted from the exit face of the cell.
+//! With the paper's settings atoms come out black.
+//!
+//! Source: E. J. Kirkland, *Advanced Computing in Electron Microscopy*, 2nd ed. (2010), chapters 2, 3 and 5.
+
+pub mod electron;
+mod kinematic;
+pub mod scattering;
+mod simulate;
+mod transfer;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use scattering::ScatteringFactors;
+pub use simulate::{Method, Simulation, random_poses, simulate};
+pub use transfer::Transfer;
+
+use crate::cell::Cell;
+use crate::memory;
+use crate::task::Cancelled;
+
+/// Why images cannot be simulated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    #[error("{name} = {value} {unit} is out of range: it must be {range}")]
+    Setting { name: &'static str, value: f64, unit: &'static str, range: &'static str },
+    #[error("name the method of simulation: method: \"kinematic\" (weak phase, fast) is the one there is")]
+    NoMethod,
+    #[error("how many images? Give n (at least 1), or poses")]
+    NoImages,
+    #[error("n = {n}, but {poses} poses are given: leave n out")]
+    CountMismatch { n: usize, poses: usize },
+    #[error("the structure \"{0}\" has no atoms")]
+    NoAtoms(String),
+    #[error(
+        "the image, {frame:.1} Å wide, is too small for a particle that reaches {reach:.1} Å from its origin with shifts up to \
+         {shift:.1} Å: choose size ≥ {least}"
+    )]
+    FrameTooSmall { frame: f64, reach: f64, shift: f64, least: usize },
+    #[error(transparent)]
+    Memory(#[from] memory::NotEnough),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Fails unless `value` is within `from..=to`.
+fn within(
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    (from, to): (f64, f64),
+    range: &'static str,
+) -> Result<(), Error> {
+    if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Setting { name, value, unit, range }) }
+}
+
+/// The settings of a transmission electron microscope and the height of the cell in it. The defaults are the paper's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Microscope {
+    /// Accelerating voltage [kV]. Default: 200.
+    pub energy: f64,
+    /// Mean defocus from the exit face of the cell [Å], positive = underfocus. Default: 60.
+    pub defocus: f64,
+    /// Standard deviation of the defocus while an image is taken [Å]. Default: 40.
+    pub defocus_spread: f64,
+    /// Spherical aberration of third order C3 [mm]. Default: −0.01.
+    pub c3: f64,
+    /// Spherical aberration of fifth order C5 [mm]. Default: 3.
+    pub c5: f64,
+    /// Half-angle of the objective aperture [mrad]; its edge is sharp. Default: 30.
+    pub aperture: f64,
+    /// Half-angle of the illumination, a uniformly filled cone [mrad]. Default: 1.
+    pub illumination: f64,
+    /// Height of the cell with the particle at half of it [Å]. Default: 100.
+    pub cell_height: f64,
+}
+
+impl Default for Microscope {
+    fn default() -> Self {
+        Self {
+            energy: 200.0,
+            defocus: 60.0,
+            defocus_spread: 40.0,
+            c3: -0.01,
+            c5: 3.0,
+            aperture: 30.0,
+            illumination: 1.0,
+            cell_height: 100.0,
+        }
+    }
+}
+
+/// The microscope of the paper: 200 kV, C3 = −0.01 mm, C5 = 3 mm, defocus 60 ± 40 Å, aperture 30 mrad, illumination 1 mrad, a cell of 100 Å.
+pub fn paper() -> Microscope {
+    Microscope::default()
+}
+
+impl Microscope {
+    /// The cell in the microscope.
+    pub fn cell(&self) -> Cell {
+        Cell { height: self.cell_height }
+    }
+
+    /// Wavelength of the electrons [Å].
+    pub fn wavelength(&self) -> f64 {
+        electron::wavelength(self.energy)
+    }
+
+    /// Highest spatial frequency that passes the objective aperture [Å⁻¹].
+    pub fn aperture_frequency(&self) -> f64 {
+        self.aperture * 1e-3 / self.wavelength()
+    }
+
+    /// Fails, naming the setting, if one is not a number or out of every reason.
+    pub fn check(&self) -> Result<(), Error> {
+        within("energy", self.energy, "kV", (1.0, 1e4), "from 1 to 10000 kV")?;
+        within("defocus", self.defocus, "Å", (-1e6, 1e6), "at most 100 µm either way")?;
+        within("defocus_spread", self.defocus_spread, "Å", (0.0, 1e5), "from 0 to 100000 Å")?;
+        within("c3", self.c3, "mm", (-100.0, 100.0), "at most 100 mm either way")?;
+        within("c5", self.c5, "mm", (-1e5, 1e5), "at most 100 m either way")?;
+        within("aperture", self.aperture, "mrad", (0.1, 500.0), "from 0.1 to 500 mrad")?;
+        within("illumination", self.illumination, "mrad", (0.0, 50.0), "from 0 to 50 mrad")?;
+        within("cell_height", self.cell_height, "Å", (0.0, 1e6), "from 0 to 100 µm")
+    }
+}
+
+impl fmt::Display for Microscope {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(
+            f,
+            "{} kV, defocus {} ± {} Å, C3 {} mm, C5 {} mm, aperture {} mrad, illumination {} mrad, cell {} Å",
+            self.energy,
+            self.defocus,
+            self.defocus_spread,
+            self.c3,
+            self.c5,
+            self.aperture,
+            self.illumination,
+            self.cell_height
+        )
+    }
+}

@@ -1,0 +1,126 @@
+//! Image stacks of one particle in many poses.
+
+use nalgebra::Vector2;
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Microscope, ScatteringFactors, kinematic, within};
+use crate::images::Images;
+use crate::memory;
+use crate::pose::{Pose, Poses};
+use crate::random;
+use crate::structure::Structure;
+use crate::task::Task;
+
+/// How the passage of the beam through the particle is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Weak phase: every electron scatters at most once, and contrast is linear in the potential. Fast.
+    Kinematic,
+}
+
+/// What images are made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Simulation {
+    /// How; must be named.
+    pub method: Option<Method>,
+    /// Number of images; needed unless `poses` are given.
+    pub n: Option<usize>,
+    /// Seed of the random poses. Default: 0.
+    pub seed: u64,
+    /// Shifts are drawn uniformly from ± this along x and y [Å]. Default: 0.
+    pub max_shift: f64,
+    /// Pixels along the edge of an image. Default: 160.
+    pub size: usize,
+    /// Edge of a pixel [Å]. Default: 0.25.
+    pub pixel_size: f64,
+    /// Isotropic B factor of all atoms [Å²]: amplitudes fall by exp(−Bk²/4). Default: 0.
+    pub b_factor: f64,
+    /// Table of scattering factors. Default: Kirkland's.
+    pub scattering_factors: ScatteringFactors,
+    /// Poses to use instead of random ones.
+    #[serde(skip)]
+    pub poses: Option<Poses>,
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        Self {
+            method: None,
+            n: None,
+            seed: 0,
+            max_shift: 0.0,
+            size: 160,
+            pixel_size: 0.25,
+            b_factor: 0.0,
+            scattering_factors: ScatteringFactors::default(),
+            poses: None,
+        }
+    }
+}
+
+/// `n` poses: rotations uniform over SO(3), shifts uniform in a square of ±`max_shift` [Å].
+pub fn random_poses(n: usize, max_shift: f64, seed: u64) -> Poses {
+    let pose = |i: usize| {
+        let mut rng = random::stream(seed, "pose", i as u64);
+        let rotation = random::rotation(&mut rng);
+        let mut coordinate = || max_shift * (2.0 * rng.random::<f64>() - 1.0);
+        Pose { rotation, shift: Vector2::new(coordinate(), coordinate()) }
+    };
+    Poses::unscored((0..n).map(pose).collect())
+}
+
+/// Images of `structure` under `microscope`: intensities, 1 where there is no contrast, without noise, with their true poses.
+///
+/// The frame is periodic: what delocalises beyond one edge comes back at the other.
+///
+/// # Errors
+/// If the method or the number of images is not given, a setting is out of range, the particle does not fit the frame, or the
+/// images do not fit into memory; or when interrupted.
+pub fn simulate(
+    structure: &Structure,
+    microscope: &Microscope,
+    options: &Simulation,
+    task: &Task,
+) -> Result<Images, Error> {
+    let method = options.method.ok_or(Error::NoMethod)?;
+    microscope.check()?;
+    within("size", options.size as f64, "pixels", (4.0, 16384.0), "from 4 to 16384 pixels")?;
+    within("pixel_size", options.pixel_size, "Å", (1e-3, 100.0), "from 0.001 to 100 Å")?;
+    within("max_shift", options.max_shift, "Å", (0.0, 1e4), "from 0 to 10000 Å")?;
+    within("b_factor", options.b_factor, "Å²", (0.0, 1e3), "from 0 to 1000 Å²")?;
+    if structure.is_empty() {
+        return Err(Error::NoAtoms(structure.name().to_owned()));
+    }
+    let n = match (&options.poses, options.n) {
+        (Some(poses), Some(n)) if n != poses.len() => return Err(Error::CountMismatch { n, poses: poses.len() }),
+        (Some(poses), _) => poses.len(),
+        (None, n) => n.unwrap_or(0),
+    };
+    if n == 0 {
+        return Err(Error::NoImages);
+    }
+    check_frame(structure, options)?;
+    let bytes = 4.0 * n as f64 * (options.size as f64).powi(2);
+    memory::require(bytes, &format!("{n} images of {0}×{0} pixels", options.size))?;
+    let poses = options.poses.clone().unwrap_or_else(|| random_poses(n, options.max_shift, options.seed));
+    let pixels = match method {
+        Method::Kinematic => kinematic::render(structure, microscope, &poses, options, task)?,
+    };
+    Ok(Images::new(pixels, options.pixel_size).with_true_poses(poses))
+}
+
+/// The particle, turned about its origin and shifted, must stay within the frame.
+fn check_frame(structure: &Structure, options: &Simulation) -> Result<(), Error> {
+    let reach = structure.atoms().iter().map(|atom| atom.position.coords.norm()).fold(0.0, f64::max);
+    let largest = |poses: &Poses| poses.as_slice().iter().map(|pose| pose.shift.amax()).fold(0.0, f64::max);
+    let shift = options.poses.as_ref().map_or(options.max_shift, largest);
+    let frame = options.size as f64 * options.pixel_size;
+    let needed = 2.0 * (reach + shift);
+    if needed <= frame {
+        return Ok(());
+    }
+    Err(Error::FrameTooSmall { frame, reach, shift, least: (needed / options.pixel_size).ceil() as usize })
+}

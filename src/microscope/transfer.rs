@@ -1,0 +1,139 @@
+//! What the lenses do: the phase that aberrations add, and the envelopes of partial coherence.
+//!
+//! For a weak phase object the image's Fourier transform is 2·sin χ(k)·E(k) times that of the phase (Kirkland 2010, section 3.1), with
+//! E the product of two envelopes to first order in the spreads: temporal, exp(−½π²λ²Δ²k⁴), the mean of sin χ over a Gaussian
+//! defocus spread of standard deviation Δ; and spatial, 2J₁(u)/u with u = k₀·|∇χ(k)|, the mean of e^(−i q·∇χ) over beam tilts
+//! q in a disc of radius k₀ = (illumination half-angle)/λ.
+
+use std::f64::consts::PI;
+
+use super::Microscope;
+
+/// Aberrations and envelopes for electrons that leave at one defocus.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transfer {
+    wavelength: f64,
+    /// −C1 [Å].
+    defocus: f64,
+    /// C3 and C5 [Å].
+    c3: f64,
+    c5: f64,
+    /// Standard deviation of the defocus [Å].
+    spread: f64,
+    /// Radius of the disc of illumination [Å⁻¹].
+    tilt: f64,
+}
+
+impl Transfer {
+    /// The transfer of `microscope` at `defocus` [Å]: for an atom, that of its own height
+    /// ([`Cell::defocus_at`](crate::cell::Cell::defocus_at)).
+    pub fn new(microscope: &Microscope, defocus: f64) -> Self {
+        const ANGSTROM_PER_MM: f64 = 1e7;
+        Self {
+            wavelength: microscope.wavelength(),
+            defocus,
+            c3: microscope.c3 * ANGSTROM_PER_MM,
+            c5: microscope.c5 * ANGSTROM_PER_MM,
+            spread: microscope.defocus_spread,
+            tilt: microscope.illumination * 1e-3 / microscope.wavelength(),
+        }
+    }
+
+    /// Aberration phase χ(k) [rad] at the spatial frequency `k` [Å⁻¹].
+    pub fn chi(&self, k: f64) -> f64 {
+        let a2 = (self.wavelength * k).powi(2);
+        2.0 * PI / self.wavelength * a2 * (-self.defocus / 2.0 + a2 * (self.c3 / 4.0 + a2 * self.c5 / 6.0))
+    }
+
+    /// |∇χ(k)| [rad Å].
+    fn chi_gradient(&self, k: f64) -> f64 {
+        let a = self.wavelength * k;
+        2.0 * PI * (a * (-self.defocus + a * a * (self.c3 + a * a * self.c5))).abs()
+    }
+
+    /// Envelope of the defocus spread, 1 at k = 0.
+    pub fn temporal_envelope(&self, k: f64) -> f64 {
+        (-0.5 * (PI * self.wavelength * self.spread * k * k).powi(2)).exp()
+    }
+
+    /// Envelope of the illumination's angular width, 1 at k = 0.
+    pub fn spatial_envelope(&self, k: f64) -> f64 {
+        disc_average(self.tilt * self.chi_gradient(k))
+    }
+}
+
+/// 2J₁(u)/u, the mean of cos(u·x) over the unit disc, as 2/π ∫ √(1−x²) cos(ux) dx by Gauss–Chebyshev quadrature of the second
+/// kind: exact to rounding up to u ≈ 80, beyond which the envelope is below 0.003 and is set to 0.
+fn disc_average(u: f64) -> f64 {
+    const NODES: usize = 64;
+    if u > 80.0 {
+        return 0.0;
+    }
+    let node = |j: usize| {
+        let angle = PI * j as f64 / (NODES + 1) as f64;
+        angle.sin().powi(2) * (u * angle.cos()).cos()
+    };
+    2.0 / (NODES + 1) as f64 * (1..=NODES).map(node).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::microscope::paper;
+
+    #[test]
+    fn disc_average_is_the_bessel_function() {
+        // 2·J₁(u)/u from tables of J₁; the first zero of J₁ is at 3.8317.
+        for (u, j1) in [(1.0, 0.440_050_585_744_934), (10.0, 0.043_472_746_168_861), (50.0, -0.097_511_828_125_175)] {
+            assert!((disc_average(u) - 2.0 * j1 / u).abs() < 1e-12, "u = {u}");
+        }
+        assert!(disc_average(3.831_705_970_207_512).abs() < 1e-14);
+        assert!((disc_average(0.0) - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn underfocus_makes_chi_negative_and_its_gradient_is_its_derivative() {
+        let transfer = Transfer::new(&paper(), 35.0);
+        assert!(transfer.chi(0.4) < 0.0);
+        for k in [0.1, 0.5, 0.9, 1.15] {
+            let derivative = (transfer.chi(k + 1e-5) - transfer.chi(k - 1e-5)) / 2e-5;
+            assert!((transfer.chi_gradient(k) - derivative.abs()).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn temporal_envelope_is_the_mean_over_a_gaussian_spread_of_defocus() {
+        let microscope = paper();
+        let centre = Transfer::new(&microscope, 10.0);
+        for k in [0.3, 0.6, 0.9] {
+            let (mut sum, mut weights) = (0.0, 0.0);
+            for i in -600..=600 {
+                let t = f64::from(i) / 100.0;
+                let weight = (-0.5 * t * t).exp();
+                sum += weight * Transfer::new(&microscope, 10.0 + t * microscope.defocus_spread).chi(k).sin();
+                weights += weight;
+            }
+            assert!((sum / weights - centre.chi(k).sin() * centre.temporal_envelope(k)).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn spatial_envelope_is_the_mean_over_beam_tilts() {
+        // The linear image term of a tilted beam, exactly: ½i(e^(−i[χ(k+q)−χ(q)]) − e^(+i[χ(q−k)−χ(q)])), against its first order.
+        let transfer = Transfer::new(&paper(), 60.0);
+        for k in [0.3, 0.6, 0.9] {
+            let (mut sum, mut count) = (0.0, 0.0);
+            for (i, j) in (-40..=40).flat_map(|i| (-40..=40).map(move |j| (i, j))) {
+                let (x, y) = (f64::from(i) / 40.0 * transfer.tilt, f64::from(j) / 40.0 * transfer.tilt);
+                if x.hypot(y) <= transfer.tilt {
+                    let (plus, minus) = (transfer.chi((k + x).hypot(y)), transfer.chi((k - x).hypot(y)));
+                    let zero = transfer.chi(x.hypot(y));
+                    sum += 0.5 * ((plus - zero).sin() + (minus - zero).sin());
+                    count += 1.0;
+                }
+            }
+            let expected = transfer.chi(k).sin() * transfer.spatial_envelope(k);
+            assert!((sum / count - expected).abs() < 0.01, "{k}: {} and {expected}", sum / count);
+        }
+    }
+}
