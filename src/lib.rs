@@ -31,6 +31,7 @@ pub mod task;
 pub mod cell;
 pub mod images;
 pub mod microscope;
+pub mod store;
 pub mod structure;
 pub mod sweep;
 pub mod volume;

@@ -1,0 +1,201 @@
+//! Values into an HDF5 file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hdf5::types::VarLenUnicode;
+use hdf5::{Dataset, Group, H5Type, Location};
+use ndarray::{Array1, Array2, ArrayView, Dimension};
+
+use super::{LAYOUT, PROVENANCE, Problem};
+use crate::images::Images;
+use crate::pose::Poses;
+use crate::store::{Error, Provenance, Value, atomic};
+use crate::structure::Structure;
+
+/// Writes `values` under their names, and where they came from, in one step (see [`super`] for the layout).
+///
+/// # Errors
+/// If a name cannot be one in HDF5 (empty, `.`, with a `/`) or is `provenance`, or if the file cannot be written; then
+/// a file that was there before is as it was.
+pub fn write_h5(path: &Path, values: &BTreeMap<String, Value>, provenance: &Provenance) -> Result<(), Error> {
+    check_names(values)?;
+    if values.contains_key(PROVENANCE) {
+        return Err(Error::Name { name: PROVENANCE.to_owned(), why: "that is where the origin of the file is kept" });
+    }
+    atomic::write(path, |temporary| {
+        let failed = |Problem(problem)| Error::Hdf5Write { path: path.to_owned(), problem };
+        fill(temporary.path(), values, provenance).map_err(failed)
+    })
+}
+
+fn fill(path: &Path, values: &BTreeMap<String, Value>, provenance: &Provenance) -> Result<(), Problem> {
+    let file = hdf5::File::create(path)?;
+    file.new_attr::<i64>().create("pedesis_layout")?.write_scalar(&LAYOUT)?;
+    write_provenance(&file, provenance)?;
+    for (name, value) in values {
+        write_value(&file, name, value)?;
+    }
+    file.flush()?;
+    Ok(file.close()?)
+}
+
+fn check_names(values: &BTreeMap<String, Value>) -> Result<(), Error> {
+    for (name, value) in values {
+        let why = match name.as_str() {
+            "" => Some("it is empty"),
+            "." => Some("it means the group itself"),
+            name if name.contains(['/', '\0']) => Some("it has a / in it, or a zero"),
+            _ => None,
+        };
+        if let Some(why) = why {
+            return Err(Error::Name { name: name.clone(), why });
+        }
+        check_nested(value)?;
+    }
+    Ok(())
+}
+
+fn check_nested(value: &Value) -> Result<(), Error> {
+    match value {
+        Value::Group(values) => check_names(values),
+        Value::List(items) => items.iter().try_for_each(check_nested),
+        _ => Ok(()),
+    }
+}
+
+fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Result<(), Problem> {
+    let group = new_group(file, PROVENANCE, PROVENANCE)?;
+    let texts = [
+        ("script_path", &provenance.script_path),
+        ("arguments", &provenance.arguments.to_string()),
+        ("options", &provenance.options.to_string()),
+        ("version", &provenance.version),
+        ("start", &provenance.start),
+        ("end", &provenance.end),
+    ];
+    for (name, text) in texts {
+        text_attribute(&group, name, text)?;
+    }
+    if let Some(seed) = provenance.seed {
+        group.new_attr::<u64>().create("seed")?.write_scalar(&seed)?;
+    }
+    write_text(&group, "script", &provenance.script)?;
+    Ok(())
+}
+
+fn write_value(parent: &Group, name: &str, value: &Value) -> Result<(), Problem> {
+    let dataset = match value {
+        Value::Images(images) => return write_images(parent, name, images),
+        Value::Volume(volume) => {
+            let group = new_group(parent, name, value.kind())?;
+            number_attribute(&group, "pixel_size", volume.pixel_size())?;
+            text_attribute(&group, "units", "arbitrary")?;
+            write_array(&group, "data", volume.data().as_standard_layout().view())?;
+            return Ok(());
+        }
+        Value::Poses(poses) => return write_poses(parent, name, poses),
+        Value::Structure(structure) => return write_structure(parent, name, structure),
+        Value::Number(number) => write_scalar(parent, name, number)?,
+        Value::Integer(integer) => write_scalar(parent, name, integer)?,
+        Value::Boolean(boolean) => write_scalar(parent, name, boolean)?,
+        Value::Text(text) => write_text(parent, name, text)?,
+        Value::Numbers(numbers) => write_array(parent, name, ArrayView::from(numbers))?,
+        Value::Integers(integers) => write_array(parent, name, ArrayView::from(integers))?,
+        Value::Texts(texts) => write_texts(parent, name, texts.iter().map(String::as_str))?,
+        Value::Matrix(matrix) => write_array(parent, name, matrix.as_standard_layout().view())?,
+        Value::List(items) => {
+            let group = new_group(parent, name, value.kind())?;
+            return items.iter().enumerate().try_for_each(|(i, item)| write_value(&group, &format!("{i:06}"), item));
+        }
+        Value::Group(values) => {
+            let group = new_group(parent, name, value.kind())?;
+            return values.iter().try_for_each(|(name, value)| write_value(&group, name, value));
+        }
+        Value::Nothing => return new_group(parent, name, value.kind()).map(|_| ()),
+    };
+    text_attribute(&dataset, "pedesis_type", value.kind())
+}
+
+fn write_images(parent: &Group, name: &str, images: &Images) -> Result<(), Problem> {
+    let group = new_group(parent, name, "images")?;
+    number_attribute(&group, "pixel_size", images.pixel_size())?;
+    text_attribute(&group, "units", "arbitrary")?;
+    let data = images.data().as_standard_layout();
+    let builder = group.new_dataset_builder().obj_track_times(false);
+    // A chunk has no edge of length zero.
+    let edge = images.size().max(1);
+    builder.chunk((1, edge, edge)).with_data(data.view()).create("data")?.flush()?;
+    match images.true_poses() {
+        Some(poses) => write_poses(&group, "true_poses", poses),
+        None => Ok(()),
+    }
+}
+
+fn write_poses(parent: &Group, name: &str, poses: &Poses) -> Result<(), Problem> {
+    let group = new_group(parent, name, "poses")?;
+    let all = poses.as_slice();
+    let quaternions = Array2::from_shape_fn((all.len(), 4), |(i, component)| {
+        let quaternion = all[i].rotation.quaternion();
+        [quaternion.w, quaternion.i, quaternion.j, quaternion.k][component]
+    });
+    let shifts = Array2::from_shape_fn((all.len(), 2), |(i, axis)| all[i].shift[axis]);
+    let quaternions = write_array(&group, "quaternions", quaternions.view())?;
+    text_attribute(&quaternions, "columns", "w, x, y, z")?;
+    let shifts = write_array(&group, "shifts", shifts.view())?;
+    text_attribute(&shifts, "units", "Å")?;
+    write_array(&group, "scores", ArrayView::from(poses.scores()))?;
+    Ok(())
+}
+
+fn write_structure(parent: &Group, name: &str, structure: &Structure) -> Result<(), Problem> {
+    let group = new_group(parent, name, "structure")?;
+    text_attribute(&group, "name", structure.name())?;
+    let atoms = structure.atoms();
+    let positions = Array2::from_shape_fn((atoms.len(), 3), |(i, axis)| atoms[i].position[axis]);
+    let numbers: Array1<u8> = atoms.iter().map(|atom| atom.element.atomic_number()).collect();
+    let positions = write_array(&group, "positions", positions.view())?;
+    text_attribute(&positions, "units", "Å")?;
+    write_array(&group, "atomic_numbers", numbers.view())?;
+    write_texts(&group, "symbols", atoms.iter().map(|atom| atom.element.symbol()))?;
+    Ok(())
+}
+
+fn new_group(parent: &Group, name: &str, kind: &str) -> Result<Group, Problem> {
+    let group = parent.create_group(name)?;
+    text_attribute(&group, "pedesis_type", kind)?;
+    Ok(group)
+}
+
+fn write_array<T: H5Type, D: Dimension>(parent: &Group, name: &str, data: ArrayView<T, D>) -> Result<Dataset, Problem> {
+    let dataset = parent.new_dataset_builder().obj_track_times(false).with_data(data).create(name)?;
+    dataset.flush()?;
+    Ok(dataset)
+}
+
+fn write_scalar<T: H5Type>(parent: &Group, name: &str, value: &T) -> Result<Dataset, Problem> {
+    let dataset = parent.new_dataset::<T>().obj_track_times(false).create(name)?;
+    dataset.write_scalar(value)?;
+    Ok(dataset)
+}
+
+fn write_text(parent: &Group, name: &str, text: &str) -> Result<Dataset, Problem> {
+    write_scalar(parent, name, &unicode(text)?)
+}
+
+fn write_texts<'a>(parent: &Group, name: &str, texts: impl Iterator<Item = &'a str>) -> Result<Dataset, Problem> {
+    let texts: Vec<VarLenUnicode> = texts.map(unicode).collect::<Result<_, _>>()?;
+    write_array(parent, name, ArrayView::from(&texts))
+}
+
+fn text_attribute(location: &Location, name: &str, text: &str) -> Result<(), Problem> {
+    Ok(location.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(text)?)?)
+}
+
+fn number_attribute(location: &Location, name: &str, number: f64) -> Result<(), Problem> {
+    Ok(location.new_attr::<f64>().create(name)?.write_scalar(&number)?)
+}
+
+fn unicode(text: &str) -> Result<VarLenUnicode, Problem> {
+    text.parse().map_err(|_| Problem(format!("HDF5 cannot hold a text with a zero in it: {text:?}")))
+}

@@ -1,0 +1,241 @@
+//! What a file holds, in words: the answer to `pedesis info FILE`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use hdf5::{Dataset, Group};
+
+use super::h5::{self, Member, Problem};
+use super::mrc::MrcFile;
+use super::statistics::Statistics;
+use super::{Error, Format, read_structure, read_truth};
+use crate::structure::Structure;
+
+/// Describes an HDF5, MRC, XYZ or truth file (JSON): sizes, pixel size, range of the values, atoms of each element, and
+/// of an HDF5 file all it holds and where it came from. One line a fact, no line break at the end.
+///
+/// HDF5 and MRC are recognised by their first bytes, the others by their names.
+///
+/// # Errors
+/// If the file cannot be read or is damaged.
+pub fn info(path: &Path) -> Result<String, Error> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(212).read_to_end(&mut start))
+        .map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+    let lines = if start.starts_with(b"\x89HDF") {
+        info_h5(path)?
+    } else if start.get(208..211) == Some(b"MAP") {
+        info_mrc(path)?
+    } else {
+        match Format::of(path) {
+            Format::Mrc => info_mrc(path)?,
+            Format::H5 => info_h5(path)?,
+            Format::Json => info_truth(path)?,
+            Format::Xyz => Lines::new("XYZ structure").and("atoms", atoms(&read_structure(path)?)),
+            Format::Other => {
+                let known = ".h5, .mrc, .mrcs, .xyz or .json";
+                return Err(Error::Extension { path: path.to_owned(), verb: "describe", known });
+            }
+        }
+    };
+    Ok(format!("{}: {}", path.display(), lines.0))
+}
+
+/// A headline and below it lines with a name and a fact.
+struct Lines(String);
+
+impl Lines {
+    fn new(headline: &str) -> Self {
+        Self(headline.to_owned())
+    }
+
+    fn and(mut self, name: &str, fact: impl AsRef<str>) -> Self {
+        self.push(name, fact.as_ref());
+        self
+    }
+
+    fn push(&mut self, name: &str, fact: &str) {
+        write!(self.0, "\n  {name:<14} {fact}").expect("writing to a string");
+    }
+}
+
+fn info_mrc(path: &Path) -> Result<Lines, Error> {
+    let file = MrcFile::open(path)?;
+    let (columns, rows, sections) = file.shape();
+    let mode = match file.mode() {
+        0 => "int8",
+        1 => "int16",
+        6 => "uint16",
+        12 => "float16",
+        _ => "float32",
+    };
+    let mut lines = if file.space_group() == 0 {
+        Lines::new("MRC image stack").and("images", format!("{sections} of {columns}×{rows} pixels, {mode}"))
+    } else {
+        Lines::new("MRC volume").and("voxels", format!("{columns}×{rows}×{sections}, {mode}"))
+    };
+    lines.push(
+        "pixel size",
+        &file.pixel().map_or("not given".to_owned(), |(x, y)| match x == y {
+            true => format!("{x:.5} Å"),
+            false => format!("{x:.5} × {y:.5} Å"),
+        }),
+    );
+    let labels = file.labels();
+    let mut seen = Seen::default();
+    file.read_sections(|pixels| {
+        seen.add(pixels);
+        Ok(())
+    })?;
+    seen.describe(&mut lines);
+    labels.iter().for_each(|label| lines.push("label", label));
+    Ok(lines)
+}
+
+/// What the pixels of a stack are like.
+#[derive(Default)]
+struct Seen {
+    statistics: Statistics,
+    blank: usize,
+    not_finite: usize,
+}
+
+impl Seen {
+    fn add(&mut self, pixels: &[f32]) {
+        if pixels.iter().any(|pixel| !pixel.is_finite()) {
+            self.not_finite += 1;
+            return;
+        }
+        self.blank += usize::from(pixels.iter().all(|pixel| *pixel == pixels[0]));
+        self.statistics.add(pixels.iter().copied());
+    }
+
+    fn describe(&self, lines: &mut Lines) {
+        lines.push("values", &range(&self.statistics));
+        if self.blank > 0 {
+            lines.push("all-equal", &format!("{} sections", self.blank));
+        }
+        if self.not_finite > 0 {
+            lines.push("NaN or infinite", &format!("{} sections, not counted above", self.not_finite));
+        }
+    }
+}
+
+fn range(statistics: &Statistics) -> String {
+    let (min, max) = (statistics.min(), statistics.max());
+    format!("{min:.5} … {max:.5}, mean {:.5}, s.d. {:.5}", statistics.mean(), statistics.deviation())
+}
+
+fn info_truth(path: &Path) -> Result<Lines, Error> {
+    let truth = read_truth(path)?;
+    let mut lines = Lines::new("truth of a simulated stack").and("atoms", atoms(&truth.structure));
+    if let Some(poses) = truth.poses {
+        lines.push("poses", &poses.len().to_string());
+    }
+    if let Some(pixel_size) = truth.pixel_size {
+        lines.push("pixel size", &format!("{pixel_size} Å"));
+    }
+    Ok(lines)
+}
+
+/// As in "124 (62 Fe, 62 Pt), within 8.1 Å of their centre".
+fn atoms(structure: &Structure) -> String {
+    let mut counts = BTreeMap::new();
+    for atom in structure.atoms() {
+        *counts.entry(atom.element).or_insert(0) += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(element, count)| format!("{count} {element}")).collect();
+    let centre = structure.centroid();
+    let radius = structure.atoms().iter().map(|atom| (atom.position - centre).norm()).fold(0.0, f64::max);
+    format!("{} ({}), within {radius:.1} Å of their centre", structure.len(), counts.join(", "))
+}
+
+fn info_h5(path: &Path) -> Result<Lines, Error> {
+    let file = h5::open(path)?;
+    let describe = || {
+        let mut lines = Lines::new("HDF5");
+        if let Ok(origin) = file.group("provenance") {
+            describe_provenance(&origin, &mut lines);
+        }
+        // Below a value that is described as a whole, its parts are not listed.
+        let mut described = "/provenance/".to_owned();
+        h5::walk(&file, "", 0, &mut |name, member| {
+            if name.starts_with(&described) || name == "/provenance" {
+                return Ok(());
+            }
+            let fact = match member {
+                Member::Dataset(dataset) => Some(describe_dataset(dataset)?),
+                Member::Group(group) => describe_group(group)?,
+            };
+            match fact {
+                Some(fact) => lines.push(name, &fact),
+                None => return Ok(()),
+            }
+            described = format!("{name}/");
+            Ok(())
+        })?;
+        Ok(lines)
+    };
+    describe().map_err(|Problem(problem)| Error::Hdf5Read { path: path.to_owned(), problem })
+}
+
+fn describe_provenance(origin: &Group, lines: &mut Lines) {
+    let facts = [
+        ("version", "pedesis"),
+        ("script_path", "script"),
+        ("arguments", "arguments"),
+        ("start", "start"),
+        ("end", "end"),
+    ];
+    for (name, title) in facts {
+        match h5::text(origin, name) {
+            Some(fact) if !fact.is_empty() && fact != "null" => lines.push(title, &fact),
+            _ => {}
+        }
+    }
+    if let Ok(seed) = origin.attr("seed").and_then(|seed| seed.read_scalar::<u64>()) {
+        lines.push("seed", &seed.to_string());
+    }
+}
+
+/// One line for a group that is a value; none for a group of values.
+fn describe_group(group: &Group) -> Result<Option<String>, Problem> {
+    let Some(kind) = h5::text(group, "pedesis_type") else { return Ok(None) };
+    let shape = |name: &str| group.dataset(name).map(|dataset| sizes(&dataset));
+    let pixel_size = group.attr("pixel_size").and_then(|size| size.read_scalar::<f64>());
+    Ok(Some(match kind.as_str() {
+        "images" | "volume" => {
+            let data = group.dataset("data")?;
+            let mut statistics = Statistics::default();
+            statistics.add(data.read_raw::<f32>()?.into_iter());
+            format!("{kind} {}, {} Å a pixel, {}", sizes(&data), pixel_size?, range(&statistics))
+        }
+        "poses" => format!("poses {}", shape("scores")?),
+        "structure" => format!("structure of {} atoms", shape("atomic_numbers")?),
+        "nothing" => kind,
+        _ => return Ok(None),
+    }))
+}
+
+fn describe_dataset(dataset: &Dataset) -> Result<String, Problem> {
+    let kind = match h5::text(dataset, "pedesis_type") {
+        Some(kind) => kind,
+        None => format!("{:?}", dataset.dtype()?.to_descriptor()?),
+    };
+    Ok(match (kind.as_str(), dataset.ndim()) {
+        ("number", 0) => format!("{}", dataset.read_scalar::<f64>()?),
+        ("integer", 0) => format!("{}", dataset.read_scalar::<i64>()?),
+        ("boolean", 0) => format!("{}", dataset.read_scalar::<bool>()?),
+        (_, 0) => kind,
+        _ => format!("{kind} {}", sizes(dataset)),
+    })
+}
+
+/// As in "600×160×160".
+fn sizes(dataset: &Dataset) -> String {
+    dataset.shape().iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}

@@ -1,0 +1,88 @@
+//! Reading and writing: image stacks, densities, atoms and whole runs, in the formats the field's other tools use.
+//!
+//! | what | format | read | write |
+//! | --- | --- | --- | --- |
+//! | image stacks | MRC (space group 0) | [`read_images`] | [`write_images`] |
+//! | densities | MRC (space group 1) | [`read_volume`] | [`write_volume`] |
+//! | atoms | XYZ, plain and extended | [`read_structure`] | [`write_xyz`] |
+//! | atoms and poses that simulated images were made from | JSON beside the stack | [`read_truth`] | |
+//! | a run: every value and where it came from | HDF5 | [`read_h5`] | [`write_h5`] |
+//!
+//! The stack and structure readers also look into HDF5 files, ours and those of other programs with one stack in them.
+//! MRC is the format of MRC2014 (Cheng et al., J. Struct. Biol. 192, 146, 2015); the layout of our HDF5 files is
+//! described in [`h5`].
+//!
+//! Two rules hold for all of them. What is read is checked before anything is computed from it: a file that is
+//! truncated, or holds NaN pixels, or images that are not square is refused with a sentence that says which file and
+//! what is wrong. And a file appears under its name only when it is complete: it is written beside its target, forced to
+//! the disk, and renamed, so that a crash or a full disk leaves the last complete file as it was.
+
+mod atomic;
+mod error;
+pub mod h5;
+mod images;
+mod info;
+mod mrc;
+mod provenance;
+mod statistics;
+mod structure;
+mod value;
+
+use std::path::Path;
+
+pub use atomic::{write_json, write_text};
+pub use error::Error;
+pub use h5::{Contents, read_h5, write_h5};
+pub use images::{ImageStack, read_images, read_volume};
+pub use info::info;
+pub use mrc::{write_images, write_volume};
+pub use provenance::{Provenance, timestamp};
+pub use structure::{Truth, read_poses, read_structure, read_truth, write_xyz};
+pub use value::Value;
+
+/// The kinds of files that a name's extension can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Mrc,
+    H5,
+    Xyz,
+    Json,
+    Other,
+}
+
+impl Format {
+    fn of(path: &Path) -> Self {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        match extension.to_ascii_lowercase().as_str() {
+            "mrc" | "mrcs" | "map" => Self::Mrc,
+            "h5" | "hdf5" => Self::H5,
+            "xyz" | "extxyz" => Self::Xyz,
+            "json" => Self::Json,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Writes one value in the format that the extension of `path` names; in HDF5 it is stored under the name of its type.
+///
+/// # Errors
+/// If the extension is not one for this type of value (the message lists those that are), or the file cannot be written.
+pub fn save(path: &Path, value: &Value, provenance: &Provenance) -> Result<(), Error> {
+    match (value, Format::of(path)) {
+        (Value::Images(images), Format::Mrc) => write_images(path, images),
+        (Value::Volume(volume), Format::Mrc) => write_volume(path, volume),
+        (Value::Structure(structure), Format::Xyz) => write_xyz(path, structure),
+        (value, Format::H5) => {
+            write_h5(path, &[(value.kind().to_owned(), value.clone())].into_iter().collect(), provenance)
+        }
+        (value, _) => {
+            let known = match value {
+                Value::Images(_) => ".mrcs, .mrc or .h5",
+                Value::Volume(_) => ".mrc or .h5",
+                Value::Structure(_) => ".xyz or .h5",
+                _ => ".h5",
+            };
+            Err(Error::Extension { path: path.to_owned(), verb: "write", known })
+        }
+    }
+}

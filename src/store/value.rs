@@ -1,0 +1,57 @@
+//! What an HDF5 file of ours can hold.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+
+use crate::images::Images;
+use crate::pose::Poses;
+use crate::structure::Structure;
+use crate::volume::Volume;
+
+/// One value of a run, or a group of them under names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Images(Images),
+    Volume(Volume),
+    Poses(Poses),
+    Structure(Structure),
+    Number(f64),
+    Integer(i64),
+    Boolean(bool),
+    Text(String),
+    /// A curve or a column, such as a Fourier shell correlation.
+    Numbers(Vec<f64>),
+    Integers(Vec<i64>),
+    Texts(Vec<String>),
+    /// `[row][column]`.
+    Matrix(Array2<f64>),
+    /// Values in order, of any kind.
+    List(Vec<Value>),
+    Group(BTreeMap<String, Value>),
+    /// A name without a value.
+    Nothing,
+}
+
+impl Value {
+    /// The word for this kind of value in the attribute `pedesis_type`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Images(_) => "images",
+            Self::Volume(_) => "volume",
+            Self::Poses(_) => "poses",
+            Self::Structure(_) => "structure",
+            Self::Number(_) => "number",
+            Self::Integer(_) => "integer",
+            Self::Boolean(_) => "boolean",
+            Self::Text(_) => "text",
+            Self::Numbers(_) => "numbers",
+            Self::Integers(_) => "integers",
+            Self::Texts(_) => "texts",
+            Self::Matrix(_) => "matrix",
+            Self::List(_) => "list",
+            Self::Group(_) => "group",
+            Self::Nothing => "nothing",
+        }
+    }
+}

@@ -1,0 +1,123 @@
+"""Python's readers and writers against those of pedesis; called by tests/store/interop.rs.
+
+    interop.py check FOLDER    open what pedesis wrote there, and compare with the formulas below
+    interop.py make FOLDER     write there what pedesis shall read
+
+Prints "ok", or fails with what differs.
+"""
+
+import io
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import ase
+import ase.io
+import h5py
+import mrcfile
+import numpy as np
+
+warnings.simplefilter("error")  # a warning of a reader is a fault of the file
+
+
+def wave(n, y, x):
+    n, y, x = np.ogrid[:n, :y, :x]
+    return np.sin(0.1 * n + 0.2 * y + 0.3 * x).astype(np.float32)
+
+
+IMAGES, VOLUME = wave(5, 12, 12), wave(9, 9, 9)
+I = np.arange(10)
+POSITIONS = np.stack([1.5 * I, -0.25 * I, 0.001 * I**2], axis=1)
+SYMBOLS = ["Pt" if i % 3 == 0 else "Fe" for i in I]
+
+
+def close(found, expected, tolerance=1e-6):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+def check_mrc(path, data, voxel, is_stack):
+    report = io.StringIO()
+    assert mrcfile.validate(path, print_file=report), report.getvalue()
+    with mrcfile.open(path) as mrc:
+        assert mrc.data.dtype == np.float32
+        close(mrc.data, data)
+        assert mrc.is_image_stack() == is_stack and mrc.is_volume() != is_stack
+        assert int(mrc.header.ispg) == (0 if is_stack else 1)
+        close([mrc.voxel_size.x, mrc.voxel_size.y], voxel)
+        if not is_stack:
+            close(mrc.voxel_size.z, voxel)
+        close(float(mrc.header.dmin), data.min())
+        close(float(mrc.header.dmax), data.max())
+        close(float(mrc.header.dmean), data.mean(dtype=np.float64))
+        close(float(mrc.header.rms), data.std(dtype=np.float64))
+
+
+def check_poses(group):
+    quaternions = np.array([[1, 0, i, 2] for i in range(5)], dtype=float)
+    quaternions /= np.linalg.norm(quaternions, axis=1)[:, None]
+    close(group["quaternions"], quaternions, 1e-14)
+    close(group["shifts"], [[0.5 * i, -1] for i in range(5)], 1e-14)
+    close(group["scores"], 0.1 * np.arange(5), 1e-14)
+    assert group["shifts"].attrs["units"] == "Å"
+
+
+def check_h5(path):
+    with h5py.File(path) as file:
+        images = file["images"]
+        assert images.attrs["pedesis_type"] == "images" and images.attrs["pixel_size"] == 0.25
+        assert images["data"].chunks == (1, 12, 12) and images["data"].dtype == np.float32
+        close(images["data"], IMAGES)
+        check_poses(images["true_poses"])
+        close(file["volume/data"], VOLUME)
+        atoms = file["atoms"]
+        close(atoms["positions"], POSITIONS, 1e-12)
+        assert list(atoms["symbols"].asstr()) == SYMBOLS and atoms.attrs["name"] == "ten atoms"
+        assert list(atoms["atomic_numbers"]) == [78 if symbol == "Pt" else 26 for symbol in SYMBOLS]
+        assert list(file["run/fsc"]) == [1, 0.5, 0.25]
+        assert file["run/note"].asstr()[()] == "pm: 1e-12 m"
+        assert file["rmsd_pm"][()] == 7.5 and file["found"][()] == 124 and file["doubtful"][()] == True
+        assert list(file["species"].asstr()) == ["Fe", "Pt"]
+        origin = file["provenance"]
+        assert origin["script"].asstr()[()] == 'print("Å");'
+        assert origin.attrs["script_path"] == "a.rhai" and origin.attrs["seed"] == 7
+        assert json.loads(origin.attrs["arguments"]) == {"seed": 7}
+
+
+def check(folder):
+    check_mrc(folder / "images.mrcs", IMAGES, 0.25, is_stack=True)
+    check_mrc(folder / "volume.mrc", VOLUME, 0.3, is_stack=False)
+    atoms = ase.io.read(folder / "atoms.xyz")
+    assert atoms.get_chemical_symbols() == SYMBOLS and not atoms.pbc.any()
+    close(atoms.positions, POSITIONS)
+    rows = (folder / "atoms.xyz").read_text().splitlines()[2:]
+    assert [row.split()[0] for row in rows] == SYMBOLS
+    close([[float(word) for word in row.split()[1:4]] for row in rows], POSITIONS)
+    check_h5(folder / "run.h5")
+
+
+def make_mrc(path, data, is_stack=True):
+    with mrcfile.new(path) as mrc:
+        mrc.set_data(data)
+        if is_stack:
+            mrc.set_image_stack()
+        mrc.voxel_size = 0.25
+
+
+def make(folder):
+    make_mrc(folder / "int8.mrcs", np.rint(100 * IMAGES).astype(np.int8))
+    make_mrc(folder / "int16.mrcs", np.rint(1000 * IMAGES).astype(np.int16))
+    make_mrc(folder / "float32.mrcs", IMAGES)
+    make_mrc(folder / "float32_big.mrcs", IMAGES.astype(">f4"))
+    make_mrc(folder / "volume.mrc", VOLUME, is_stack=False)
+    with h5py.File(folder / "stack.h5", "w") as file:
+        stack = file.create_dataset("entry/frames", data=IMAGES.astype(np.float64), chunks=True, compression="gzip")
+        stack.attrs["pixel_size"] = 0.25
+    with h5py.File(folder / "values.h5", "w") as file:
+        file["text"], file["fixed"], file["count"], file["single"] = "Å", np.bytes_("fixed"), 3, np.float32(0.5)
+    ase.io.write(folder / "atoms.xyz", ase.Atoms(SYMBOLS, positions=POSITIONS, info={"name": "ten"}))
+
+
+if __name__ == "__main__":
+    {"check": check, "make": make}[sys.argv[1]](Path(sys.argv[2]))
+    print("ok")

@@ -1,0 +1,131 @@
+//! Python's own readers open what pedesis writes and find the same numbers, and pedesis reads what Python writes.
+//!
+//! Both sides compute the numbers from the formulas in `tests/interop.py`; nothing is copied from one to the other.
+
+use std::path::Path;
+use std::process::Command;
+
+use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector2};
+use ndarray::Array3;
+use pedesis::images::Images;
+use pedesis::pose::{Pose, Poses};
+use pedesis::store::{self, Provenance, Value};
+use pedesis::structure::{Atom, Structure};
+use pedesis::volume::Volume;
+
+fn wave(n: usize, y: usize, x: usize) -> f32 {
+    (0.1 * n as f64 + 0.2 * y as f64 + 0.3 * x as f64).sin() as f32
+}
+
+fn atoms() -> Structure {
+    let atoms = (0..10u32).map(|i| {
+        let element = if i.is_multiple_of(3) { "Pt" } else { "Fe" }.parse().unwrap();
+        let i = f64::from(i);
+        Atom { element, position: Point3::new(1.5 * i, -0.25 * i, 0.001 * i * i) }
+    });
+    Structure::new("ten atoms", atoms.collect())
+}
+
+fn poses() -> Poses {
+    let poses = (0..5).map(|i| {
+        let half_turn = UnitQuaternion::from_quaternion(Quaternion::new(1.0, 0.0, f64::from(i), 2.0));
+        Pose { rotation: half_turn, shift: Vector2::new(0.5 * f64::from(i), -1.0) }
+    });
+    Poses::new(poses.collect(), (0..5).map(|i| 0.1 * f64::from(i)).collect())
+}
+
+fn python(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("python3").args(arguments).output().ok()?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether Python has what the checks need. In CI it must.
+fn has_python() -> bool {
+    let found = python(&["-c", "import h5py, mrcfile, ase"]).is_some();
+    assert!(found || std::env::var_os("CI").is_none(), "CI must have Python with h5py, mrcfile and ase");
+    if !found {
+        println!("skipped: there is no Python with h5py, mrcfile and ase");
+    }
+    found
+}
+
+fn interop(task: &str, folder: &Path) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop.py");
+    let said = python(&[script, task, folder.to_str().unwrap()]).expect("interop.py fails");
+    assert_eq!(said.trim(), "ok");
+}
+
+#[test]
+fn python_finds_in_our_files_what_we_wrote() {
+    if !has_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let images = Images::new(Array3::from_shape_fn((5, 12, 12), |(n, y, x)| wave(n, y, x)), 0.25);
+    let volume = Volume::new(Array3::from_shape_fn((9, 9, 9), |(z, y, x)| wave(z, y, x)), 0.3);
+    let provenance = Provenance {
+        script: "print(\"Å\");".to_owned(),
+        script_path: "a.rhai".to_owned(),
+        arguments: serde_json::json!({ "seed": 7 }),
+        version: "0.1.0".to_owned(),
+        seed: Some(7),
+        ..Provenance::default()
+    };
+    let inner = [("fsc", Value::Numbers(vec![1.0, 0.5, 0.25])), ("note", Value::Text("pm: 1e-12 m".to_owned()))];
+    let values = [
+        ("images", Value::Images(images.clone().with_true_poses(poses()))),
+        ("volume", Value::Volume(volume.clone())),
+        ("atoms", Value::Structure(atoms())),
+        ("run", Value::Group(inner.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())),
+        ("rmsd_pm", Value::Number(7.5)),
+        ("found", Value::Integer(124)),
+        ("doubtful", Value::Boolean(true)),
+        ("species", Value::Texts(vec!["Fe".to_owned(), "Pt".to_owned()])),
+    ];
+    let values = values.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    store::write_images(&at("images.mrcs"), &images).unwrap();
+    store::write_volume(&at("volume.mrc"), &volume).unwrap();
+    store::write_xyz(&at("atoms.xyz"), &atoms()).unwrap();
+    store::write_h5(&at("run.h5"), &values, &provenance).unwrap();
+    interop("check", folder.path());
+}
+
+#[test]
+fn we_find_in_pythons_files_what_it_wrote() {
+    if !has_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    interop("make", folder.path());
+    for (name, scale) in
+        [("int8.mrcs", 100.0), ("int16.mrcs", 1000.0), ("float32.mrcs", 1.0), ("float32_big.mrcs", 1.0)]
+    {
+        let stack = store::read_images(&folder.path().join(name), None).unwrap();
+        let expected = Array3::from_shape_fn((5, 12, 12), |(n, y, x)| scale * wave(n, y, x));
+        // Integers are rounded to the nearest.
+        let tolerance = if scale == 1.0 { 1e-6 } else { 0.5 + 1e-3 };
+        assert!((stack.images.data() - &expected).iter().all(|difference| difference.abs() < tolerance), "{name}");
+        assert!((stack.images.pixel_size() - 0.25).abs() < 1e-6, "{name}");
+    }
+    let stack = store::read_images(&folder.path().join("stack.h5"), None).unwrap();
+    assert!(stack.images.data().indexed_iter().all(|((n, y, x), pixel)| (pixel - wave(n, y, x)).abs() < 1e-6));
+    let volume = store::read_volume(&folder.path().join("volume.mrc"), None).unwrap();
+    assert!(volume.data().indexed_iter().all(|((z, y, x), value)| (value - wave(z, y, x)).abs() < 1e-6));
+    let structure = store::read_structure(&folder.path().join("atoms.xyz")).unwrap();
+    for (found, expected) in structure.atoms().iter().zip(atoms().atoms()) {
+        assert_eq!(found.element, expected.element);
+        assert!((found.position - expected.position).norm() < 1e-6);
+    }
+    assert_eq!(structure.len(), 10);
+    // Foreign values that we have words for are read.
+    let contents = store::read_h5(&folder.path().join("values.h5")).unwrap();
+    assert_eq!(contents.values["text"], Value::Text("Å".to_owned()));
+    assert_eq!(contents.values["fixed"], Value::Text("fixed".to_owned()));
+    assert_eq!(contents.values["count"], Value::Integer(3));
+    assert_eq!(contents.values["single"], Value::Number(0.5));
+    assert_eq!(contents.provenance, None);
+}
