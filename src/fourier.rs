@@ -17,7 +17,7 @@ pub use rustfft::num_complex::{Complex32, Complex64};
 pub fn fast_size(n: usize) -> usize {
     let smooth = |mut n: usize| {
         for p in [2, 3, 5] {
-            while n % p == 0 {
+            while n.is_multiple_of(p) {
                 n /= p;
             }
         }

@@ -16,21 +16,23 @@
 //! ```
 //!
 //! Arrows point down only: a kernel module imports modules to its left and the foundation below it, `store` and `plot`
-//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is four small
-//! files: [`pose`] (where the particle is), [`fourier`] (transforms on one convention), [`random`] (streams that do not
-//! depend on threads) and [`task`] (progress and cancellation).
+//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is five small
+//! files: [`pose`] (where the particle is), [`fourier`] (transforms on one convention), [`product`] (matrix products),
+//! [`random`] (streams that do not depend on threads) and [`task`] (progress and cancellation).
 //!
 //! Lengths are in Å, images are `[n][y][x]`, volumes `[z][y][x]`; the particle's centre is pixel N/2 (integer division).
 
 pub mod fourier;
 pub mod memory;
 pub mod pose;
+pub mod product;
 pub mod random;
 pub mod task;
 
 pub mod cell;
 pub mod images;
 pub mod microscope;
+pub mod orient;
 pub mod store;
 pub mod structure;
 pub mod sweep;

@@ -1,14 +1,44 @@
 //! Image stacks: many pictures of one particle, all square and of one size.
+//!
+//! [`Images`] is what a file holds or a simulation makes. [`Particles`] are images made ready for reconstruction:
+//! cropped to the particle, on the pixels that the wanted resolution needs, with their noise measured. [`Samples`] are the Fourier
+//! coefficients of particles, in the order that orientation refinement and gridding read them.
 
+mod particles;
 mod prepare;
+mod samples;
 
 use std::sync::Arc;
 
 use ndarray::Array3;
 
 use crate::pose::Poses;
+use crate::task::Cancelled;
 
+pub use particles::{MASK_EDGE, Particles, PrepareOptions, soft_disc};
 pub use prepare::{Noise, NoiseReport, PrepareError, Region};
+pub use samples::Samples;
+
+/// What can be wrong with images or with the options that work on them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the diameter must be a positive number of Å, got {0}")]
+    Diameter(f64),
+    #[error(
+        "a particle of {diameter} Å needs images at least {needed:.1} Å wide, these are {edge:.1} Å; give a smaller diameter, or images with a wider field"
+    )]
+    BoxTooSmall { diameter: f64, edge: f64, needed: f64 },
+    #[error("a low-pass limit of {low_pass} Å is finer than two pixels; these images reach {finest} Å at best")]
+    LowPass { low_pass: f64, finest: f64 },
+    #[error(
+        "a limit of {low_pass} Å is finer than these particles were prepared for ({finest:.2} Å); prepare them with a smaller low_pass"
+    )]
+    BeyondPrepared { low_pass: f64, finest: f64 },
+    #[error("the cropped square must be 1.3 to 10 diameters wide, got {0}")]
+    Crop(f64),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
 
 /// A stack of square images `[n][y][x]`, the particle's centre near pixel N/2. Immutable and cheap to clone.
 #[derive(Debug, Clone, PartialEq)]

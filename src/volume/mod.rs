@@ -1,8 +1,44 @@
-//! Densities on a cubic grid.
+//! Densities on a cubic grid: how they come from images, how their projections are read, how well two of them agree.
+//!
+//! [`reconstruct`] grids the Fourier samples of posed images into a density and two half-set densities, with their Fourier
+//! shell correlation ([`Fsc`]). [`Spectrum`] is the way back: the transform of a density, read along central slices.
+//! Methods: direct Fourier gridding with trilinear interpolation and kernel correction (Penczek, Methods Enzymol. 482 (2010) 1–33);
+//! FSC (Harauz & van Heel, Optik 73 (1986) 146–156).
+
+mod fsc;
+mod gridding;
+mod reconstruct;
+mod spectrum;
 
 use std::sync::Arc;
 
 use ndarray::Array3;
+
+use crate::task::Cancelled;
+
+pub use fsc::Fsc;
+pub use gridding::{Gridding, Plane};
+pub use reconstruct::{ReconstructOptions, Reconstruction, density_of_atoms, grid_size, reconstruct};
+pub use spectrum::{Gradient, Slice, Spectrum};
+
+/// What can be wrong with densities or with the options that work on them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{images} images but {poses} poses; give one pose an image")]
+    PoseCount { images: usize, poses: usize },
+    #[error("two densities of different shape cannot be compared: {a} voxels of {a_pixel} Å and {b} of {b_pixel} Å")]
+    Shapes { a: usize, a_pixel: f64, b: usize, b_pixel: f64 },
+    #[error(
+        "a limit of {low_pass} Å is finer than this density carries ({finest:.2} Å); reconstruct it with a smaller low_pass"
+    )]
+    BeyondDensity { low_pass: f64, finest: f64 },
+    #[error("the density holds a value that is not a number")]
+    NotFinite,
+    #[error(transparent)]
+    Images(#[from] crate::images::Error),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
 
 /// A density on a cubic grid `[z][y][x]`, its centre at voxel N/2. Immutable and cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,5 +72,31 @@ impl Volume {
     /// Voxels along one edge.
     pub fn size(&self) -> usize {
         self.data.dim().0
+    }
+
+    /// Edge of the cube [Å].
+    pub fn edge(&self) -> f64 {
+        self.size() as f64 * self.pixel_size
+    }
+
+    /// The density within `radius` Å of the centre, with a soft edge `edge` Å wide; zero outside.
+    pub fn masked(&self, radius: f64, edge: f64) -> Self {
+        let centre = (self.size() / 2) as f64;
+        let mut data = self.data.as_ref().clone();
+        ndarray::Zip::indexed(&mut data).par_for_each(|(z, y, x), value| {
+            let square = |i: usize| (i as f64 - centre).powi(2);
+            let r = (square(z) + square(y) + square(x)).sqrt() * self.pixel_size;
+            *value *= ((radius + edge / 2.0 - r) / edge).clamp(0.0, 1.0) as f32;
+        });
+        Self::new(data, self.pixel_size)
+    }
+
+    /// Fails where frequencies of 1/`low_pass` [1/Å] lie beyond the density's grid.
+    pub fn check_limit(&self, low_pass: f64) -> Result<(), Error> {
+        let finest = 2.2 * self.pixel_size;
+        if !(low_pass.is_finite() && low_pass >= finest) {
+            return Err(Error::BeyondDensity { low_pass, finest });
+        }
+        if self.data.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(Error::NotFinite) }
     }
 }

@@ -1,0 +1,272 @@
+//! A first density and poses from nothing: expectation–maximisation with annealed entropy.
+//!
+//! A density of random phases, its ring power that of the images, is compared with all images; each image is averaged into all directions
+//! with soft weights; the average is the next density. At first the weights are spread over a quarter of all hypotheses, in the end over a
+//! few, on a geometric schedule; directions grow denser on the way. Images are recentred several times once the density has a shape.
+//! (Deterministic annealing: Rose, Proc. IEEE 86 (1998) 2210; EM for unknown orientations: Scheres et al., Nat. Methods 4 (2007) 27.)
+
+use std::f64::consts::TAU;
+
+use nalgebra::{Matrix3, Vector2};
+use ndarray::Array3;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_distr::StandardNormal;
+use rayon::prelude::*;
+use rustfft::FftPlanner;
+use serde::{Deserialize, Serialize};
+
+use super::correlate::Correlator;
+use super::refine::{RefineOptions, refine};
+use super::rings::{Expansion, Rings};
+use super::search::{check_positive, in_plane, mirror, ring_step};
+use super::soft::{Expectation, expectation, ring_power, temperature_for};
+use super::{Error, directions, recentred};
+use crate::images::Particles;
+use crate::pose::{Pose, Poses};
+use crate::random;
+use crate::task::{Stage, Task};
+use crate::volume::{Gridding, Spectrum, Volume, grid_size};
+
+/// Options of [`ab_initio`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AbInitioOptions {
+    /// Resolution of the first density [Å]; default 3.0. Below the particle's first lattice spacing nothing tells directions apart.
+    pub low_pass: f64,
+    /// Rounds of expectation and maximisation; default 40.
+    pub iterations: usize,
+    /// Directions on half the sphere in the first and the last round; default \[250, 1000\].
+    pub directions: [usize; 2],
+    /// Share of all hypotheses that the weights spread over at first; default 0.25.
+    pub first_spread: f64,
+    /// Number of hypotheses that the weights spread over in the end; default 3.
+    pub last_perplexity: f64,
+    /// Largest shift that recentring may give an image [Å]; default 0.8, 0 keeps images where they are.
+    pub max_shift: f64,
+    /// Images used, drawn at random if there are more; default 1000.
+    pub images: usize,
+    /// Seed of the random start; default 1.
+    pub seed: u64,
+}
+
+impl Default for AbInitioOptions {
+    fn default() -> Self {
+        Self {
+            low_pass: 3.0,
+            iterations: 40,
+            directions: [250, 1000],
+            first_spread: 0.25,
+            last_perplexity: 3.0,
+            max_shift: 0.8,
+            images: 1000,
+            seed: 1,
+        }
+    }
+}
+
+/// Outcome of one random start.
+#[derive(Debug, Clone)]
+pub struct AbInitio {
+    /// The density, band-limited to the limit.
+    pub volume: Volume,
+    /// Indices of the images used.
+    pub images: Vec<usize>,
+    /// Poses of those images; scores are log-likelihood gains over an empty image.
+    pub poses: Poses,
+    /// Mean best score after each round.
+    pub history: Vec<f64>,
+}
+
+/// Fraction of the run after which the weights are as hard as they will be.
+const HARDEST_AT: f64 = 0.87;
+/// Fractions of the run at which images are recentred.
+const RECENTRE_AT: [f64; 6] = [0.45, 0.55, 0.65, 0.75, 0.85, 0.93];
+/// Fewest images from which anything can be found.
+const FEWEST_IMAGES: usize = 20;
+/// Width of the soft edge of the density's mask [Å].
+const MASK_EDGE: f64 = 2.0;
+
+/// Finds poses and a first density from a random start.
+///
+/// # Errors
+/// If there are too few images, the limit is finer than they carry, or an option makes no sense.
+pub fn ab_initio(particles: &Particles, options: &AbInitioOptions, task: &Task) -> Result<AbInitio, Error> {
+    check(particles, options)?;
+    let chosen = draw_images(particles.len(), options);
+    let particles = particles.select(&chosen);
+    let mut run = Run::new(&particles, options);
+    let stage = task.stage("ab initio", options.iterations);
+    let mut round = run.round(&run.random_density(), 0, &stage)?;
+    let mut history = vec![round.poses.mean_score()];
+    for index in 1..options.iterations {
+        if run.recentres_after(index - 1) {
+            run.recentre(&round)?;
+        }
+        round = run.round(&Spectrum::new(&round.volume), index, &stage)?;
+        history.push(round.poses.mean_score());
+    }
+    Ok(AbInitio { volume: round.volume, images: chosen, poses: round.poses, history })
+}
+
+fn check(particles: &Particles, options: &AbInitioOptions) -> Result<(), Error> {
+    particles.check_limit(options.low_pass)?;
+    if particles.len() < FEWEST_IMAGES {
+        return Err(Error::TooFewImages { images: particles.len(), needed: FEWEST_IMAGES });
+    }
+    for (name, count) in [("iterations", options.iterations), ("images", options.images)] {
+        check_positive(name, count as f64)?;
+    }
+    check_positive("first_spread", options.first_spread)?;
+    check_positive("last_perplexity", options.last_perplexity)?;
+    for count in options.directions {
+        if !(10..=100_000).contains(&count) {
+            return Err(Error::Option { name: "directions", range: "10 to 100000", value: count as f64 });
+        }
+    }
+    Ok(())
+}
+
+/// Indices of the images used, in random order so that any few of them are a fair sample.
+fn draw_images(count: usize, options: &AbInitioOptions) -> Vec<usize> {
+    let mut indices: Vec<usize> = (0..count).collect();
+    indices.shuffle(&mut random::stream(options.seed, "ab initio images", 0));
+    indices.truncate(options.images);
+    indices
+}
+
+/// One round: the density and the best hypotheses it came from.
+struct Round {
+    volume: Volume,
+    poses: Poses,
+}
+
+/// What stays through the rounds of one start.
+struct Run<'a> {
+    particles: &'a Particles,
+    options: &'a AbInitioOptions,
+    rings: Rings,
+    /// Coefficients of the images, moved back by `shifts`.
+    images: Expansion,
+    shifts: Vec<Vector2<f64>>,
+    /// Rounds after which images are recentred.
+    recentre_after: Vec<usize>,
+}
+
+impl<'a> Run<'a> {
+    fn new(particles: &'a Particles, options: &'a AbInitioOptions) -> Self {
+        let rings = Rings::new(particles, options.low_pass, ring_step(particles));
+        let images = Expansion::of_particles(&rings, particles);
+        let recentre_after = if options.max_shift > 0.0 {
+            RECENTRE_AT.iter().map(|fraction| (fraction * options.iterations as f64) as usize).collect()
+        } else {
+            Vec::new()
+        };
+        Self { particles, options, rings, images, shifts: vec![Vector2::zeros(); particles.len()], recentre_after }
+    }
+
+    /// Random phases within the mask, each ring as strong as the images' own.
+    fn random_density(&self) -> Spectrum {
+        let size = grid_size(self.particles.edge(), self.options.low_pass);
+        let mut rng = random::stream(self.options.seed, "ab initio start", 0);
+        let noise = Array3::from_shape_simple_fn((size, size, size), || rng.sample(StandardNormal));
+        let volume = Volume::new(noise, self.particles.edge() / size as f64);
+        let spectrum = Spectrum::new(&volume.masked(self.particles.mask_radius(), MASK_EDGE));
+        let views: Vec<_> = directions(200).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
+        let slices = Expansion::of_slices(&self.rings, &spectrum, &views);
+        let (wanted, given) = (ring_power(&self.rings, &self.images), ring_power(&self.rings, &slices));
+        let gains: Vec<f64> = wanted.iter().zip(given).map(|(w, g)| (w / g.max(f64::MIN_POSITIVE)).sqrt()).collect();
+        let step = self.rings.frequencies[0];
+        spectrum.filtered(|s| {
+            let place = (s / step - 1.0).max(0.0);
+            let ring = place as usize;
+            match (gains.get(ring), gains.get(ring + 1)) {
+                (Some(a), Some(b)) => a + (b - a) * (place - ring as f64),
+                (Some(last), None) if place == ring as f64 => *last,
+                _ => 0.0,
+            }
+        })
+    }
+
+    /// Share of the run that lies behind at round `index`.
+    fn progress(&self, index: usize) -> f64 {
+        index as f64 / (self.options.iterations - 1).max(1) as f64
+    }
+
+    fn recentres_after(&self, index: usize) -> bool {
+        self.recentre_after.contains(&index)
+    }
+
+    fn round(&self, density: &Spectrum, index: usize, stage: &Stage) -> Result<Round, Error> {
+        let progress = self.progress(index);
+        let [first, last] = self.options.directions.map(|count| count as f64);
+        let views = directions((first * (last / first).powf(progress)).round() as usize);
+        let matrices: Vec<_> = views.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
+        let references = Expansion::of_slices(&self.rings, density, &matrices);
+        let correlator = Correlator::new(&self.rings, &self.images, references);
+        let hypotheses = 2.0 * (views.len() * self.rings.angles) as f64;
+        let widest = self.options.first_spread * hypotheses;
+        let perplexity = widest * (self.options.last_perplexity / widest).powf((progress / HARDEST_AT).min(1.0));
+        let beta = temperature_for(&correlator, perplexity);
+        let expected = expectation(&correlator, &self.images, beta, stage)?;
+        stage.advance(1)?;
+        let poses = expected.best.iter().zip(&self.shifts).map(|(best, shift)| Pose {
+            rotation: in_plane(best.angle as f32, self.rings.angles) * mirror(best.mirrored) * views[best.reference],
+            shift: *shift,
+        });
+        let scores = expected.best.iter().map(|best| f64::from(best.score)).collect();
+        Ok(Round { poses: Poses::new(poses.collect(), scores), volume: self.density_of(&expected, &matrices) })
+    }
+
+    /// The density of the directions' averages, each as heavy as the images it received.
+    fn density_of(&self, expected: &Expectation, views: &[Matrix3<f64>]) -> Volume {
+        /// Parts gridded side by side; fixed, so that sums do not depend on threads.
+        const PARTS: usize = 2;
+        let size = grid_size(self.particles.edge(), self.options.low_pass);
+        let pixel_size = self.particles.edge() / size as f64;
+        let half = self.rings.angles / 2;
+        let turn: Vec<[f32; 2]> = (0..half)
+            .map(|i| (TAU * i as f64 / self.rings.angles as f64).sin_cos())
+            .map(|(sin, cos)| [cos as f32, sin as f32])
+            .collect();
+        let parts: Vec<Gridding> = (0..PARTS)
+            .into_par_iter()
+            .map(|part| {
+                let mut grid = Gridding::new(size, pixel_size);
+                let mut planner = FftPlanner::new();
+                for view in (part..views.len()).step_by(PARTS).filter(|&view| expected.occupancy[view] > 0.0) {
+                    let plane = grid.plane(&views[view]);
+                    let samples = expected.sums.polar(&self.rings, view, &mut planner);
+                    for (ring, samples) in self.rings.frequencies.iter().zip(samples.chunks_exact(half)) {
+                        // a sample stands for an area that grows with the radius
+                        let (s, area) = (*ring as f32, *ring as f32);
+                        let weight = area * expected.occupancy[view] as f32;
+                        for ([cos, sin], sample) in turn.iter().zip(samples) {
+                            grid.insert(&plane, [s * cos, s * sin], sample * area, weight);
+                        }
+                    }
+                }
+                grid
+            })
+            .collect();
+        let mut parts = parts.into_iter();
+        let mut sum = parts.next().expect("there are parts");
+        parts.for_each(|part| sum.add(&part));
+        sum.density(self.options.low_pass).masked(self.particles.mask_radius(), MASK_EDGE)
+    }
+
+    /// Finds each image's shift against the density and moves the image back by it.
+    fn recentre(&mut self, round: &Round) -> Result<(), Error> {
+        let options = RefineOptions {
+            low_pass: self.options.low_pass,
+            steps: 5,
+            max_shift: self.options.max_shift,
+            ..RefineOptions::default()
+        };
+        let densities = [round.volume.clone()];
+        let refined = refine(self.particles, &densities, &round.poses, &options, &Task::silent())?;
+        self.shifts = refined.poses.as_slice().iter().map(|pose| pose.shift).collect();
+        self.images = Expansion::of_particles(&self.rings, &recentred(self.particles, &self.shifts));
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Orientations: from which direction each image shows the particle, and where in the image it lies.
+//!
+//! Three kernels, in the order a reconstruction uses them. [`ab_initio`] finds poses and a first density from nothing, by
+//! expectation–maximisation whose weights are soft at first and harden slowly. [`search`] compares every image with every
+//! direction and every in-plane angle of a known density. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
+//! agreement with a density.
+//!
+//! The first two share one engine. Images and reference slices are expanded in Fourier–Bessel functions,
+//! F(k, φ) = Σₘ F\[k, m\] e^(imφ); for every m one real matrix product over the rings k gives that angular frequency
+//! of all (image × direction) correlations, for the direction and its mirror image together, and an inverse FFT over m gives all in-plane
+//! angles at once (Rangan et al., Inverse Problems 36 (2020) 124003; Barnett et al., SIAM J. Imaging Sci. 10 (2017) 1590).
+
+mod ab_initio;
+mod bessel;
+mod correlate;
+mod directions;
+mod evaluate;
+mod recentre;
+mod refine;
+mod rings;
+mod search;
+mod soft;
+
+use crate::task::Cancelled;
+
+pub use ab_initio::{AbInitio, AbInitioOptions, ab_initio};
+pub use correlate::Correlator;
+pub use directions::{directions, random_poses};
+pub use evaluate::{PoseErrors, evaluate};
+pub use recentre::recentred;
+pub use refine::{RefineOptions, Refinement, refine};
+pub use rings::{Expansion, Rings};
+pub use search::{SearchOptions, search};
+
+/// What can be wrong with a search for orientations.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{name} must be {range}, got {value}")]
+    Option { name: &'static str, range: &'static str, value: f64 },
+    #[error("{images} images are too few to find orientations from; at least {needed} are needed")]
+    TooFewImages { images: usize, needed: usize },
+    #[error(transparent)]
+    Images(#[from] crate::images::Error),
+    #[error(transparent)]
+    Volume(#[from] crate::volume::Error),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}

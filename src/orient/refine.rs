@@ -1,0 +1,337 @@
+//! Continuous pose refinement: Levenberg–Marquardt on rotation and shift of each image against the spectrum of a density.
+//!
+//! The residual at image frequency k is F(k) − V(Rᵀk)·e^(−2πi k·t), weighted by the noise. With the rotation varied in the body
+//! frame, R → R·exp(w), the sample's place q = Rᵀk moves by −w × q, so that ∂V/∂w = −(q × ∇V); the slope ∇V is that of the
+//! trilinear interpolant, exact within a cell of the grid (Marquardt, SIAM J. 11 (1963) 431).
+
+use std::f64::consts::TAU;
+
+use nalgebra::{SMatrix, SVector, UnitQuaternion, Vector2, Vector3};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::fourier::Complex32;
+use crate::images::{Particles, Samples};
+use crate::pose::{Pose, Poses};
+use crate::task::Task;
+use crate::volume::{Spectrum, Volume};
+
+/// Parameters of a pose: three of the rotation, two of the shift.
+const PARAMETERS: usize = 5;
+/// Samples taken together, so that sums run in vector registers.
+const BLOCK: usize = 16;
+/// Largest rotation of one step [rad]: beyond it the linear model means nothing.
+const LONGEST_TURN: f64 = 0.1;
+
+type Vector5 = SVector<f64, PARAMETERS>;
+type Matrix5 = SMatrix<f64, PARAMETERS, PARAMETERS>;
+
+/// Options of [`refine`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RefineOptions {
+    /// Resolution to which images and density are compared [Å]; default 2.0.
+    pub low_pass: f64,
+    /// Steps of Levenberg–Marquardt; 0 only scores the poses as they are; default 4.
+    pub steps: usize,
+    /// Refines the shifts as well as the rotations; default true.
+    pub shifts: bool,
+    /// Largest shift allowed [Å], farther ones are pulled back to it; default 2.0.
+    pub max_shift: f64,
+}
+
+impl Default for RefineOptions {
+    fn default() -> Self {
+        Self { low_pass: 2.0, steps: 4, shifts: true, max_shift: 2.0 }
+    }
+}
+
+/// Refined poses, and how well they explain the images.
+#[derive(Debug, Clone)]
+pub struct Refinement {
+    /// Poses; scores are log-likelihood gains over an empty image.
+    pub poses: Poses,
+    /// Mean |residual|² of each image in units of the expected noise: 1 where nothing is left but noise.
+    pub chi2: Vec<f64>,
+}
+
+/// Moves every pose to the best agreement with the densities: image i is compared with `densities[(i + 1) % count]`.
+///
+/// Given the two half-set densities of a reconstruction (even images made the first), each image so meets the density that it
+/// has not contributed to; given one density, all meet that.
+///
+/// # Errors
+/// If numbers of images and poses differ, no density is given, or the limit is finer than what particles or densities carry.
+pub fn refine(
+    particles: &Particles,
+    densities: &[Volume],
+    poses: &Poses,
+    options: &RefineOptions,
+    task: &Task,
+) -> Result<Refinement, Error> {
+    particles.check_limit(options.low_pass)?;
+    for density in densities {
+        density.check_limit(options.low_pass)?;
+    }
+    if particles.len() != poses.len() || densities.is_empty() {
+        return Err(crate::volume::Error::PoseCount { images: particles.len(), poses: poses.len() }.into());
+    }
+    let spectra: Vec<Spectrum> = densities.iter().map(Spectrum::new).collect();
+    let samples = Samples::new(particles, options.low_pass);
+    let sampling = Sampling::new(particles, &samples);
+    let stage = task.stage("refine poses", particles.len());
+    let refined: Vec<(Pose, f64, f64)> = (0..particles.len())
+        .into_par_iter()
+        .map(|image| -> Result<_, Error> {
+            let spectrum = &spectra[(image + 1) % spectra.len()];
+            let values = samples.image(image);
+            let fit = Fit { spectrum, sampling: &sampling, values: values.to_slice().expect("standard layout") };
+            let result = fit.minimise(&poses.as_slice()[image], options);
+            stage.advance(1)?;
+            Ok(result)
+        })
+        .collect::<Result<_, _>>()?;
+    let scores = refined.iter().map(|(_, score, _)| *score).collect();
+    Ok(Refinement {
+        poses: Poses::new(refined.iter().map(|(pose, _, _)| *pose).collect(), scores),
+        chi2: refined.iter().map(|(_, _, chi2)| *chi2).collect(),
+    })
+}
+
+/// What all images share: where their samples are and how much they weigh.
+struct Sampling {
+    frequencies: Vec<[f32; 2]>,
+    /// Place of each sample on the grid of the image's spectrum, in units of 1/edge.
+    grid: Vec<[i16; 2]>,
+    edge: f64,
+    /// 1/√(expected |noise|²) of each sample.
+    inverse_noise: Vec<f32>,
+    /// Independent share of each sample: the mask fills only part of the image, so that neighbouring samples agree.
+    independence: f64,
+}
+
+impl Sampling {
+    fn new(particles: &Particles, samples: &Samples) -> Self {
+        let edge = particles.edge();
+        let grid = |[x, y]: &[f32; 2]| [(f64::from(*x) * edge).round() as i16, (f64::from(*y) * edge).round() as i16];
+        let masked_area = std::f64::consts::PI * particles.mask_radius().powi(2);
+        Self {
+            frequencies: samples.frequencies.clone(),
+            grid: samples.frequencies.iter().map(grid).collect(),
+            edge,
+            inverse_noise: samples.noise.iter().map(|noise| 1.0 / noise.sqrt()).collect(),
+            independence: masked_area / (edge * edge),
+        }
+    }
+}
+
+/// One image to be explained by one spectrum.
+struct Fit<'a> {
+    spectrum: &'a Spectrum,
+    sampling: &'a Sampling,
+    values: &'a [Complex32],
+}
+
+/// Weighted squared residual at a pose, its gradient and the normal matrix.
+struct Normal {
+    cost: f64,
+    gradient: Vector5,
+    matrix: Matrix5,
+}
+
+impl Fit<'_> {
+    /// Refined pose, score, and mean squared residual.
+    fn minimise(&self, start: &Pose, options: &RefineOptions) -> (Pose, f64, f64) {
+        let mut best_pose = *start;
+        let mut best = self.normal(start);
+        let mut damping = 1e-3;
+        for _ in 0..options.steps {
+            let step = damped_step(&best, damping, options.shifts);
+            let Some(pose) = step.map(|step| moved(&best_pose, &step, options.max_shift)) else { break };
+            let trial = self.normal(&pose);
+            if trial.cost < best.cost {
+                let gain = best.cost - trial.cost;
+                (best_pose, best) = (pose, trial);
+                damping *= 0.3;
+                if gain < 1e-6 * best.cost {
+                    break;
+                }
+            } else {
+                damping *= 10.0;
+            }
+        }
+        let power: f64 = self.values.iter().zip(&self.sampling.inverse_noise).map(weighted_power).sum();
+        let score = (power - best.cost) * self.sampling.independence;
+        (best_pose, score, best.cost / self.values.len().max(1) as f64)
+    }
+
+    /// Cost, gradient and normal matrix at `pose`.
+    fn normal(&self, pose: &Pose) -> Normal {
+        let phases = PhaseTable::new(self.sampling, &pose.shift);
+        let matrix = pose.matrix();
+        let slice = self.spectrum.slice(&matrix);
+        let rows = [matrix.row(0), matrix.row(1)].map(|row| [0, 1, 2].map(|axis| row[axis] as f32));
+        let mut sums = Sums::default();
+        let mut block = Block::default();
+        let shared = self.sampling;
+        for (index, value) in self.values.iter().enumerate() {
+            let lane = index % BLOCK;
+            let [kx, ky] = shared.frequencies[index];
+            let weight = shared.inverse_noise[index];
+            let phase = phases.at(shared.grid[index]) * weight;
+            let here = slice.gradient(kx, ky);
+            let model = here.value * phase;
+            let [x, y, z] = [0, 1, 2].map(|axis| rows[0][axis] * kx + rows[1][axis] * ky);
+            let [gx, gy, gz] = here.slope;
+            let derivatives = [
+                (gy * z - gz * y) * phase,
+                (gz * x - gx * z) * phase,
+                (gx * y - gy * x) * phase,
+                turned(model, kx),
+                turned(model, ky),
+            ];
+            block.set(lane, value * weight - model, &derivatives);
+            if lane == BLOCK - 1 {
+                sums.add(&block);
+            }
+        }
+        if !self.values.len().is_multiple_of(BLOCK) {
+            for lane in self.values.len() % BLOCK..BLOCK {
+                block.set(lane, Complex32::default(), &[Complex32::default(); PARAMETERS]);
+            }
+            sums.add(&block);
+        }
+        sums.normal()
+    }
+}
+
+/// −2πi k · model: the derivative of a shifted coefficient with respect to the shift along k's axis.
+#[inline]
+fn turned(model: Complex32, k: f32) -> Complex32 {
+    let factor = TAU as f32 * k;
+    Complex32::new(model.im * factor, -model.re * factor)
+}
+
+fn weighted_power((value, inverse_noise): (&Complex32, &f32)) -> f64 {
+    f64::from((value * inverse_noise).norm_sqr())
+}
+
+/// Solution of the damped normal equations; none if they are singular.
+fn damped_step(normal: &Normal, damping: f64, shifts: bool) -> Option<Vector5> {
+    let (mut matrix, mut gradient) = (normal.matrix, normal.gradient);
+    for i in 0..PARAMETERS {
+        matrix[(i, i)] *= 1.0 + damping;
+        matrix[(i, i)] += 1e-12;
+    }
+    if !shifts {
+        for i in 3..PARAMETERS {
+            matrix.row_mut(i).fill(0.0);
+            matrix.column_mut(i).fill(0.0);
+            matrix[(i, i)] = 1.0;
+            gradient[i] = 0.0;
+        }
+    }
+    let step = matrix.cholesky()?.solve(&gradient);
+    let turn = step.fixed_rows::<3>(0).norm();
+    Some(if turn > LONGEST_TURN { step * (LONGEST_TURN / turn) } else { step })
+}
+
+/// The pose after a step (rotation in the body frame, shift).
+fn moved(pose: &Pose, step: &Vector5, max_shift: f64) -> Pose {
+    let turn = UnitQuaternion::from_scaled_axis(Vector3::new(step[0], step[1], step[2]));
+    let shift = pose.shift + Vector2::new(step[3], step[4]);
+    let length = shift.norm();
+    Pose {
+        rotation: UnitQuaternion::new_normalize((pose.rotation * turn).into_inner()),
+        shift: if length > max_shift { shift * (max_shift / length) } else { shift },
+    }
+}
+
+/// e^(−2πi k·t) on the image's grid, as a product of one factor an axis.
+struct PhaseTable {
+    along_x: Vec<Complex32>,
+    along_y: Vec<Complex32>,
+    offset: i16,
+}
+
+impl PhaseTable {
+    fn new(sampling: &Sampling, shift: &Vector2<f64>) -> Self {
+        let reach = sampling.grid.iter().map(|[x, y]| x.abs().max(y.abs())).max().unwrap_or(0);
+        let table = |t: f64| {
+            (-reach..=reach)
+                .map(|k| {
+                    let (sin, cos) = (-TAU * f64::from(k) * t / sampling.edge).sin_cos();
+                    Complex32::new(cos as f32, sin as f32)
+                })
+                .collect()
+        };
+        Self { along_x: table(shift.x), along_y: table(shift.y), offset: reach }
+    }
+
+    #[inline]
+    fn at(&self, [x, y]: [i16; 2]) -> Complex32 {
+        self.along_x[(x + self.offset) as usize] * self.along_y[(y + self.offset) as usize]
+    }
+}
+
+/// Residuals and derivatives of a few samples: real parts, then imaginary parts.
+#[derive(Default)]
+struct Block {
+    residual: [[f32; BLOCK]; 2],
+    derivatives: [[[f32; BLOCK]; 2]; PARAMETERS],
+}
+
+impl Block {
+    #[inline]
+    fn set(&mut self, lane: usize, residual: Complex32, derivatives: &[Complex32; PARAMETERS]) {
+        self.residual[0][lane] = residual.re;
+        self.residual[1][lane] = residual.im;
+        for (rows, value) in self.derivatives.iter_mut().zip(derivatives) {
+            rows[0][lane] = value.re;
+            rows[1][lane] = value.im;
+        }
+    }
+}
+
+/// Running sums over the samples, lane by lane.
+#[derive(Default)]
+struct Sums {
+    cost: f64,
+    gradient: [f64; PARAMETERS],
+    matrix: [[f64; PARAMETERS]; PARAMETERS],
+}
+
+impl Sums {
+    fn add(&mut self, block: &Block) {
+        self.cost += f64::from(dot(&block.residual, &block.residual));
+        for (i, a) in block.derivatives.iter().enumerate() {
+            self.gradient[i] += f64::from(dot(a, &block.residual));
+            for (j, b) in block.derivatives.iter().enumerate().take(i + 1) {
+                self.matrix[i][j] += f64::from(dot(a, b));
+            }
+        }
+    }
+
+    fn normal(&self) -> Normal {
+        let matrix = Matrix5::from_fn(|i, j| self.matrix[i.max(j)][i.min(j)]);
+        Normal { cost: self.cost, gradient: Vector5::from_row_slice(&self.gradient), matrix }
+    }
+}
+
+/// Sum over both parts and all lanes, in a fixed order that vector registers follow.
+#[inline]
+fn dot(a: &[[f32; BLOCK]; 2], b: &[[f32; BLOCK]; 2]) -> f32 {
+    let mut lanes = [0.0f32; BLOCK];
+    for part in 0..2 {
+        for lane in 0..BLOCK {
+            lanes[lane] += a[part][lane] * b[part][lane];
+        }
+    }
+    for width in [8, 4, 2, 1] {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+    }
+    lanes[0]
+}

@@ -1,0 +1,317 @@
+//! Expectation–maximisation over orientations: soft weights of all hypotheses, and the averages they give.
+//!
+//! A hypothesis is a direction, its mirror image or not, and an in-plane angle. With scores S = ⟨F, R⟩ − ½‖R‖² its weight for an
+//! image is e^(βS) over the sum of all; β < 1 is a temperature that keeps many hypotheses alive. The expectation of each direction's
+//! slice is the weighted sum of the images turned to it, taken in the angular frequencies.
+
+use ndarray::{Array2, ArrayView1, ArrayViewMut2, Axis, s};
+use rayon::prelude::*;
+use rustfft::FftPlanner;
+
+use super::correlate::{Correlator, TILE_IMAGES, TILE_REFERENCES, Workspace};
+use super::rings::{Expansion, Rings};
+use crate::fourier::Complex32;
+use crate::product::multiply;
+use crate::task::{Cancelled, Stage};
+
+/// Parts of the stack that are averaged side by side; fixed, so that sums do not depend on threads.
+const PARTS: usize = 8;
+/// Weights below e^−20 of the best are nothing in single precision.
+const FAINTEST: f32 = -20.0;
+/// A direction whose whole weight for an image is below this is left out of its average.
+const NEGLIGIBLE: f32 = 1e-6;
+
+/// The best hypothesis of an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hypothesis {
+    pub score: f32,
+    pub reference: usize,
+    pub mirrored: bool,
+    pub angle: usize,
+}
+
+/// What one round of expectation gives.
+pub struct Expectation {
+    /// Weighted sums of turned images for each direction, unweighted rings.
+    pub sums: Expansion,
+    /// Sum of the weights each direction received.
+    pub occupancy: Vec<f64>,
+    /// Best hypothesis of every image.
+    pub best: Vec<Hypothesis>,
+}
+
+/// Scores of a few images against all hypotheses, `[image][reference][angle]`: direct in the real part, mirrored in the imaginary.
+fn scores(
+    correlator: &Correlator,
+    images: std::ops::Range<usize>,
+    half_norms: &[f32],
+    work: &mut Workspace,
+    out: &mut Vec<Complex32>,
+) {
+    let (angles, references) = (correlator.rings().angles, correlator.references());
+    out.resize(images.len() * references * angles, Complex32::default());
+    for first in (0..references).step_by(TILE_REFERENCES) {
+        let tile = first..(first + TILE_REFERENCES).min(references);
+        correlator.tile(images.clone(), tile.clone(), work);
+        for image in 0..images.len() {
+            let from = &work.correlations[image * tile.len() * angles..][..tile.len() * angles];
+            let to = &mut out[(image * references + first) * angles..][..tile.len() * angles];
+            let lines = to.chunks_exact_mut(angles).zip(from.chunks_exact(angles));
+            for ((to, from), norm) in lines.zip(&half_norms[tile.clone()]) {
+                let norm = Complex32::new(*norm, *norm);
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = from - norm);
+            }
+        }
+    }
+}
+
+/// The temperature at which the mean log-perplexity of some images is that of `target` equally likely hypotheses.
+///
+/// Bisection on log β; the images are the first two tiles of the correlator.
+pub fn temperature_for(correlator: &Correlator, target: f64) -> f32 {
+    let half_norms = correlator.half_norms();
+    let mut work = correlator.workspace();
+    let sample = (2 * TILE_IMAGES).min(correlator.images());
+    let mut all = Vec::new();
+    scores(correlator, 0..sample.min(TILE_IMAGES), &half_norms, &mut work, &mut all);
+    if sample > TILE_IMAGES {
+        let mut more = Vec::new();
+        scores(correlator, TILE_IMAGES..sample, &half_norms, &mut work, &mut more);
+        all.append(&mut more);
+    }
+    let per_image = all.len() / sample;
+    let entropy = |beta: f32| -> f64 {
+        all.par_chunks_exact(per_image).map(|scores| entropy_of(scores, beta)).collect::<Vec<_>>().iter().sum::<f64>()
+            / sample as f64
+    };
+    let (mut low, mut high) = (-14.0f64, 0.5f64);
+    for _ in 0..22 {
+        let middle = 0.5 * (low + high);
+        if entropy(10f64.powf(middle) as f32) > target.ln() { low = middle } else { high = middle }
+    }
+    10f64.powf(low) as f32
+}
+
+/// Entropy of the weights e^(βS) over their sum: ln Z − β⟨S⟩.
+fn entropy_of(scores: &[Complex32], beta: f32) -> f64 {
+    let top = top_score(scores);
+    let (mut total, mut moment) = (0.0f64, 0.0f64);
+    for chunk in scores.chunks(1024) {
+        let (z, m) = partition(chunk, top, beta);
+        total += f64::from(z);
+        moment += f64::from(m);
+    }
+    total.ln() - moment / total
+}
+
+/// Σ e^x and Σ x·e^x with x = β(S − top), over both parts.
+#[multiversion::multiversion(targets("x86_64+avx2+fma", "x86_64+avx512f"))]
+fn partition(scores: &[Complex32], top: f32, beta: f32) -> (f32, f32) {
+    let mut lanes = [[0.0f32; 2]; 8];
+    for chunk in scores.chunks(8) {
+        for (lane, score) in lanes.iter_mut().zip(chunk) {
+            let (x, y) = ((score.re - top) * beta, (score.im - top) * beta);
+            let (ex, ey) = (exp_of_negative(x), exp_of_negative(y));
+            lane[0] += ex + ey;
+            lane[1] += x.max(-100.0) * ex + y.max(-100.0) * ey;
+        }
+    }
+    lanes.iter().fold((0.0, 0.0), |(z, m), lane| (z + lane[0], m + lane[1]))
+}
+
+/// Replaces scores by weights e^(β(S − top)), and gives their sum.
+#[multiversion::multiversion(targets("x86_64+avx2+fma", "x86_64+avx512f"))]
+fn exponentiate(scores: &mut [Complex32], top: f32, beta: f32) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    for chunk in scores.chunks_mut(8) {
+        for (lane, score) in lanes.iter_mut().zip(chunk) {
+            score.re = exp_of_negative((score.re - top) * beta);
+            score.im = exp_of_negative((score.im - top) * beta);
+            *lane += score.re + score.im;
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// e^x for x ≤ 0, to 1e−6 relative; 0 below [`FAINTEST`]. Straight-line code that the compiler turns into vector instructions.
+#[inline(always)]
+fn exp_of_negative(x: f32) -> f32 {
+    /// 1.5·2²³: adding it rounds to an integer, which is then in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let y = x.max(FAINTEST) * std::f32::consts::LOG2_E;
+    let shifted = y + ROUND;
+    let f = (y - (shifted - ROUND)) * std::f32::consts::LN_2;
+    // Taylor series of e^f for |f| ≤ ½ ln 2, six terms
+    let p = 1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    if x < FAINTEST { 0.0 } else { p * power }
+}
+
+fn top_score(scores: &[Complex32]) -> f32 {
+    let mut lanes = [f32::MIN; 8];
+    for chunk in scores.chunks(8) {
+        for (lane, score) in lanes.iter_mut().zip(chunk) {
+            *lane = lane.max(score.re).max(score.im);
+        }
+    }
+    lanes.into_iter().fold(f32::MIN, f32::max)
+}
+
+/// Weighs every hypothesis of every image at temperature `beta` and averages the images over them.
+///
+/// `images` are the coefficients without the rings' weights, in the order of the correlator's.
+pub fn expectation(
+    correlator: &Correlator,
+    images: &Expansion,
+    beta: f32,
+    stage: &Stage,
+) -> Result<Expectation, Cancelled> {
+    let half_norms = correlator.half_norms();
+    let per_part = correlator.images().div_ceil(PARTS).next_multiple_of(TILE_IMAGES);
+    let parts: Vec<Expectation> = (0..PARTS)
+        .into_par_iter()
+        .map(|part| {
+            let mut average = Averager::new(correlator, images, beta);
+            let range = (part * per_part).min(correlator.images())..((part + 1) * per_part).min(correlator.images());
+            for first in range.clone().step_by(TILE_IMAGES) {
+                average.add_tile(first..(first + TILE_IMAGES).min(range.end), &half_norms);
+                stage.advance(0)?;
+            }
+            Ok(average.result)
+        })
+        .collect::<Result<_, Cancelled>>()?;
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next().expect("there are parts");
+    for part in parts {
+        for (a, b) in sum.sums.orders.iter_mut().zip(&part.sums.orders) {
+            *a += b;
+        }
+        sum.occupancy.iter_mut().zip(&part.occupancy).for_each(|(a, b)| *a += b);
+        sum.best.extend(part.best);
+    }
+    Ok(sum)
+}
+
+/// The running averages of one part of the stack, with its buffers.
+struct Averager<'a> {
+    correlator: &'a Correlator,
+    images: &'a Expansion,
+    beta: f32,
+    work: Workspace,
+    scores: Vec<Complex32>,
+    fft: std::sync::Arc<dyn rustfft::Fft<f32>>,
+    /// For each angular frequency, the real matrix that takes a tile's images to the directions' sums.
+    mixing: Vec<Array2<f32>>,
+    result: Expectation,
+}
+
+impl<'a> Averager<'a> {
+    fn new(correlator: &'a Correlator, images: &'a Expansion, beta: f32) -> Self {
+        let (rings, references) = (correlator.rings(), correlator.references());
+        Self {
+            correlator,
+            images,
+            beta,
+            work: correlator.workspace(),
+            scores: Vec::new(),
+            fft: FftPlanner::new().plan_fft_forward(rings.angles),
+            mixing: vec![Array2::zeros((2 * references, 2 * TILE_IMAGES)); rings.orders()],
+            result: Expectation {
+                sums: Expansion::zeros(rings, references),
+                occupancy: vec![0.0; references],
+                best: Vec::new(),
+            },
+        }
+    }
+
+    fn add_tile(&mut self, images: std::ops::Range<usize>, half_norms: &[f32]) {
+        let mut all = std::mem::take(&mut self.scores);
+        scores(self.correlator, images.clone(), half_norms, &mut self.work, &mut all);
+        let per_image = self.correlator.references() * self.correlator.rings().angles;
+        self.mixing.iter_mut().for_each(|matrix| matrix.fill(0.0));
+        for (column, scores) in all.chunks_exact_mut(per_image).enumerate() {
+            self.weigh_image(column, scores);
+        }
+        for (m, matrix) in self.mixing.iter().enumerate() {
+            let images = self.images.orders[m].slice(s![2 * images.start..2 * images.end, ..]);
+            let matrix = matrix.slice(s![.., ..images.dim().0]);
+            multiply(matrix, images, self.result.sums.orders[m].view_mut(), true);
+        }
+        self.scores = all;
+    }
+
+    /// Turns the scores of the tile's image `column` into weights and enters their angular frequencies.
+    fn weigh_image(&mut self, column: usize, scores: &mut [Complex32]) {
+        let angles = self.correlator.rings().angles;
+        let top = top_score(scores);
+        self.result.best.push(locate(scores, top, angles));
+        let total: f32 = scores.chunks_mut(1024).map(|chunk| exponentiate(chunk, top, self.beta)).sum();
+        for (reference, weights) in scores.chunks_exact_mut(angles).enumerate() {
+            let share: f32 = weights.iter().map(|w| w.re + w.im).sum::<f32>() / total;
+            if share < NEGLIGIBLE {
+                continue;
+            }
+            self.result.occupancy[reference] += f64::from(share);
+            self.fft.process_with_scratch(weights, self.work.scratch());
+            for (m, matrix) in self.mixing.iter_mut().enumerate() {
+                enter(matrix.slice_mut(s![2 * reference..2 * reference + 2, ..]), column, m, weights, 1.0 / total);
+            }
+        }
+    }
+}
+
+/// Enters angular frequency `m` of an image's weights for one direction: conj Ŵ·F for the direction itself, (−1)ᵐ conj(conj Ŵ′·F) for
+/// its mirror image, as real numbers.
+#[inline]
+fn enter(mut block: ArrayViewMut2<f32>, image: usize, m: usize, spectrum: &[Complex32], scale: f32) {
+    let n = spectrum.len();
+    let (here, there) = (spectrum[m], spectrum[(n - m) % n].conj());
+    // transforms of the two real functions in the real and the imaginary part, conjugated
+    let direct = ((here + there) * (0.5 * scale)).conj();
+    let mirrored = ((here - there) * Complex32::new(0.0, -0.5 * scale)).conj();
+    let sign = if m.is_multiple_of(2) { 1.0 } else { -1.0 };
+    let (p, q) = (direct.re, direct.im);
+    let (pm, qm) = (sign * mirrored.re, sign * mirrored.im);
+    block[[0, 2 * image]] = p + pm;
+    block[[0, 2 * image + 1]] = -q - qm;
+    block[[1, 2 * image]] = q - qm;
+    block[[1, 2 * image + 1]] = p - pm;
+}
+
+/// The hypothesis whose score is `top`.
+fn locate(scores: &[Complex32], top: f32, angles: usize) -> Hypothesis {
+    let index = scores.iter().position(|score| score.re == top || score.im == top).unwrap_or(0);
+    Hypothesis { score: top, reference: index / angles, mirrored: scores[index].re != top, angle: index % angles }
+}
+
+/// Mean power of the items on every ring.
+pub fn ring_power(rings: &Rings, items: &Expansion) -> Vec<f64> {
+    let mut power = vec![0.0f64; rings.frequencies.len()];
+    for (m, matrix) in items.orders.iter().enumerate() {
+        let both_signs = if m == 0 { 1.0 } else { 2.0 };
+        for (k, column) in matrix.axis_iter(Axis(1)).enumerate() {
+            power[k + rings.first_ring[m]] += both_signs * sum_of_squares(column);
+        }
+    }
+    power.iter().map(|sum| sum / items.items.max(1) as f64).collect()
+}
+
+fn sum_of_squares(values: ArrayView1<f32>) -> f64 {
+    values.iter().map(|v| f64::from(v * v)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_exponential_is_right_to_a_millionth() {
+        for i in 0..=2000 {
+            let x = -f64::from(i) / 100.0;
+            let got = f64::from(exp_of_negative(x as f32));
+            assert!((got / f64::from(x as f32).exp() - 1.0).abs() < 2e-6, "{x}: {got}");
+        }
+        assert_eq!(exp_of_negative(-20.1), 0.0);
+        assert_eq!(exp_of_negative(f32::NEG_INFINITY), 0.0);
+    }
+}

@@ -1,0 +1,184 @@
+//! The transform of a density on a padded grid, read between its points by trilinear interpolation.
+//!
+//! By the central-slice theorem the transform of a projection is a plane through this spectrum. The density is padded
+//! with zeros, which makes the spectrum smooth, and divided beforehand by the transform of the interpolation kernel (sinc² an
+//! axis), which corrects what trilinear interpolation takes away towards the edge of the box.
+
+use nalgebra::Matrix3;
+use ndarray::{Array3, s};
+
+use super::Volume;
+use crate::fourier::{Complex32, Fft3};
+
+/// Spectrum of a density, in density · Å³, for frequencies below the Nyquist frequency of its voxels.
+#[derive(Debug, Clone)]
+pub struct Spectrum {
+    /// Centred half spectrum `[z][y][x ≥ 0]`.
+    data: Array3<Complex32>,
+    /// Edge of the padded cube [Å]: grid points an 1/Å.
+    edge: f64,
+}
+
+/// Value of a spectrum at a point, and how it changes along each axis (x, y, z) of the body frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Gradient {
+    pub value: Complex32,
+    pub slope: [Complex32; 3],
+}
+
+/// Least ratio of the padded cube to the density's box.
+const PADDING: f64 = 2.0;
+
+impl Spectrum {
+    /// Transform of `volume`, padded to at least twice its edge.
+    pub fn new(volume: &Volume) -> Self {
+        let (n, padded) = (volume.size(), padded_size(volume.size()));
+        let edge = padded as f64 * volume.pixel_size();
+        let kernel = kernel_transform(n, padded);
+        let mut cube = Array3::zeros((padded, padded, padded));
+        let start = padded / 2 - n / 2;
+        let mut inner = cube.slice_mut(s![start..start + n, start..start + n, start..start + n]);
+        for ((z, y, x), value) in volume.data().indexed_iter() {
+            inner[[z, y, x]] = value / (kernel[z] * kernel[y] * kernel[x]);
+        }
+        let mut data = Fft3::new(padded).forward(&cube);
+        let voxel = volume.pixel_size().powi(3) as f32;
+        data.par_mapv_inplace(|value| value * voxel);
+        Self { data, edge }
+    }
+
+    /// Edge of the padded cube [Å].
+    pub fn edge(&self) -> f64 {
+        self.edge
+    }
+
+    /// Largest frequency that can be read in every direction [1/Å].
+    pub fn limit(&self) -> f64 {
+        (self.data.dim().0 / 2 - 2) as f64 / self.edge
+    }
+
+    /// The spectrum multiplied by `transfer(s)`, a real function of spatial frequency [1/Å].
+    pub fn filtered(mut self, transfer: impl Fn(f64) -> f64 + Sync) -> Self {
+        let half = (self.data.dim().0 / 2) as f64;
+        let edge = self.edge;
+        ndarray::Zip::indexed(&mut self.data).par_for_each(|(z, y, x), value| {
+            let s = ((z as f64 - half).powi(2) + (y as f64 - half).powi(2) + (x as f64).powi(2)).sqrt() / edge;
+            *value *= transfer(s) as f32;
+        });
+        self
+    }
+
+    /// A reader of the slice that an image with rotation `rotation` (laboratory = R·body) shows.
+    pub fn slice(&self, rotation: &Matrix3<f64>) -> Slice<'_> {
+        let edge = self.edge;
+        let (_, ny, nx) = self.data.dim();
+        Slice {
+            data: self.data.as_slice().expect("standard layout"),
+            stride: [1, nx, nx * ny],
+            half: (ny / 2) as f32,
+            // body frequency = Rᵀ·(kx, ky, 0), in grid points
+            x: [0, 1, 2].map(|axis| (rotation[(0, axis)] * edge) as f32),
+            y: [0, 1, 2].map(|axis| (rotation[(1, axis)] * edge) as f32),
+            edge: edge as f32,
+        }
+    }
+}
+
+/// One central slice of a [`Spectrum`].
+pub struct Slice<'a> {
+    data: &'a [Complex32],
+    stride: [usize; 3],
+    half: f32,
+    x: [f32; 3],
+    y: [f32; 3],
+    edge: f32,
+}
+
+/// The cell of the grid around a point: its first corner, the fractions along x, y, z, and whether the point was mirrored.
+struct Cell {
+    corner: usize,
+    fraction: [f32; 3],
+    mirrored: bool,
+}
+
+impl Slice<'_> {
+    #[inline]
+    fn cell(&self, kx: f32, ky: f32) -> Cell {
+        let mut q = [0, 1, 2].map(|axis| self.x[axis] * kx + self.y[axis] * ky);
+        let mirrored = q[0] < 0.0;
+        if mirrored {
+            q = q.map(|v| -v);
+        }
+        let (qy, qz) = (q[1] + self.half, q[2] + self.half);
+        let (ix, iy, iz) = (q[0] as usize, qy as usize, qz as usize);
+        Cell {
+            corner: iz * self.stride[2] + iy * self.stride[1] + ix,
+            fraction: [q[0] - ix as f32, qy - iy as f32, qz - iz as f32],
+            mirrored,
+        }
+    }
+
+    /// Values at the eight corners of a cell, `[z][y][x]`.
+    #[inline]
+    fn corners(&self, cell: &Cell) -> [[[Complex32; 2]; 2]; 2] {
+        [0, 1].map(|z| {
+            [0, 1].map(|y| {
+                let start = cell.corner + z * self.stride[2] + y * self.stride[1];
+                let pair = &self.data[start..start + 2];
+                [pair[0], pair[1]]
+            })
+        })
+    }
+
+    /// Spectrum at image frequency (kx, ky) [1/Å].
+    #[inline]
+    pub fn value(&self, kx: f32, ky: f32) -> Complex32 {
+        let cell = self.cell(kx, ky);
+        let [fx, fy, fz] = cell.fraction;
+        let c = self.corners(&cell);
+        let along_x = c.map(|plane| plane.map(|[a, b]| a + (b - a) * fx));
+        let along_y = along_x.map(|[a, b]| a + (b - a) * fy);
+        let value = along_y[0] + (along_y[1] - along_y[0]) * fz;
+        if cell.mirrored { value.conj() } else { value }
+    }
+
+    /// Spectrum at image frequency (kx, ky) [1/Å] and its slope [per 1/Å] along the axes of the body frame.
+    #[inline]
+    pub fn gradient(&self, kx: f32, ky: f32) -> Gradient {
+        let cell = self.cell(kx, ky);
+        let [fx, fy, fz] = cell.fraction;
+        let c = self.corners(&cell);
+        let mix = |a: Complex32, b: Complex32, f: f32| a + (b - a) * f;
+        let along_x = c.map(|plane| plane.map(|[a, b]| mix(a, b, fx)));
+        let step_x = c.map(|plane| plane.map(|[a, b]| b - a));
+        let along_y = along_x.map(|[a, b]| mix(a, b, fy));
+        let value = mix(along_y[0], along_y[1], fz);
+        let slope = [
+            mix(mix(step_x[0][0], step_x[0][1], fy), mix(step_x[1][0], step_x[1][1], fy), fz),
+            mix(along_x[0][1] - along_x[0][0], along_x[1][1] - along_x[1][0], fz),
+            along_y[1] - along_y[0],
+        ]
+        .map(|step| step * self.edge);
+        if cell.mirrored {
+            // V(−q) = conj V(q): the value is conjugated, the slope also changes its sign
+            Gradient { value: value.conj(), slope: slope.map(|step| -step.conj()) }
+        } else {
+            Gradient { value, slope }
+        }
+    }
+}
+
+/// Edge of the padded cube for a density of `n` voxels an edge.
+pub(super) fn padded_size(n: usize) -> usize {
+    crate::fourier::fast_even_size((n as f64 * PADDING).ceil() as usize)
+}
+
+/// Transform of the trilinear kernel at each voxel of a box of `n` in a padded cube: sinc²(r / padded edge).
+pub(super) fn kernel_transform(n: usize, padded: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| {
+            let u = std::f64::consts::PI * (i as f64 - (n / 2) as f64) / padded as f64;
+            if u == 0.0 { 1.0 } else { (u.sin() / u).powi(2) as f32 }
+        })
+        .collect()
+}
