@@ -72,11 +72,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn help(name: &str) -> u8 {
-    let console = match Console::new(None, Script::default(), Vec::new()) {
-        Ok(console) => console,
-        Err(error) => return output::fail(&error, FAULT),
-    };
-    match Reference::collect(&console.engine).text(name) {
+    match Reference::new().text(name) {
         Ok(text) => {
             output::say(text.trim_end());
             0

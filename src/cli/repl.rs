@@ -32,7 +32,7 @@ pub fn repl() -> u8 {
         Ok(editor) => editor,
         Err(error) => return output::fail(&error, FAULT),
     };
-    editor.set_helper(Some(Assistant::new(&Reference::collect(&console.engine))));
+    editor.set_helper(Some(Assistant::new(&Reference::new())));
     let history = history_file();
     if let Some(file) = &history {
         // There is none before the first sitting.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope};
+use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope, Stmt};
 
 use super::{Console, FAULT, INTERRUPTED, USAGE, output};
 use crate::script::args::{ArgumentError, command_line_fault};
@@ -50,7 +50,7 @@ impl Console {
             return INTERRUPTED;
         }
         let sources = self.session.sources();
-        let diagnostic = Diagnostic::new(error, &self.session.script().path, &self.engine, &sources);
+        let diagnostic = Diagnostic::new(error, &self.session.script().path, &sources);
         output::complain(&diagnostic.render(&sources, output::color()));
         FAULT
     }
@@ -60,7 +60,7 @@ impl Console {
 fn declares_arguments(ast: &AST) -> bool {
     let mut found = false;
     ast.walk(&mut |path| {
-        if let Some(ASTNode::Expr(Expr::FnCall(call, _))) = path.last() {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last() {
             found |= call.name.as_str() == "args" && call.namespace.is_empty();
         }
         !found

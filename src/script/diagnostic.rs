@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ariadne::{Config, Label, Report, ReportKind, Source};
-use rhai::{Engine, EvalAltResult, ParseErrorType, Position};
+use rhai::{EvalAltResult, ParseErrorType, Position};
 
 use super::help::{Reference, type_in_words};
 use super::options::nearest;
@@ -39,8 +39,8 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Describes `error`, which ended the script named `script`; `engine` knows which names exist.
-    pub fn new(error: EvalAltResult, script: &str, engine: &Engine, sources: &BTreeMap<String, String>) -> Self {
+    /// Describes `error`, which ended the script named `script`; `sources` holds the texts of the scripts.
+    pub fn new(error: EvalAltResult, script: &str, sources: &BTreeMap<String, String>) -> Self {
         let mut file = script.to_owned();
         let mut trace = Vec::new();
         let mut error = error;
@@ -66,7 +66,7 @@ impl Diagnostic {
             }
         };
         trace.reverse();
-        let (message, help) = message_and_help(&error, engine, sources.get(&file).map_or("", String::as_str));
+        let (message, help) = message_and_help(&error, sources.get(&file).map_or("", String::as_str));
         Self { message, help, place: Place::new(&file, position), trace }
     }
 
@@ -119,18 +119,18 @@ fn characters_at(text: &str, place: &Place) -> std::ops::Range<usize> {
 }
 
 /// The innermost error in plain words, and what to do about it.
-fn message_and_help(error: &EvalAltResult, engine: &Engine, text: &str) -> (String, Option<String>) {
+fn message_and_help(error: &EvalAltResult, text: &str) -> (String, Option<String>) {
     use EvalAltResult as E;
     match error {
         E::ErrorParsing(ParseErrorType::VariableUndefined(name), _) | E::ErrorVariableNotFound(name, _) => {
             (format!("there is no variable {name:?} here"), near(name, words(text).filter(|word| word != name)))
         }
         E::ErrorParsing(ParseErrorType::ModuleUndefined(name), _) | E::ErrorModuleNotFound(name, _) => {
-            (format!("there is no namespace or script {name:?}"), near(name, namespaces(engine)))
+            (format!("there is no namespace or script {name:?}"), near(name, namespaces()))
         }
         E::ErrorParsing(what, _) => (format!("syntax error: {what}"), None),
         E::ErrorFunctionNotFound(signature, _) => {
-            (format!("there is no function {}", signature_in_words(signature)), function_help(signature, engine))
+            (format!("there is no function {}", signature_in_words(signature)), function_help(signature))
         }
         E::ErrorStackOverflow(_) => ("the script's functions call each other too deeply".into(), {
             Some("a function that calls itself must come to an end; use a loop for long repetitions".into())
@@ -174,14 +174,14 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
-fn namespaces(engine: &Engine) -> impl Iterator<Item = String> {
-    Reference::collect(engine).namespaces.into_iter().map(|namespace| namespace.name)
+fn namespaces() -> impl Iterator<Item = String> {
+    Reference::new().namespaces.into_iter().map(|namespace| namespace.name)
 }
 
 /// For `images::normalise (Images)`: how the function is called that exists, or the name of one that is near.
-fn function_help(signature: &str, engine: &Engine) -> Option<String> {
+fn function_help(signature: &str) -> Option<String> {
     let name = signature.split('(').next().unwrap_or(signature).trim();
-    let reference = Reference::collect(engine);
+    let reference = Reference::new();
     let short = name.rsplit("::").next().unwrap_or(name);
     let same: Vec<String> = reference
         .entries()

@@ -1,7 +1,8 @@
 //! The reference manual: every function that a script can call, from the comments on the functions themselves.
 
-use rhai::{Engine, FuncInfo, Scope};
+use rhai::{Engine, FuncInfo, Module};
 
+use super::bind::Namespace as Native;
 use super::{api, options, stdlib};
 
 /// One function: all its forms, and what its comment says.
@@ -55,22 +56,24 @@ pub const GLOBAL: &str = "global";
 
 impl Reference {
     /// Reads the comments of all native functions and of the built-in strategies.
-    pub fn collect(engine: &Engine) -> Self {
-        let mut namespaces = vec![Namespace {
-            name: GLOBAL.into(),
-            doc: "Functions without a prefix: arguments, messages, time, threads.".into(),
-            entries: Vec::new(),
-        }];
-        namespaces.extend(api::namespaces().into_iter().map(|(name, module)| Namespace {
-            name: name.into(),
+    pub fn new() -> Self {
+        let mut reader = Engine::new_raw();
+        let described = |namespace: &Native, module: &Module| Namespace {
+            name: namespace.name.into(),
             doc: without_slashes([module.doc()]),
             entries: Vec::new(),
-        }));
+        };
+        let mut namespaces = Vec::new();
+        for native in api::namespaces().into_iter().chain([api::global()]) {
+            let module = (native.documented)();
+            namespaces.push(described(&native, &module));
+            reader.register_static_module(native.name, module.into());
+        }
         let mut reference = Self { namespaces };
-        for (namespace, form) in engine.collect_fn_metadata(None, |info| native(&info), false) {
+        for (namespace, form) in reader.collect_fn_metadata(None, |info| native(&info), false) {
             reference.add(&namespace, form);
         }
-        reference.namespaces.extend(stdlib::STRATEGIES.iter().filter_map(|(name, text)| strategy(engine, name, text)));
+        reference.namespaces.extend(stdlib::STRATEGIES.iter().filter_map(|(name, text)| strategy(name, text)));
         for namespace in &mut reference.namespaces {
             namespace.entries.sort_by(|a, b| a.name.cmp(&b.name));
         }
@@ -130,14 +133,13 @@ impl Reference {
 }
 
 impl Namespace {
+    /// Joins the forms of a function; those without options have no comment of their own.
     fn add(&mut self, form: Entry) {
         match self.entries.iter_mut().find(|entry| entry.name == form.name) {
             Some(entry) => {
                 entry.signatures.extend(form.signatures);
-                if !form.doc.is_empty() && !entry.doc.is_empty() && form.doc != entry.doc {
-                    entry.doc.push_str("\n\n");
-                    entry.doc.push_str(&form.doc);
-                } else if entry.doc.is_empty() {
+                entry.signatures.sort_by_key(|signature| (signature.len(), signature.clone()));
+                if entry.doc.is_empty() {
                     entry.doc = form.doc;
                 }
             }
@@ -156,8 +158,8 @@ fn native(info: &FuncInfo) -> Option<(String, Entry)> {
     if !name.starts_with(|c: char| c.is_alphabetic()) || name.contains('$') || HIDDEN.contains(&name) {
         return None;
     }
-    let namespace = if info.namespace.is_empty() { GLOBAL } else { info.namespace.as_str() };
-    let prefix = if info.namespace.is_empty() { String::new() } else { format!("{namespace}::") };
+    let namespace = info.namespace.as_str();
+    let prefix = if namespace == GLOBAL { String::new() } else { format!("{namespace}::") };
     let parameters: Vec<String> = info.metadata.params_info.iter().map(|parameter| in_words(parameter)).collect();
     let result = match in_words(&info.metadata.return_type).as_str() {
         "()" => String::new(),
@@ -222,8 +224,8 @@ fn columns<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 }
 
 /// The public functions of a built-in strategy.
-fn strategy(engine: &Engine, name: &str, text: &str) -> Option<Namespace> {
-    let ast = stdlib::compile(engine, &Scope::new(), &stdlib::source_name(name), text).ok()?;
+fn strategy(name: &str, text: &str) -> Option<Namespace> {
+    let ast = Engine::new().compile(text).ok()?;
     let entries = ast.iter_functions().filter(|function| !function.access.is_private()).map(|function| Entry {
         name: function.name.to_owned(),
         signatures: vec![format!("{name}::{}({})", function.name, function.params.join(", "))],

@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod args;
+mod bind;
 pub mod diagnostic;
 pub mod help;
 pub mod options;

@@ -83,13 +83,25 @@ pub fn take<T: Clone + Send + Sync + 'static>(
     }
 }
 
-/// A number given as a plain argument of a function, integer or float.
+/// An array of numbers, integers or floats, given as a plain argument; `name` is what messages call one of them.
 ///
 /// # Errors
-/// If it is neither.
-pub fn number(value: &Dynamic, name: &str) -> ScriptResult<f64> {
-    let found = || OptionError::Argument { name: name.into(), expected: "a number", found: describe(value) };
-    value.as_float().or_else(|_| value.as_int().map(|i| i as f64)).map_err(|_| fault(found()))
+/// If one of them is neither.
+pub fn numbers(values: &[Dynamic], name: &str) -> ScriptResult<Vec<f64>> {
+    let number = |value: &Dynamic| {
+        let wrong =
+            |_| fault(OptionError::Argument { name: name.into(), expected: "a number", found: describe(value) });
+        value.as_float().or_else(|_| value.as_int().map(|integer| integer as f64)).map_err(wrong)
+    };
+    values.iter().map(number).collect()
+}
+
+/// A seed of random numbers given as a plain argument of a function.
+///
+/// # Errors
+/// If it is negative.
+pub fn seed(value: i64) -> ScriptResult<u64> {
+    u64::try_from(value).map_err(|_| fault(format!("a seed is a whole number, zero or more, not {value}")))
 }
 
 /// A script's value as JSON.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -168,24 +167,16 @@ impl Session {
     }
 
     /// Runs a kernel in the session's threads; see [`super::run`].
-    ///
-    /// A panic in the kernel, which is a fault of pedesis itself, becomes an error too: at the prompt it must not take
-    /// hours of results with it.
     pub fn run<T: Send, E: Display + Send>(
         &self,
         kernel: impl FnOnce(&Task) -> Result<T, E> + Send,
     ) -> ScriptResult<T> {
         let pool = lock(&self.pool).clone();
-        let outcome = catch_unwind(AssertUnwindSafe(|| pool.install(|| kernel(&self.task))));
+        let result = pool.install(|| kernel(&self.task));
         self.task.check().map_err(|cancelled| {
             Box::new(EvalAltResult::ErrorTerminated(cancelled.to_string().into(), Position::NONE))
         })?;
-        match outcome {
-            Ok(result) => result.map_err(fault),
-            Err(_) => {
-                Err(fault("internal error in a kernel (a fault of pedesis, not of the script); see the lines above"))
-            }
-        }
+        result.map_err(fault)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use rhai::plugin::*;
 
-/// Arguments, messages, time, threads.
-#[export_module]
+/// Functions without a prefix: arguments, messages, time, threads.
+#[export_module(manifest)]
 pub mod api {
     use rhai::{Array, Map};
 
@@ -119,10 +119,9 @@ pub mod api {
         Session::of(&call).threads() as i64
     }
 
-    /// The list of all namespaces.
     #[rhai_fn(return_raw)]
-    pub fn help(call: NativeCallContext) -> ScriptResult<String> {
-        help_on(call, "")
+    pub fn help() -> ScriptResult<String> {
+        help_on("")
     }
 
     /// What a namespace or a function does, as text; without a name, the list of all namespaces.
@@ -131,7 +130,7 @@ pub mod api {
     /// print(help("sweep::grid"));
     /// ```
     #[rhai_fn(name = "help", return_raw)]
-    pub fn help_on(call: NativeCallContext, name: &str) -> ScriptResult<String> {
-        Reference::collect(call.engine()).text(name).map_err(fault)
+    pub fn help_on(name: &str) -> ScriptResult<String> {
+        Reference::new().text(name).map_err(fault)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! # Adding a function
 //!
-//! Write it in the file of its namespace, inside the `#[export_module]`, a few lines long; the work is done in the kernel
+//! Write it in the file of its namespace, inside the `#[export_module(manifest)]`, a few lines long; the work is done in the kernel
 //! module. Its comment is the manual: one line on what it does, then arguments with units, defaults, errors, and
 //! an example in a `rhai` code block that a test runs in an empty folder.
 //!
@@ -26,10 +26,11 @@
 //!   function that returns a [`ScriptResult`].
 //! * Take values by value (they are cheap to clone), or by `&mut` with `pure`: otherwise a `const` in a script has no methods.
 //! * A form without options is a function of its own, `#[rhai_fn(global, name = "normalize", return_raw)] pub fn
-//!   normalize_default(…)`, with the one-line comment `` See `normalize`. `` or none.
+//!   normalize_default(…)`, without a comment: help shows all forms of a name under one.
 //! * [`options::parse`](super::options::parse) reads a kernel's options struct (strictly) and records it for provenance;
 //!   [`options::take`](super::options::take) takes a `Volume` or the like out of the map before;
-//!   [`options::number`](super::options::number) reads a plain float argument of type `Dynamic`, so that `1` will do for `1.0`.
+//!   [`options::numbers`](super::options::numbers) and [`options::seed`](super::options::seed) read plain arguments.
+//! * A plain argument of type `f64` takes an integer too ([`bind`](super::bind) sees to it).
 //! * [`run`](super::run) runs a kernel in the session's threads with its [`Task`](crate::task::Task) and turns its
 //!   error into a located one; short work that cannot fail needs neither; [`fault`](super::fault) turns any error into a
 //!   script error.
@@ -41,20 +42,32 @@ mod structure;
 mod sweep;
 mod table;
 
-use rhai::{Engine, Module, exported_module};
+use rhai::Engine;
+use rhai::plugin::{exported_manifest, exported_module};
 
 use super::Table;
 use super::args::Declaration;
+use super::bind::Namespace;
 use crate::structure::Structure;
 
-/// The native namespaces, in the order of the way of the data.
-pub fn namespaces() -> Vec<(&'static str, Module)> {
-    vec![
-        ("structure", exported_module!(structure::api)),
-        ("sweep", exported_module!(sweep::api)),
-        ("table", exported_module!(table::api)),
-        ("path", exported_module!(path::api)),
-    ]
+macro_rules! namespace {
+    ($name:ident) => {
+        Namespace {
+            name: stringify!($name),
+            documented: || exported_module!($name::api),
+            functions: exported_manifest!($name::api),
+        }
+    };
+}
+
+/// The functions without a prefix.
+pub fn global() -> Namespace {
+    namespace!(global)
+}
+
+/// The namespaces, in the order of the way of the data.
+pub fn namespaces() -> Vec<Namespace> {
+    vec![namespace!(structure), namespace!(sweep), namespace!(table), namespace!(path)]
 }
 
 /// Gives `engine` all types, namespaces and global functions.
@@ -63,8 +76,8 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Structure>("Structure")
         .register_type_with_name::<Table>("Table")
         .register_type_with_name::<Declaration>("Declaration");
-    engine.register_global_module(exported_module!(global::api).into());
-    for (name, module) in namespaces() {
-        engine.register_static_module(name, module.into());
+    engine.register_global_module(global().bound().into());
+    for namespace in namespaces() {
+        engine.register_static_module(namespace.name, namespace.bound().into());
     }
 }

@@ -3,7 +3,7 @@
 use rhai::plugin::*;
 
 /// Names of files and folders.
-#[export_module]
+#[export_module(manifest)]
 pub mod api {
     use std::path::Path;
 

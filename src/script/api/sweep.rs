@@ -3,7 +3,7 @@
 use rhai::plugin::*;
 
 /// Many runs: every combination of some parameters.
-#[export_module]
+#[export_module(manifest)]
 pub mod api {
     use rhai::{Array, Dynamic, Map};
 

@@ -3,7 +3,7 @@
 use rhai::plugin::*;
 
 /// Small tables of results, to print or to save.
-#[export_module]
+#[export_module(manifest)]
 pub mod api {
     use std::path::Path;
 

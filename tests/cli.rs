@@ -1,0 +1,199 @@
+//! The command line as a user meets it: the real binary, its exit status, its two streams.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Run, folder_with, pedesis, run_script};
+
+const ARGUMENTS: &str = r#"let a = args(#{ images: required("file"), pixel_size: 0.25, seed: 1, strategy: choice(["two_step", "single_step"]) });
+print(`${a.pixel_size} ${a.seed} ${a.strategy}`);
+"#;
+
+fn assert_fails(run: &Run, status: i32, parts: &[&str]) {
+    assert_eq!(run.status, Some(status), "{}", run.stderr);
+    for part in parts {
+        assert!(run.stderr.contains(part), "{part:?} is missing in:\n{}", run.stderr);
+    }
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+}
+
+#[test]
+fn results_go_to_standard_output_and_messages_to_standard_error() {
+    let run = run_script("print(1 + 1); warn(\"careful\"); debug(3);", &[]);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), "2\n"));
+    assert!(run.stderr.contains("warning: careful") && run.stderr.contains("script.rhai:1:"), "{}", run.stderr);
+}
+
+#[test]
+fn declared_arguments_take_their_type_from_the_declaration() {
+    let run = run_script(ARGUMENTS, &["images=script.rhai", "pixel_size=1", "strategy=single_step"]);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), "1.0 1 single_step\n"), "{}", run.stderr);
+}
+
+#[test]
+fn a_bad_argument_is_the_fault_of_the_command_line_and_stops_before_any_work() {
+    let script = format!("{ARGUMENTS}path::make_dirs(\"out\");");
+    assert_fails(&run_script(&script, &["pixelsize=1"]), 2, &["unknown argument \"pixelsize\"", "\"pixel_size\"?"]);
+    assert_fails(&run_script(&script, &[]), 2, &["missing argument images=", "path of a file"]);
+    let file = "images=script.rhai";
+    assert_fails(&run_script(&script, &[file, "pixel_size=big"]), 2, &["pixel_size=big", "expected a number"]);
+    assert_fails(&run_script(&script, &[file, "seed=1.5"]), 2, &["seed=1.5", "expected a whole number"]);
+    assert_fails(&run_script(&script, &[file, "strategy=one"]), 2, &["one of two_step, single_step"]);
+    assert_fails(&run_script(&script, &[file, file]), 2, &["twice"]);
+    assert_fails(&run_script(&script, &["images"]), 2, &["name=value"]);
+    assert_fails(&run_script("print(1);", &["seed=1"]), 2, &["takes no arguments", "seed"]);
+}
+
+#[test]
+fn no_script_can_catch_a_fault_of_the_command_line() {
+    let script = "try { args(#{ seed: 1 }); } catch (error) { print(error); }";
+    assert_fails(&run_script(script, &["sed=1"]), 2, &["did you mean \"seed\"?"]);
+}
+
+#[test]
+fn a_missing_input_file_is_the_fault_of_the_input() {
+    assert_fails(
+        &run_script(ARGUMENTS, &["images=none.mrc"]),
+        1,
+        &["script.rhai:1:9", "images=none.mrc", "does not exist"],
+    );
+    assert_fails(&run_script(ARGUMENTS, &["images=."]), 1, &["is a folder"]);
+}
+
+#[test]
+fn arguments_are_declared_once() {
+    assert_fails(&run_script("args(#{});\nargs(#{});", &[]), 1, &["script.rhai:2:1", "called before"]);
+}
+
+#[test]
+fn a_missing_script_or_command_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| Run::from(pedesis(folder.path()).args(arguments).output().unwrap());
+    assert_fails(&run(&["run", "none.rhai"]), 1, &["none.rhai"]);
+    assert_fails(&run(&["run"]), 2, &["SCRIPT"]);
+    assert_fails(&run(&["rum", "x"]), 2, &["run"]);
+    assert_fails(&run(&["run", "x.rhai", "--threads", "0"]), 2, &["--threads"]);
+}
+
+#[test]
+fn a_syntax_error_shows_its_place_and_runs_nothing() {
+    let run = run_script("print(1);\nlet x = ;\n", &[]);
+    assert_fails(&run, 1, &["script.rhai:2:9", "let x = ;", "syntax error"]);
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn a_runtime_error_shows_file_line_column_and_the_calls_around_it() {
+    let script = "fn outer(x) {\n    inner(x)\n}\nfn inner(x) { fail(`no ${x}`) }\nouter(3);\n";
+    assert_fails(&run_script(script, &[]), 1, &["no 3", "script.rhai:4:15", "inner, called at script.rhai:2:5"]);
+}
+
+#[test]
+fn an_error_in_an_imported_file_shows_that_file() {
+    let folder = folder_with("lib.rhai", "fn f() {\n    fail(\"here\")\n}\n");
+    std::fs::write(folder.path().join("script.rhai"), "import \"lib\" as lib;\nlib::f();\n").unwrap();
+    let run = Run::from(pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap());
+    assert_fails(&run, 1, &["lib.rhai:2:5", "script.rhai:2:6"]);
+    let circle = run_script("import \"script\" as script;", &[]);
+    assert_fails(&circle, 1, &["imports itself"]);
+}
+
+#[test]
+fn misspelt_names_come_with_the_nearest() {
+    let option = "let p = structure::rocksalt([\"Pb\", \"Se\"], 6.12, 20, #{ random_center: true });";
+    assert_fails(
+        &run_script(option, &[]),
+        1,
+        &["unknown option \"random_center\"", "did you mean \"random_centre\"?", ":1:20"],
+    );
+    let ill_typed = "structure::rocksalt([\"Pb\", \"Se\"], 6.12, 20, #{ seed: \"one\" });";
+    assert_fails(&run_script(ill_typed, &[]), 1, &["option \"seed\"", "expected a whole number", "\"one\""]);
+    assert_fails(&run_script("structure::bundle(\"x\");", &[]), 1, &["did you mean \"structure::bundled\"?"]);
+    assert_fails(&run_script("structre::bundled(\"x\");", &[]), 1, &["did you mean \"structure\"?"]);
+    assert_fails(
+        &run_script("let images = 1;\nprint(imges);", &[]),
+        1,
+        &["script.rhai:2:7", "did you mean \"images\"?"],
+    );
+    assert_fails(&run_script("structure::bundled(3);", &[]), 1, &["bundled(int)", "bundled(name: string)"]);
+}
+
+#[test]
+fn endless_recursion_is_an_error_and_not_a_crash() {
+    assert_fails(&run_script("fn f(x) { 1 + f(x + 1) }\nf(1);", &[]), 1, &["too deeply"]);
+    let closures = "fn f(x) { [x].map(|y| f(y + 1)) }\nf(1);";
+    assert_fails(&run_script(closures, &[]), 1, &["too deeply"]);
+    let brackets = format!("print({}1{});", "(".repeat(5000), ")".repeat(5000));
+    assert_fails(&run_script(&brackets, &[]), 1, &["script.rhai:1"]);
+}
+
+#[test]
+fn threads_come_from_the_command_line_or_the_script() {
+    assert_eq!(run_script("print(threads());", &["--threads", "3"]).stdout, "3\n");
+    let script = "let a = args(#{ threads: 1 });\nset_threads(a.threads);\nprint(threads());";
+    assert_eq!(run_script(script, &["threads=2"]).stdout, "2\n");
+    assert_fails(&run_script("set_threads(0);", &[]), 1, &["from 1 to"]);
+}
+
+#[test]
+fn help_lists_explains_and_corrects() {
+    let folder = tempfile::tempdir().unwrap();
+    let help =
+        |name: &str| Run::from(pedesis(folder.path()).args(["help"]).args(name.split_whitespace()).output().unwrap());
+    assert!(help("").stdout.contains("structure"));
+    assert!(help("structure").stdout.contains("bundled "));
+    let page = help("structure::bundled").stdout;
+    assert!(page.contains("structure::bundled(name: string) -> Structure") && page.contains("```rhai"), "{page}");
+    assert_fails(&help("structure::bundeld"), 2, &["did you mean \"structure::bundled\"?"]);
+}
+
+#[test]
+fn colours_stay_out_of_files_and_pipes() {
+    let folder = folder_with("script.rhai", "fail(\"x\")");
+    for no_color in [None, Some("1")] {
+        let mut command = pedesis(folder.path());
+        command.args(["run", "script.rhai"]).envs(no_color.map(|value| ("NO_COLOR", value)));
+        assert!(!Run::from(command.output().unwrap()).stderr.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_script_within_a_second() {
+    let folder = folder_with("script.rhai", "print(\"ready\");\nloop { try { let x = 1; } catch {} }");
+    let mut child = pedesis(folder.path()).args(["run", "script.rhai"]).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    let start = Instant::now();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "interrupted\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_stop_the_work() {
+    let folder = folder_with("script.rhai", "for i in 0..20000 { print(i); }\npath::make_dirs(\"done\");");
+    let mut child = pedesis(folder.path()).args(["run", "script.rhai"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
+    assert!(folder.path().join("done").is_dir());
+}
+
+#[test]
+fn the_prompt_keeps_variables_functions_and_imports_and_survives_errors() {
+    let folder = folder_with("lib.rhai", "fn twice(x) { 2 * x }\n");
+    let lines = "let x = 20;\nfn next(n) {\n  n + 1\n}\nimport \"lib\" as lib;\nnope(x)\nlib::twice(next(x))\nhelp sweep::grid\n";
+    let mut child = pedesis(folder.path()).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("42\n") && run.stdout.contains("sweep::grid(parameters: map)"), "{}", run.stdout);
+    assert!(run.stderr.contains("there is no function nope(int)"), "{}", run.stderr);
+}
