@@ -151,6 +151,30 @@ fn help_lists_explains_and_corrects() {
 }
 
 #[test]
+fn info_says_what_a_file_holds() {
+    let folder = folder_with("script.rhai", "structure::bundled(\"fept_1.5nm\").save(\"fept.xyz\");");
+    let run = |arguments: &[&str]| Run::from(pedesis(folder.path()).args(arguments).output().unwrap());
+    assert_eq!(run(&["run", "script.rhai"]).status, Some(0));
+    let info = run(&["info", "fept.xyz"]);
+    assert!(info.status == Some(0) && info.stdout.contains("62 Fe, 62 Pt"), "{}{}", info.stdout, info.stderr);
+    assert_fails(&run(&["info", "none.mrc"]), 1, &["none.mrc"]);
+}
+
+#[test]
+fn results_remember_script_arguments_and_options() {
+    let text = "args(#{ seed: 7 });\nlet p = structure::rocksalt([\"Pb\", \"Se\"], 6.12, 15, #{ min_neighbours: 2 });\np.save(\"p.h5\");\n";
+    let folder = folder_with("script.rhai", text);
+    let run = Run::from(pedesis(folder.path()).args(["run", "script.rhai", "seed=9"]).output().unwrap());
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let written = pedesis::store::read_h5(&folder.path().join("p.h5")).unwrap().provenance.unwrap();
+    assert_eq!((written.script.as_str(), written.seed), (text, Some(9)));
+    assert_eq!(written.arguments, serde_json::json!({ "seed": 9 }));
+    assert_eq!(written.options[0]["function"], "rocksalt");
+    assert_eq!(written.options[0]["options"]["min_neighbours"], 2);
+    assert_eq!(written.options[0]["options"]["random_centre"], false);
+}
+
+#[test]
 fn colours_stay_out_of_files_and_pipes() {
     let folder = folder_with("script.rhai", "fail(\"x\")");
     for no_color in [None, Some("1")] {

@@ -8,7 +8,7 @@ mod progress;
 mod repl;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use rhai::Engine;
 
 use crate::script::help::Reference;
 use crate::script::{self, Script, Session, SessionError};
+use crate::store;
 use progress::Bars;
 
 const FAULT: u8 = 1;
@@ -52,6 +53,11 @@ enum Command {
         /// A namespace (images) or a function (images::normalize); all namespaces if left out.
         name: Option<String>,
     },
+    /// Say what a file holds: HDF5, MRC, XYZ.
+    Info {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 /// Runs the command line of this process.
@@ -60,6 +66,7 @@ pub fn main() -> ExitCode {
         None => repl::repl(),
         Some(Command::Run { script, arguments, threads }) => run::run(&script, arguments, threads.map(usize::from)),
         Some(Command::Help { name }) => help(name.as_deref().unwrap_or("")),
+        Some(Command::Info { file }) => info(&file),
     };
     ExitCode::from(status)
 }
@@ -78,6 +85,16 @@ fn help(name: &str) -> u8 {
             0
         }
         Err(error) => output::fail(&error, USAGE),
+    }
+}
+
+fn info(file: &Path) -> u8 {
+    match store::info(file) {
+        Ok(text) => {
+            output::say(text.trim_end());
+            0
+        }
+        Err(error) => output::fail(&error, FAULT),
     }
 }
 

@@ -7,8 +7,10 @@ use std::time::{Instant, SystemTime};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rhai::{EvalAltResult, Map, NativeCallContext, Position};
+use serde::Serialize;
 
-use super::{ScriptResult, fault};
+use super::{ScriptResult, args, fault};
+use crate::store::{Provenance, timestamp};
 use crate::task::Task;
 
 /// Why a session, or its threads, could not be set up.
@@ -30,7 +32,7 @@ pub struct Script {
 }
 
 /// A native function that took options, with all the options it used, defaults included.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KernelCall {
     /// Name of the function (`"search"`).
     pub function: String,
@@ -138,6 +140,23 @@ impl Session {
         match calls.iter_mut().find(|call| call.function == function && call.options == options) {
             Some(call) => call.count += 1,
             None => calls.push(KernelCall { function: function.to_owned(), options, count: 1 }),
+        }
+    }
+
+    /// What must be known to make this run's results again, for the files they are written to.
+    pub fn provenance(&self) -> Provenance {
+        let arguments = self.arguments().as_ref().map(args::as_json).unwrap_or_default();
+        let seed = arguments.get("seed").and_then(serde_json::Value::as_u64);
+        let calls = self.calls();
+        Provenance {
+            script: self.script.text.clone(),
+            script_path: self.script.path.clone(),
+            arguments,
+            options: serde_json::to_value(calls).unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed,
+            start: timestamp(self.started),
+            end: timestamp(SystemTime::now()),
         }
     }
 

@@ -1,10 +1,13 @@
 //! `structure::` particles as lists of atoms.
 
+use std::path::Path;
+
 use rhai::plugin::*;
 
 use rhai::{Array, Map};
 
-use crate::script::{ScriptResult, fault, options, run};
+use crate::script::{ScriptResult, Session, fault, options, run};
+use crate::store;
 use crate::structure::{Element, Lattice, LatticeKind, Sphere, Structure};
 
 /// Particles as lists of atoms: bundled, cut from a crystal, changed.
@@ -18,7 +21,7 @@ pub mod api {
     ///
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");
-    /// print(truth);                               // FePt_1.5nm_Fe50Pt50: 141 atoms …
+    /// print(truth);                               // FePt_1.5nm_Fe50Pt50: 124 atoms …
     /// ```
     #[rhai_fn(return_raw)]
     pub fn bundled(name: &str) -> ScriptResult<Structure> {
@@ -261,6 +264,34 @@ pub mod api {
     #[rhai_fn(global)]
     pub fn info(structure: Structure) -> String {
         format!("{structure}\nsmallest distance between atoms: {:.3} Å", structure.min_distance())
+    }
+
+    /// Reads a particle from a file.
+    ///
+    /// * `path`: XYZ, plain or extended (`.xyz`), HDF5 that holds one particle (`.h5`), or the JSON beside a simulated stack.
+    ///
+    /// A file that is missing or malformed is an error that names the line.
+    ///
+    /// ```rhai
+    /// structure::bundled("fept_1.5nm").save("fept.xyz");
+    /// print(structure::read("fept.xyz"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn read(path: &str) -> ScriptResult<Structure> {
+        store::read_structure(Path::new(path)).map_err(fault)
+    }
+
+    /// Saves the particle as extended XYZ (`.xyz`) or HDF5 (`.h5`), as the name of the file ends.
+    ///
+    /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
+    ///
+    /// ```rhai
+    /// structure::bundled("fept_1.5nm").save("fept.xyz");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn save(call: NativeCallContext, structure: Structure, path: &str) -> ScriptResult<()> {
+        let provenance = Session::of(&call).provenance();
+        store::save(Path::new(path), &store::Value::Structure(structure), &provenance).map_err(fault)
     }
 
     /// The particle as extended XYZ text.

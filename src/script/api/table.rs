@@ -56,6 +56,6 @@ pub mod api {
             Some("json") => format!("{:#}\n", table.to_json()),
             _ => return Err(fault(format!("a table is saved as .csv or .json, not as {path:?}"))),
         };
-        std::fs::write(path, text).map_err(|error| fault(format!("cannot write {path}: {error}")))
+        crate::store::write_text(Path::new(path), &text).map_err(fault)
     }
 }
