@@ -103,13 +103,13 @@ fn an_error_in_an_imported_file_shows_that_file() {
 
 #[test]
 fn misspelt_names_come_with_the_nearest() {
-    let option = "let p = structure::rocksalt([\"Pb\", \"Se\"], 6.12, 20, #{ random_center: true });";
+    let option = "let p = structure::rocksalt([\"Pb\", \"Se\"], 6.12).sphere(20, #{ random_center: true });";
     assert_fails(
         &run_script(option, &[]),
         1,
         &["unknown option \"random_center\"", "did you mean \"random_centre\"?", ":1:20"],
     );
-    let ill_typed = "structure::rocksalt([\"Pb\", \"Se\"], 6.12, 20, #{ seed: \"one\" });";
+    let ill_typed = "structure::rocksalt([\"Pb\", \"Se\"], 6.12).sphere(20, #{ seed: \"one\" });";
     assert_fails(&run_script(ill_typed, &[]), 1, &["option \"seed\"", "expected a whole number", "\"one\""]);
     assert_fails(&run_script("structure::bundle(\"x\");", &[]), 1, &["did you mean \"structure::bundled\"?"]);
     assert_fails(&run_script("structre::bundled(\"x\");", &[]), 1, &["did you mean \"structure\"?"]);

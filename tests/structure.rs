@@ -1,7 +1,7 @@
 //! Particles cut from crystals, against bundled particles that another program cut, and against counting.
 
 use nalgebra::{Point3, Vector3};
-use pedesis::structure::{Element, Lattice, LatticeKind, Sphere, Structure, bundled};
+use pedesis::structure::{Displacement, Element, Lattice, LatticeKind, Sphere, Structure, bundled};
 
 fn elements(symbols: &[&str]) -> Vec<Element> {
     symbols.iter().map(|symbol| symbol.parse().unwrap()).collect()
@@ -83,13 +83,13 @@ fn undercoordinated_atoms_are_removed() {
 fn displacements_have_the_given_root_mean_square() {
     let lattice = Lattice::new(LatticeKind::Fcc, &elements(&["Pt"]), 3.924, None, None).unwrap();
     let ideal = lattice.sphere(60.0, &Sphere::default()).unwrap();
-    let moved = ideal.displaced(0.12, 5).unwrap();
+    let moved = ideal.displaced(&Displacement { rms: 0.12, seed: 5 }).unwrap();
     let offsets: Vec<Vector3<f64>> =
         ideal.atoms().iter().zip(moved.atoms()).map(|(p, q)| q.position - p.position).collect();
     let mean_square = offsets.iter().map(Vector3::norm_squared).sum::<f64>() / offsets.len() as f64;
     // 3n normal deviates: the mean square scatters by √(2/3n).
     assert!((mean_square.sqrt() / 0.12 - 1.0).abs() < 3.0 * (1.0 / (6.0 * offsets.len() as f64)).sqrt());
-    assert_eq!(moved, ideal.displaced(0.12, 5).unwrap());
+    assert_eq!(moved, ideal.displaced(&Displacement { rms: 0.12, seed: 5 }).unwrap());
 }
 
 #[test]
@@ -109,5 +109,5 @@ fn spheres_that_cannot_be_are_refused_with_the_reason() {
     );
     assert!(message(&pbse, 20.0, Sphere { composition: vec![0.5, 0.5], ..Sphere::default() }).contains("fixed sites"));
     assert!(message(&pt, 20.0, Sphere { min_neighbours: 13, ..Sphere::default() }).contains("at least 13"));
-    assert!(bundled("pbse_2.5nm").unwrap().displaced(-1.0, 0).is_err());
+    assert!(bundled("pbse_2.5nm").unwrap().displaced(&Displacement { rms: -1.0, seed: 0 }).is_err());
 }

@@ -3,7 +3,9 @@
 //! The signal-to-noise ratio of an image is the variance of its noise-free pixels over the variance of the noise. Over the
 //! whole *frame* it depends on how much empty background there is; over the *particle* alone it is larger. Both are always given.
 
-use ndarray::{ArrayView2, Axis, s};
+use std::fmt;
+
+use ndarray::{Array2, Axis, s};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
@@ -67,9 +69,21 @@ pub struct NoiseReport {
     pub diameter: f64,
 }
 
+impl fmt::Display for NoiseReport {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { snr_frame, snr_particle, diameter } = self;
+        write!(f, "SNR {snr_frame:.3} over the frame, {snr_particle:.3} over the particle (a disc of {diameter:.1} Å)")
+    }
+}
+
 impl Images {
+    /// Mean and variance over all pixels of all images.
+    pub fn moments(&self) -> (f64, f64) {
+        moments(self.data().iter().copied())
+    }
+
     /// Grey values with the opposite sign: black atoms become white.
-    pub fn inverted(&self) -> Self {
+    pub fn invert(&self) -> Self {
         self.with_data(self.data().mapv(|value| -value))
     }
 
@@ -77,7 +91,7 @@ impl Images {
     ///
     /// # Errors
     /// If an image is constant.
-    pub fn normalized(&self) -> Result<Self, PrepareError> {
+    pub fn normalize(&self) -> Result<Self, PrepareError> {
         let mut data = self.data().clone();
         data.axis_iter_mut(Axis(0)).into_par_iter().enumerate().try_for_each(|(i, mut image)| {
             let (mean, variance) = moments(image.iter().copied());
@@ -95,7 +109,7 @@ impl Images {
     ///
     /// # Errors
     /// If the ratio is missing or not positive, the diameter does not fit the images, or an image is constant; or when interrupted.
-    pub fn with_noise(&self, options: &Noise, task: &Task) -> Result<(Self, NoiseReport), PrepareError> {
+    pub fn add_noise(&self, options: &Noise, task: &Task) -> Result<(Self, NoiseReport), PrepareError> {
         if self.is_empty() {
             return Err(PrepareError::Empty);
         }
@@ -108,6 +122,7 @@ impl Images {
         if !(diameter > 0.0 && diameter <= width) {
             return Err(PrepareError::Diameter { diameter, width });
         }
+        let disc = self.disc(diameter);
         let mut data = self.data().clone();
         let stage = task.stage("add noise", self.len());
         let ratios: Vec<[f64; 2]> = data
@@ -116,7 +131,7 @@ impl Images {
             .enumerate()
             .map(|(i, mut image)| {
                 let (_, frame) = moments(image.iter().copied());
-                let (_, particle) = moments(self.disc(image.view(), diameter));
+                let (_, particle) = moments(disc.iter().map(|&at| image[at]));
                 let signal = if options.region == Region::Frame { frame } else { particle };
                 if signal <= 0.0 {
                     return Err(PrepareError::Constant(i));
@@ -136,21 +151,22 @@ impl Images {
     fn signal_diameter(&self) -> f64 {
         const SHARE: f64 = 0.95;
         let size = self.size();
+        let rings = Array2::from_shape_fn((size, size), |(y, x)| self.radius(y, x).round() as usize);
         let mut power = vec![0.0; size];
         for image in self.data().axis_iter(Axis(0)) {
             let edges = [s![0, ..], s![-1, ..]].map(|edge| image.slice(edge));
             let (background, _) = moments(edges.iter().flatten().copied());
-            for ((y, x), &value) in image.indexed_iter() {
-                power[self.radius(y, x).round() as usize] += (f64::from(value) - background).powi(2);
+            for (&ring, &value) in rings.iter().zip(image) {
+                power[ring] += (f64::from(value) - background).powi(2);
             }
         }
         let total: f64 = power.iter().sum();
         let mut inside = 0.0;
-        let rings = power.iter().take_while(|&&ring| {
+        let within = power.iter().take_while(|&&ring| {
             inside += ring;
             inside < SHARE * total
         });
-        let radius = (rings.count() as f64 + 0.5).min(size as f64 / 2.0);
+        let radius = (within.count() as f64 + 0.5).min(size as f64 / 2.0);
         2.0 * radius * self.pixel_size()
     }
 
@@ -160,12 +176,11 @@ impl Images {
         (y as f64 - centre).hypot(x as f64 - centre)
     }
 
-    /// The pixels within `diameter`/2 [Å] of the centre.
-    fn disc<'a>(&'a self, image: ArrayView2<'a, f32>, diameter: f64) -> impl Iterator<Item = f32> + Clone + 'a {
+    /// The pixels (y, x) within `diameter`/2 [Å] of the centre.
+    fn disc(&self, diameter: f64) -> Vec<(usize, usize)> {
         let radius = diameter / 2.0 / self.pixel_size();
-        let size = self.size();
-        let inside = move |&(y, x): &(usize, usize)| self.radius(y, x) <= radius;
-        (0..size).flat_map(move |y| (0..size).map(move |x| (y, x))).filter(inside).map(move |at| image[at])
+        let pixels = (0..self.size()).flat_map(|y| (0..self.size()).map(move |x| (y, x)));
+        pixels.filter(|&(y, x)| self.radius(y, x) <= radius).collect()
     }
 }
 
@@ -193,13 +208,13 @@ mod tests {
 
     #[test]
     fn normalised_images_have_mean_zero_and_variance_one() {
-        let images = blobs(5).normalized().unwrap();
+        let images = blobs(5).normalize().unwrap();
         for image in images.data().axis_iter(Axis(0)) {
             let (mean, variance) = moments(image.iter().copied());
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5);
         }
         let flat = Images::new(Array3::from_elem((1, 8, 8), 0.3), 1.0);
-        assert_eq!(flat.normalized(), Err(PrepareError::Constant(0)));
+        assert_eq!(flat.normalize(), Err(PrepareError::Constant(0)));
     }
 
     #[test]
@@ -207,7 +222,7 @@ mod tests {
         let clean = blobs(40);
         for region in [Region::Frame, Region::Particle] {
             let options = Noise { snr: Some(0.5), region, diameter: Some(9.0), seed: 3 };
-            let (noisy, report) = clean.with_noise(&options, &Task::silent()).unwrap();
+            let (noisy, report) = clean.add_noise(&options, &Task::silent()).unwrap();
             let mut measured = [0.0; 2];
             for (clean_image, noisy_image) in clean.data().axis_iter(Axis(0)).zip(noisy.data().axis_iter(Axis(0))) {
                 let noise = &noisy_image - &clean_image;
@@ -230,14 +245,14 @@ mod tests {
     #[test]
     fn the_particle_s_diameter_is_found_from_its_signal() {
         // 95 % of a squared Gaussian of width 3 pixels lies within 3·√(−ln 0.05) = 5.2 pixels.
-        let (_, report) = blobs(3).with_noise(&Noise { snr: Some(1.0), ..Noise::default() }, &Task::silent()).unwrap();
+        let (_, report) = blobs(3).add_noise(&Noise { snr: Some(1.0), ..Noise::default() }, &Task::silent()).unwrap();
         assert!((report.diameter - 5.2).abs() < 0.6, "{}", report.diameter);
         assert!(report.snr_particle > 5.0 * report.snr_frame);
     }
 
     #[test]
     fn impossible_noise_is_refused_with_the_reason() {
-        let message = |options: Noise| blobs(1).with_noise(&options, &Task::silent()).unwrap_err().to_string();
+        let message = |options: Noise| blobs(1).add_noise(&options, &Task::silent()).unwrap_err().to_string();
         assert!(message(Noise::default()).contains("give the signal-to-noise ratio"));
         assert!(message(Noise { snr: Some(0.0), ..Noise::default() }).contains("got 0"));
         assert!(message(Noise { snr: Some(f64::NAN), ..Noise::default() }).contains("NaN"));

@@ -22,7 +22,7 @@ use nalgebra::{Point3, UnitQuaternion, Vector3};
 pub use bundled::{UnknownBundle, bundled, bundled_names};
 pub use element::{Element, UnknownElement};
 pub use lattice::{Lattice, LatticeKind};
-pub use particle::Sphere;
+pub use particle::{Alloy, Displacement, Sphere};
 pub use xyz::XyzError;
 
 /// What cannot be built, and why.

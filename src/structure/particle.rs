@@ -31,6 +31,26 @@ pub struct Sphere {
     pub seed: u64,
 }
 
+/// Species drawn at random.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alloy {
+    /// Fractions of the species, in any unit. Default: equal.
+    pub composition: Vec<f64>,
+    /// Default: 0.
+    pub seed: u64,
+}
+
+/// Random displacements of the atoms.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Displacement {
+    /// Root mean square length, all three axes together [Å]. Default: 0.
+    pub rms: f64,
+    /// Default: 0.
+    pub seed: u64,
+}
+
 impl Default for Sphere {
     fn default() -> Self {
         Self { centre: [0.0; 3], random_centre: false, min_neighbours: 0, composition: Vec::new(), seed: 0 }
@@ -69,7 +89,10 @@ impl Lattice {
         let name = format!("{} {} sphere {diameter} Å", self.species_label(), self.kind());
         let particle = Structure::new(name, sites.iter().map(atom).collect()).centred();
         match self.kind() {
-            LatticeKind::Fcc => particle.alloyed(self.species(), &options.composition, options.seed),
+            LatticeKind::Fcc => {
+                let alloy = Alloy { composition: options.composition.clone(), seed: options.seed };
+                particle.alloyed(self.species(), &alloy)
+            }
             _ if options.composition.is_empty() => Ok(particle),
             kind => Err(Error::FixedComposition(kind)),
         }
@@ -95,37 +118,38 @@ fn drop_undercoordinated(sites: &mut Vec<(Point3<f64>, usize)>, cutoff: f64, lea
 }
 
 impl Structure {
-    /// The same positions with species drawn at random, in counts as near to `fractions` as whole atoms allow (equal if empty).
+    /// The same positions with species drawn at random, in counts as near to the composition as whole atoms allow.
     ///
     /// # Errors
-    /// If there is no species, or the fractions are not one a species, none negative, with a positive sum.
-    pub fn alloyed(&self, species: &[Element], fractions: &[f64], seed: u64) -> Result<Self, Error> {
+    /// If there is no species, or the composition is not one fraction a species, none negative, with a positive sum.
+    pub fn alloyed(&self, species: &[Element], options: &Alloy) -> Result<Self, Error> {
         let equal = vec![1.0; species.len()];
-        let fractions = if fractions.is_empty() { &equal } else { fractions };
+        let fractions = if options.composition.is_empty() { &equal } else { &options.composition };
         let total: f64 = fractions.iter().sum();
         let valid = fractions.iter().all(|&x| x >= 0.0) && total.is_finite() && total > 0.0;
         if fractions.len() != species.len() || !valid {
-            return Err(Error::Composition { fractions: fractions.to_vec(), species: species.len() });
+            return Err(Error::Composition { fractions: fractions.clone(), species: species.len() });
         }
         let mut elements = Vec::with_capacity(self.len());
         for (&element, count) in species.iter().zip(largest_remainders(fractions, self.len())) {
             elements.extend(std::iter::repeat_n(element, count));
         }
-        elements.shuffle(&mut stream(seed, "alloy", 0));
+        elements.shuffle(&mut stream(options.seed, "alloy", 0));
         let atoms = self.atoms.iter().zip(elements).map(|(atom, element)| Atom { element, ..*atom });
         Ok(Self::new(self.name.clone(), atoms.collect()))
     }
 
-    /// The particle with every atom moved by a Gaussian displacement of length `rms` [Å] (root mean square, all three axes together).
+    /// The particle with every atom moved by a Gaussian displacement.
     ///
     /// # Errors
-    /// If `rms` is negative or not a number.
-    pub fn displaced(&self, rms: f64, seed: u64) -> Result<Self, Error> {
+    /// If the root mean square is negative or not a number.
+    pub fn displaced(&self, options: &Displacement) -> Result<Self, Error> {
+        let rms = options.rms;
         if !(rms.is_finite() && rms >= 0.0) {
             return Err(Error::Displacement(rms));
         }
         let per_axis = rms / 3f64.sqrt();
-        let mut rng = stream(seed, "displacement", 0);
+        let mut rng = stream(options.seed, "displacement", 0);
         let mut atoms = self.atoms.to_vec();
         for atom in &mut atoms {
             atom.position += Vector3::from_fn(|_, _| per_axis * rng.sample::<f64, _>(StandardNormal));

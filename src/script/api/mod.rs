@@ -37,6 +37,8 @@
 //! * A new type is named in [`register`] and gets `to_string`, `info` and `save` in the file of its namespace.
 
 mod global;
+mod images;
+mod microscope;
 mod path;
 mod structure;
 mod sweep;
@@ -48,7 +50,10 @@ use rhai::plugin::{exported_manifest, exported_module};
 use super::Table;
 use super::args::Declaration;
 use super::bind::Namespace;
-use crate::structure::Structure;
+use crate::images::Images;
+use crate::microscope::Microscope;
+use crate::pose::Poses;
+use crate::structure::{Lattice, Structure};
 
 macro_rules! namespace {
     ($name:ident) => {
@@ -67,13 +72,24 @@ pub fn global() -> Namespace {
 
 /// The namespaces, in the order of the way of the data.
 pub fn namespaces() -> Vec<Namespace> {
-    vec![namespace!(structure), namespace!(sweep), namespace!(table), namespace!(path)]
+    vec![
+        namespace!(structure),
+        namespace!(microscope),
+        namespace!(images),
+        namespace!(sweep),
+        namespace!(table),
+        namespace!(path),
+    ]
 }
 
 /// Gives `engine` all types, namespaces and global functions.
 pub fn register(engine: &mut Engine) {
     engine
+        .register_type_with_name::<Lattice>("Lattice")
         .register_type_with_name::<Structure>("Structure")
+        .register_type_with_name::<Microscope>("Microscope")
+        .register_type_with_name::<Images>("Images")
+        .register_type_with_name::<Poses>("Poses")
         .register_type_with_name::<Table>("Table")
         .register_type_with_name::<Declaration>("Declaration");
     engine.register_global_module(global().bound().into());

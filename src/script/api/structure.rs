@@ -1,197 +1,242 @@
 //! `structure::` particles as lists of atoms.
 
-use std::path::Path;
-
+use rhai::Array;
 use rhai::plugin::*;
 
-use rhai::{Array, Map};
+use serde::{Deserialize, Serialize};
 
-use crate::script::{ScriptResult, Session, fault, options, run};
-use crate::store;
-use crate::structure::{Element, Lattice, LatticeKind, Sphere, Structure};
+use crate::script::{ScriptResult, fault};
+use crate::structure::{Element, Lattice, LatticeKind};
 
-/// Particles as lists of atoms: bundled, cut from a crystal, changed.
+/// The elements that an array of symbols names.
+///
+/// # Errors
+/// If an item is not a string, or not the symbol of an element.
+pub fn elements(species: Array) -> ScriptResult<Vec<Element>> {
+    let symbols = species.into_iter().map(Dynamic::into_string).collect::<Result<Vec<_>, _>>();
+    let symbols = symbols.map_err(|kind| fault(format!("species are symbols as in [\"Pb\", \"Se\"], not {kind}")))?;
+    symbols.iter().map(|symbol| symbol.parse().map_err(fault)).collect()
+}
+
+/// A cubic lattice from the arguments of its function.
+fn cubic(kind: LatticeKind, species: Array, a: f64) -> ScriptResult<Lattice> {
+    Lattice::new(kind, &elements(species)?, a, None, None).map_err(fault)
+}
+
+/// Constants of a lattice as a script gives them to `lattice`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Constants {
+    a: f64,
+    c: Option<f64>,
+    u: Option<f64>,
+}
+
+/// Particles as lists of atoms: crystals, spheres cut from them, and the particles that come with pedesis.
 #[export_module(manifest)]
 pub mod api {
-    /// Gives a particle that comes with the program.
+    use std::path::Path;
+
+    use nalgebra::{UnitQuaternion, UnitVector3, Vector3};
+    use rhai::{Array, Map};
+
+    use super::{Constants, cubic, elements};
+    use crate::script::{ScriptResult, Session, fault, options};
+    use crate::store;
+    use crate::structure::{self, Alloy, Atom, Displacement, Lattice, LatticeKind, Sphere, Structure};
+
+    /// A particle that comes with pedesis.
     ///
-    /// * `name`: its name in any case, or a beginning of it that leaves no choice; `bundled_names` lists them.
+    /// * `name`: as `structure::bundled_names()` lists it, in any case; a beginning that leaves no choice will do.
+    ///   `NAME_ideal` has the lattice sites of the same atoms, `NAME_sevennet` is relaxed with another potential.
     ///
-    /// A name that fits none or several is an error.
+    /// An unknown or ambiguous name is an error that says which there are.
     ///
     /// ```rhai
-    /// let truth = structure::bundled("fept_1.5nm");
-    /// print(truth);                               // FePt_1.5nm_Fe50Pt50: 124 atoms …
+    /// print(structure::bundled("fept_1.5nm"));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn bundled(name: &str) -> ScriptResult<Structure> {
-        crate::structure::bundled(name).map_err(fault)
+        structure::bundled(name).map_err(fault)
     }
 
-    /// Lists the particles that come with the program.
-    ///
-    /// `NAME` is relaxed, `NAME_ideal` has the same atoms on the sites of the perfect lattice.
+    /// Names of the particles that come with pedesis.
     ///
     /// ```rhai
     /// for name in structure::bundled_names() { print(name); }
     /// ```
     pub fn bundled_names() -> Array {
-        crate::structure::bundled_names().into_iter().map(Dynamic::from).collect()
+        structure::bundled_names().into_iter().map(Dynamic::from).collect()
     }
 
-    /// Cuts a sphere from a rock salt crystal (PbSe).
+    /// The rock salt lattice.
     ///
-    /// * `species`: two symbols, the first on the site at the origin.
-    /// * `a`: lattice constant in Å. `diameter`: of the sphere, in Å.
-    /// * options: `centre` of the sphere in fractional coordinates (default `[0, 0, 0]`); `random_centre` (default false);
-    ///   `min_neighbours` an atom must have to stay (default 0); `seed` of the random centre (default 0).
-    ///
-    /// It is an error if a length is not positive, or a symbol or an option is unknown.
+    /// * `species`: two symbols; * `a` (Å): lattice constant.
     ///
     /// ```rhai
-    /// print(structure::rocksalt(["Pb", "Se"], 6.12, 25));
-    /// print(structure::rocksalt(["Pb", "Se"], 6.12, 25, #{ random_centre: true, seed: 3 }));
+    /// let particle = structure::rocksalt(["Pb", "Se"], 6.124).sphere(25);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn rocksalt(
-        call: NativeCallContext,
-        species: Array,
-        a: f64,
-        diameter: f64,
-        options: Map,
-    ) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::Rocksalt, &species, [a, diameter], None, &options)
+    pub fn rocksalt(species: Array, a: f64) -> ScriptResult<Lattice> {
+        cubic(LatticeKind::Rocksalt, species, a)
     }
 
-    #[rhai_fn(name = "rocksalt", return_raw)]
-    pub fn rocksalt_default(call: NativeCallContext, species: Array, a: f64, diameter: f64) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::Rocksalt, &species, [a, diameter], None, &Map::new())
-    }
-
-    /// Cuts a sphere from a zinc blende crystal (cubic CdSe); arguments and options as for `rocksalt`.
+    /// The zinc blende lattice.
+    ///
+    /// * `species`: two symbols; * `a` (Å): lattice constant.
     ///
     /// ```rhai
-    /// print(structure::zincblende(["Cd", "Se"], 6.05, 25));
+    /// let particle = structure::zincblende(["Cd", "Se"], 6.077).sphere(25);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn zincblende(
-        call: NativeCallContext,
-        species: Array,
-        a: f64,
-        diameter: f64,
-        options: Map,
-    ) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::ZincBlende, &species, [a, diameter], None, &options)
+    pub fn zincblende(species: Array, a: f64) -> ScriptResult<Lattice> {
+        cubic(LatticeKind::ZincBlende, species, a)
     }
 
-    #[rhai_fn(name = "zincblende", return_raw)]
-    pub fn zincblende_default(
-        call: NativeCallContext,
-        species: Array,
-        a: f64,
-        diameter: f64,
-    ) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::ZincBlende, &species, [a, diameter], None, &Map::new())
-    }
-
-    /// Cuts a sphere from a wurtzite crystal (hexagonal CdSe) with four equal bonds (u = 3/8).
+    /// The face-centred cubic lattice of one element, or of a random alloy of several.
     ///
-    /// * `a`, `c`: lattice constants in Å; the other arguments and the options are those of `rocksalt`.
+    /// * `species`: one symbol or more; * `a` (Å): lattice constant.
     ///
     /// ```rhai
-    /// print(structure::wurtzite(["Cd", "Se"], 4.30, 7.01, 25));
+    /// let particle = structure::fcc(["Fe", "Pt"], 3.816).sphere(20, #{ composition: [40, 60], seed: 1 });
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn wurtzite(
-        call: NativeCallContext,
-        species: Array,
-        a: f64,
-        c: f64,
-        diameter: f64,
-        options: Map,
-    ) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::Wurtzite, &species, [a, diameter], Some(c), &options)
+    pub fn fcc(species: Array, a: f64) -> ScriptResult<Lattice> {
+        cubic(LatticeKind::Fcc, species, a)
     }
 
-    #[rhai_fn(name = "wurtzite", return_raw)]
-    pub fn wurtzite_default(
-        call: NativeCallContext,
-        species: Array,
-        a: f64,
-        c: f64,
-        diameter: f64,
-    ) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::Wurtzite, &species, [a, diameter], Some(c), &Map::new())
-    }
-
-    /// Cuts a sphere from a face-centred cubic crystal: an element, or a random alloy of several (FePt).
+    /// The wurtzite lattice, its c axis along z.
     ///
-    /// * `species`: one symbol or more. The other arguments and the options are those of `rocksalt`, and `composition`:
-    ///   the fractions of the species in any unit (default: equal); `seed` draws the alloy, too.
+    /// * `species`: two symbols; * `a`, `c` (Å): lattice constants; the internal parameter u is 3/8 (`lattice` takes another).
     ///
     /// ```rhai
-    /// print(structure::fcc(["Pt"], 3.92, 20));
-    /// print(structure::fcc(["Fe", "Pt"], 3.82, 20, #{ composition: [0.4, 0.6], seed: 1 }));
+    /// let particle = structure::wurtzite(["Cd", "Se"], 4.30, 7.01).sphere(25);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn fcc(
-        call: NativeCallContext,
-        species: Array,
-        a: f64,
-        diameter: f64,
-        options: Map,
-    ) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::Fcc, &species, [a, diameter], None, &options)
+    pub fn wurtzite(species: Array, a: f64, c: f64) -> ScriptResult<Lattice> {
+        Lattice::new(LatticeKind::Wurtzite, &elements(species)?, a, Some(c), None).map_err(fault)
     }
 
-    #[rhai_fn(name = "fcc", return_raw)]
-    pub fn fcc_default(call: NativeCallContext, species: Array, a: f64, diameter: f64) -> ScriptResult<Structure> {
-        cut(&call, LatticeKind::Fcc, &species, [a, diameter], None, &Map::new())
-    }
-
-    /// Moves every atom at random.
+    /// A lattice whose kind is known only when the script runs.
     ///
-    /// * `rms`: root mean square of the displacement, in Å, all three axes together. `seed`: of the random numbers.
+    /// * `kind`: `"rocksalt"`, `"zincblende"`, `"wurtzite"` or `"fcc"`;
+    /// * `species`: symbols, two or (fcc) one or more;
+    /// * `a` (Å, needed), `c` (Å, for wurtzite), `u` (for wurtzite, default 3/8).
     ///
     /// ```rhai
-    /// print(structure::bundled("pbse_2.5nm").displaced(0.1, 1));
+    /// print(structure::lattice("wurtzite", ["Cd", "Se"], #{ a: 4.30, c: 7.01, u: 0.3755 }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn lattice(call: NativeCallContext, kind: &str, species: Array, constants: Map) -> ScriptResult<Lattice> {
+        let Constants { a, c, u } = options::parse(&call, &constants)?;
+        let kind: LatticeKind = kind.parse().map_err(fault)?;
+        Lattice::new(kind, &elements(species)?, a, c, u).map_err(fault)
+    }
+
+    /// One line: species, kind and constants.
+    ///
+    /// ```rhai
+    /// print(structure::fcc(["Pt"], 3.92));
+    /// ```
+    #[rhai_fn(global, name = "to_string")]
+    pub fn lattice_to_string(lattice: Lattice) -> String {
+        lattice.to_string()
+    }
+
+    /// One line: species, kind, constants, distance between nearest neighbours and atoms in a cubic nanometre.
+    ///
+    /// ```rhai
+    /// print(structure::fcc(["Pt"], 3.92).info());
+    /// ```
+    #[rhai_fn(global, name = "info")]
+    pub fn lattice_info(lattice: Lattice) -> String {
+        let (distance, density) = (lattice.nearest_distance(), 1000.0 * lattice.site_density());
+        format!("{lattice}; nearest neighbours {distance:.3} Å apart, {density:.1} atoms in a nm³")
+    }
+
+    /// Cuts a sphere out of a lattice; the particle is centred on its centroid.
+    ///
+    /// * `diameter` (Å);
+    /// * `centre` (fractional coordinates, default `[0, 0, 0]`): where the sphere's centre is in the cell;
+    /// * `random_centre` (default false): draw it from the cell instead;
+    /// * `min_neighbours` (default 0): atoms with fewer nearest neighbours are removed until none is left;
+    /// * `composition` (default: equal): fractions of the species of an fcc alloy, in any unit;
+    /// * `seed` (default 0): of the random centre and the alloy.
+    ///
+    /// A diameter that is not positive, holds no atom, or holds millions of them is an error.
+    ///
+    /// ```rhai
+    /// let pbse = structure::rocksalt(["Pb", "Se"], 6.124);
+    /// print(pbse.sphere(25, #{ random_centre: true, seed: 3, min_neighbours: 2 }));
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn displaced(structure: Structure, rms: f64, seed: i64) -> ScriptResult<Structure> {
-        structure.displaced(rms, options::seed(seed)?).map_err(fault)
+    pub fn sphere(call: NativeCallContext, lattice: Lattice, diameter: f64, options: Map) -> ScriptResult<Structure> {
+        let options: Sphere = options::parse(&call, &options)?;
+        lattice.sphere(diameter, &options).map_err(fault)
     }
 
-    /// Gives the same positions other species, drawn at random.
+    #[rhai_fn(global, name = "sphere", return_raw)]
+    pub fn sphere_default(call: NativeCallContext, lattice: Lattice, diameter: f64) -> ScriptResult<Structure> {
+        sphere(call, lattice, diameter, Map::new())
+    }
+
+    /// Draws the species of all atoms anew, at random, in counts as near to the composition as whole atoms allow.
     ///
-    /// * `species`: symbols. `fractions`: one number a species, in any unit; empty for equal parts. `seed`: of the random numbers.
+    /// * `species`: symbols; * `composition` (default: equal): their fractions, in any unit; * `seed` (default 0).
     ///
     /// ```rhai
-    /// print(structure::fcc(["Pt"], 3.82, 20).alloyed(["Fe", "Pt"], [1, 1], 1));
+    /// let lattice_sites = structure::bundled("pt_2.5nm_ideal");
+    /// print(lattice_sites.alloyed(["Fe", "Pt"], #{ composition: [1, 3], seed: 2 }));
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn alloyed(structure: Structure, species: Array, fractions: Array, seed: i64) -> ScriptResult<Structure> {
-        let fractions = options::numbers(&fractions, "a fraction")?;
-        structure.alloyed(&elements_from(&species)?, &fractions, options::seed(seed)?).map_err(fault)
+    pub fn alloyed(
+        call: NativeCallContext,
+        structure: Structure,
+        species: Array,
+        options: Map,
+    ) -> ScriptResult<Structure> {
+        let options: Alloy = options::parse(&call, &options)?;
+        structure.alloyed(&elements(species)?, &options).map_err(fault)
     }
 
-    /// Moves the particle so that the mean of its atoms is the origin.
+    /// Moves every atom by a random Gaussian displacement.
+    ///
+    /// * `rms` (Å, default 0): root mean square length of the displacements, all axes together; * `seed` (default 0).
     ///
     /// ```rhai
-    /// print(structure::bundled("pbse_2.5nm").centred());
+    /// let ideal = structure::bundled("fept_2.0nm_fe50pt50_ideal");
+    /// print(ideal.displaced(#{ rms: 0.1, seed: 1 }));
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn displaced(call: NativeCallContext, structure: Structure, options: Map) -> ScriptResult<Structure> {
+        let options: Displacement = options::parse(&call, &options)?;
+        structure.displaced(&options).map_err(fault)
+    }
+
+    /// Turns a particle about the origin.
+    ///
+    /// * `axis`: three numbers; * `angle` (degrees, right-handed).
+    ///
+    /// ```rhai
+    /// let lying = structure::bundled("cdse_wz_2.5nm").rotated([1, 0, 0], 90);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn rotated(structure: Structure, axis: Array, angle: f64) -> ScriptResult<Structure> {
+        let numbers = options::numbers(&axis, "axis")?;
+        let &[x, y, z] = &numbers[..] else { return Err(fault("axis must be three numbers")) };
+        let axis = UnitVector3::try_new(Vector3::new(x, y, z), 1e-9);
+        let axis = axis.ok_or_else(|| fault("axis must not be zero"))?;
+        Ok(structure.rotated(UnitQuaternion::from_axis_angle(&axis, angle.to_radians())))
+    }
+
+    /// The particle with its centroid at the origin.
+    ///
+    /// ```rhai
+    /// print(structure::bundled("pbse_2.5nm").centred().info());
     /// ```
     #[rhai_fn(global)]
     pub fn centred(structure: Structure) -> Structure {
         structure.centred()
-    }
-
-    /// Number of atoms.
-    ///
-    /// ```rhai
-    /// print(structure::bundled("fept_1.5nm").len());
-    /// ```
-    #[rhai_fn(global)]
-    pub fn len(structure: Structure) -> i64 {
-        structure.len() as i64
     }
 
     /// Name of the particle.
@@ -204,6 +249,16 @@ pub mod api {
         structure.name().to_owned()
     }
 
+    /// Number of atoms.
+    ///
+    /// ```rhai
+    /// print(structure::bundled("fept_1.5nm").len());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn len(structure: Structure) -> i64 {
+        structure.len() as i64
+    }
+
     /// Symbol of every atom.
     ///
     /// ```rhai
@@ -214,29 +269,15 @@ pub mod api {
         structure.atoms().iter().map(|atom| atom.element.symbol().into()).collect()
     }
 
-    /// Position `[x, y, z]` of every atom, in Å.
+    /// Position `[x, y, z]` of every atom (Å).
     ///
     /// ```rhai
     /// print(structure::bundled("fept_1.5nm").positions()[0]);
     /// ```
     #[rhai_fn(global)]
     pub fn positions(structure: Structure) -> Array {
-        let coordinates = |x: f64| Dynamic::from(x);
-        structure
-            .atoms()
-            .iter()
-            .map(|atom| Dynamic::from_array(atom.position.iter().copied().map(coordinates).collect()))
-            .collect()
-    }
-
-    /// Twice the largest distance of an atom from the mean of all, in Å.
-    ///
-    /// ```rhai
-    /// print(structure::bundled("fept_1.5nm").diameter());
-    /// ```
-    #[rhai_fn(global)]
-    pub fn diameter(structure: Structure) -> f64 {
-        structure.diameter()
+        let position = |atom: &Atom| Dynamic::from_array(atom.position.iter().map(|&x| x.into()).collect());
+        structure.atoms().iter().map(position).collect()
     }
 
     /// How many atoms there are of each element, as a map.
@@ -250,20 +291,54 @@ pub mod api {
         counts.map(|(element, count)| (element.symbol().into(), (count as i64).into())).collect()
     }
 
-    /// One line: name, atoms, formula, size.
+    /// The composition as text, for instance `"Fe62Pt62"`.
+    ///
+    /// ```rhai
+    /// print(structure::bundled("fept_1.5nm").formula());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn formula(structure: Structure) -> String {
+        structure.formula()
+    }
+
+    /// Twice the largest distance of an atom from the centroid (Å).
+    ///
+    /// ```rhai
+    /// print(structure::bundled("fept_1.5nm").diameter());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn diameter(structure: Structure) -> f64 {
+        structure.diameter()
+    }
+
+    /// Smallest distance between two atoms (Å).
+    ///
+    /// ```rhai
+    /// print(structure::bundled("fept_1.5nm").min_distance());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn min_distance(structure: Structure) -> f64 {
+        structure.min_distance()
+    }
+
+    /// One line: name, number of atoms, composition and diameter.
+    ///
+    /// ```rhai
+    /// print(structure::bundled("fept_1.5nm"));
+    /// ```
     #[rhai_fn(global)]
     pub fn to_string(structure: Structure) -> String {
         structure.to_string()
     }
 
-    /// A few lines: name, atoms, formula, size, smallest distance.
+    /// One line: what `to_string` says, and the smallest distance between atoms.
     ///
     /// ```rhai
     /// print(structure::bundled("fept_1.5nm").info());
     /// ```
     #[rhai_fn(global)]
     pub fn info(structure: Structure) -> String {
-        format!("{structure}\nsmallest distance between atoms: {:.3} Å", structure.min_distance())
+        format!("{structure}, atoms at least {:.2} Å apart", structure.min_distance())
     }
 
     /// Reads a particle from a file.
@@ -303,27 +378,4 @@ pub mod api {
     pub fn to_xyz(structure: Structure) -> String {
         structure.to_xyz()
     }
-}
-
-/// A sphere of `diameter` cut from a crystal with lattice constants `a` and, if hexagonal, `c` [Å].
-fn cut(
-    call: &NativeCallContext,
-    kind: LatticeKind,
-    species: &Array,
-    [a, diameter]: [f64; 2],
-    c: Option<f64>,
-    map: &Map,
-) -> ScriptResult<Structure> {
-    let sphere: Sphere = options::parse(call, map)?;
-    let lattice = Lattice::new(kind, &elements_from(species)?, a, c, None).map_err(fault)?;
-    run(call, |_| lattice.sphere(diameter, &sphere))
-}
-
-/// Elements from an array of symbols.
-fn elements_from(symbols: &Array) -> ScriptResult<Vec<Element>> {
-    let element = |symbol: &Dynamic| match symbol.as_immutable_string_ref() {
-        Ok(symbol) => symbol.parse().map_err(|error: crate::structure::UnknownElement| fault(error)),
-        Err(_) => Err(fault(format!("a species is the symbol of an element, not {}", options::describe(symbol)))),
-    };
-    symbols.iter().map(element).collect()
 }

@@ -1,0 +1,126 @@
+//! `images::` stacks of images.
+
+use rhai::plugin::*;
+
+/// Stacks of images: contrast, grey values, noise.
+#[export_module(manifest)]
+pub mod api {
+    use std::path::Path;
+
+    use rhai::Map;
+
+    use crate::images::{Images, Noise};
+    use crate::pose::Poses;
+    use crate::script::{ScriptResult, Session, fault, options, run};
+    use crate::store;
+
+    /// Inverts the contrast: black atoms become white.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// let white = raw.invert();
+    /// ```
+    #[rhai_fn(global)]
+    pub fn invert(images: Images) -> Images {
+        images.invert()
+    }
+
+    /// Gives every image mean 0 and variance 1.
+    ///
+    /// An image whose pixels are all equal is an error.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// let prepared = raw.invert().normalize();
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn normalize(call: NativeCallContext, images: Images) -> ScriptResult<Images> {
+        run(&call, |_| images.normalize())
+    }
+
+    /// Adds white Gaussian noise to noise-free images, each at the same signal-to-noise ratio.
+    ///
+    /// * `snr` (must be given): variance of the noise-free image / variance of the noise;
+    /// * `region` (default `"frame"`): where the signal's variance is measured, or `"particle"`: a disc of the particle's diameter;
+    /// * `diameter` (Å, default: from the images): of that disc; give it where there is liquid around the particle;
+    /// * `seed` (default 0).
+    ///
+    /// The ratio over both regions is written to standard error and kept for the provenance.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// let noisy = raw.invert().normalize().add_noise(#{ snr: 0.5, seed: 2 });
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn add_noise(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Images> {
+        let options: Noise = options::parse(&call, &options)?;
+        let (noisy, report) = run(&call, |task| images.add_noise(&options, task))?;
+        eprintln!("{report}");
+        Session::of(&call).record("signal_to_noise", serde_json::to_value(report).map_err(fault)?);
+        Ok(noisy)
+    }
+
+    /// The poses that images were simulated at; an error if they were not simulated.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// let same = microscope::simulate(structure::bundled("fept_1.5nm_fe50pt50_ideal"), microscope::paper(),
+    ///     #{ method: "kinematic", poses: raw.true_poses() });
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn true_poses(images: Images) -> ScriptResult<Poses> {
+        images
+            .true_poses()
+            .cloned()
+            .ok_or_else(|| fault("these images have no true poses: they were not simulated here"))
+    }
+
+    /// Number of images.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// print(raw.len());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn len(images: Images) -> i64 {
+        images.len() as i64
+    }
+
+    /// One line: number, size and pixel size of the images.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// print(raw);
+    /// ```
+    #[rhai_fn(global)]
+    pub fn to_string(images: Images) -> String {
+        format!("{0} images of {1}×{1} pixels, {2} Å/pixel", images.len(), images.size(), images.pixel_size())
+    }
+
+    /// One line: what `to_string` says, mean and standard deviation of the pixels, and whether the true poses are known.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// print(raw.info());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn info(images: Images) -> String {
+        let (mean, variance) = images.moments();
+        let known = if images.true_poses().is_some() { ", true poses known" } else { "" };
+        format!("{}, mean {mean:.4}, standard deviation {:.4}{known}", to_string(images), variance.sqrt())
+    }
+
+    /// Saves images as MRC (`.mrcs`, `.mrc`) or HDF5 (`.h5`), as the name of the file ends.
+    ///
+    /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// raw.save("raw.mrcs");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn save(call: NativeCallContext, images: Images, path: &str) -> ScriptResult<()> {
+        let provenance = Session::of(&call).provenance();
+        store::save(Path::new(path), &store::Value::Images(images), &provenance).map_err(fault)
+    }
+}

@@ -1,0 +1,113 @@
+//! `microscope::` from a particle to its images.
+
+use rhai::plugin::*;
+
+/// Images of a particle as an electron microscope shows it.
+#[export_module(manifest)]
+pub mod api {
+    use rhai::Map;
+
+    use crate::images::Images;
+    use crate::microscope::{self, Microscope, ScatteringFactors, Simulation};
+    use crate::pose::Poses;
+    use crate::script::{ScriptResult, fault, options, run};
+    use crate::structure::{Element, Structure};
+
+    /// The microscope of the paper, with the settings given here changed.
+    ///
+    /// * `energy` (kV, default 200); `defocus` (Å, default 60): from the exit face of the cell, positive = underfocus;
+    /// * `defocus_spread` (Å, default 40): standard deviation; `c3` (mm, default −0.01); `c5` (mm, default 3);
+    /// * `aperture` (mrad, default 30); `illumination` (mrad, default 1): half-angles;
+    /// * `cell_height` (Å, default 100): the particle is at half of it, so that its centre sees `defocus − cell_height/2`.
+    ///
+    /// ```rhai
+    /// let thinner = microscope::paper(#{ cell_height: 50 });
+    /// print(thinner);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn paper(call: NativeCallContext, settings: Map) -> ScriptResult<Microscope> {
+        let microscope: Microscope = options::parse(&call, &settings)?;
+        microscope.check().map_err(fault)?;
+        Ok(microscope)
+    }
+
+    #[rhai_fn(name = "paper", return_raw)]
+    pub fn paper_default(call: NativeCallContext) -> ScriptResult<Microscope> {
+        paper(call, Map::new())
+    }
+
+    /// Simulates images of a particle, without noise.
+    ///
+    /// The pixels are intensities, 1 where there is no contrast; with the paper's settings atoms are black.
+    ///
+    /// * `method` (must be named): `"kinematic"`, the weak-phase approximation with each atom at its own defocus;
+    /// * `n`: number of images, in poses drawn from all rotations; or `poses`: the poses to use;
+    /// * `seed` (default 0) and `max_shift` (Å, default 0): of the random poses; shifts are uniform in ± `max_shift`;
+    /// * `size` (pixels, default 160) and `pixel_size` (Å, default 0.25): of the images;
+    /// * `b_factor` (Å², default 0): thermal motion of all atoms;
+    /// * `scattering_factors` (default `"kirkland"`): or `"lobato"`.
+    ///
+    /// A particle that does not fit the frame, and images that do not fit into memory, are errors.
+    ///
+    /// ```rhai
+    /// let particle = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(particle, microscope::paper(), #{ method: "kinematic", n: 10, seed: 1 });
+    /// print(images);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn simulate(
+        call: NativeCallContext,
+        structure: Structure,
+        microscope: Microscope,
+        options: Map,
+    ) -> ScriptResult<Images> {
+        let mut options = options;
+        let poses = options::take::<Poses>(&mut options, "poses", "a Poses")?;
+        let options = Simulation { poses, ..options::parse(&call, &options)? };
+        run(&call, |task| microscope::simulate(&structure, &microscope, &options, task))
+    }
+
+    /// Wavelength of the electrons (Å).
+    ///
+    /// ```rhai
+    /// print(microscope::paper().wavelength());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn wavelength(microscope: Microscope) -> f64 {
+        microscope.wavelength()
+    }
+
+    /// Electron scattering factor (Å) of an element in Kirkland's table.
+    ///
+    /// * `element`: symbol; * `frequency` (Å⁻¹).
+    ///
+    /// ```rhai
+    /// print(microscope::scattering_factor("Pt", 0.5) / microscope::scattering_factor("Fe", 0.5));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn scattering_factor(element: &str, frequency: f64) -> ScriptResult<f64> {
+        let element: Element = element.parse().map_err(fault)?;
+        Ok(ScatteringFactors::Kirkland.f_e(element, frequency))
+    }
+
+    /// One line: all settings.
+    ///
+    /// ```rhai
+    /// print(microscope::paper());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn to_string(microscope: Microscope) -> String {
+        microscope.to_string()
+    }
+
+    /// One line: all settings, the wavelength, and the resolution that the aperture allows.
+    ///
+    /// ```rhai
+    /// print(microscope::paper().info());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn info(microscope: Microscope) -> String {
+        let (wavelength, limit) = (microscope.wavelength(), microscope.aperture_frequency().recip());
+        format!("{microscope}; wavelength {wavelength:.6} Å, aperture limit {limit:.2} Å")
+    }
+}
