@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use pedesis::script::help::{Entry, Reference};
-use pedesis::script::{Script, Session, engine};
-use pedesis::task::Task;
+use pedesis::script::{Session, Setup, engine};
 use rhai::Engine;
 
 /// A new interpreter in a session of its own that prints nothing.
 fn interpreter() -> Engine {
-    let session: Arc<Session> = Session::new(Task::silent(), Some(1), Script::default(), Vec::new()).unwrap();
+    let session: Arc<Session> = Session::new(Setup { tell: Box::new(|_| {}), ..Setup::default() }).unwrap();
     let mut engine = engine(&session);
     engine.on_print(|_| {});
     engine

@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 use rhai::Engine;
 
 use crate::script::help::Reference;
-use crate::script::{self, Script, Session, SessionError};
+use crate::script::{self, Script, Session, SessionError, Setup};
 use crate::store;
 use progress::Bars;
 
@@ -109,13 +109,15 @@ impl Console {
     fn new(threads: Option<usize>, script: Script, given: Vec<(String, String)>) -> Result<Self, SessionError> {
         let cancel = Arc::new(AtomicBool::new(false));
         let bars = Arc::new(Bars::default());
-        let session = Session::new(bars.task(cancel.clone()), threads, script, given)?;
+        let below = bars.clone();
+        let tell = Box::new(move |text: &str| below.suspend(|| output::complain(text)));
+        let session = Session::new(Setup { task: bars.task(cancel.clone()), tell, threads, script, given })?;
         let mut engine = script::engine(&session);
         let above = bars.clone();
         engine.on_print(move |text| above.suspend(|| output::say(text)));
         engine.on_debug(move |text, source, position| {
             let place = source.map(|source| format!("{source}:")).unwrap_or_default();
-            bars.suspend(|| eprintln!("{place}{position:?}: {text}"));
+            bars.suspend(|| output::complain(&format!("{place}{position:?}: {text}")));
         });
         Ok(Self { engine, session, cancel })
     }
@@ -129,7 +131,7 @@ impl Console {
             }
         };
         if let Err(error) = ctrlc::set_handler(handler) {
-            eprintln!("warning: Ctrl-C will end the program at once: {error}");
+            output::complain(&format!("warning: Ctrl-C will end the program at once: {error}"));
         }
     }
 }

@@ -26,7 +26,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 
 use crate::task::Task;
 
-pub use session::{KernelCall, Script, Session, SessionError};
+pub use session::{KernelCall, Script, Session, SessionError, Setup};
 pub use table::Table;
 
 /// Depth of nested script calls at which recursion is taken to be endless.

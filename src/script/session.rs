@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -41,9 +42,37 @@ pub struct KernelCall {
     pub count: u64,
 }
 
+/// What a session begins with.
+pub struct Setup {
+    /// Progress and cancellation. Default: nobody watches, nobody stops it.
+    pub task: Task,
+    /// Where messages go, one a line. Default: standard error.
+    pub tell: Box<dyn Fn(&str) + Send + Sync>,
+    /// Number of threads that kernels run on. Default: one a core.
+    pub threads: Option<usize>,
+    /// Default: none, as at the prompt.
+    pub script: Script,
+    /// The `k=v` arguments of the command line, for the script's own declaration to judge. Default: none.
+    pub given: Vec<(String, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            task: Task::silent(),
+            // Nothing can be done if there is no standard error.
+            tell: Box::new(|text| drop(writeln!(std::io::stderr(), "{text}"))),
+            threads: None,
+            script: Script::default(),
+            given: Vec::new(),
+        }
+    }
+}
+
 /// Threads, cancellation, script, arguments and options of one run. Functions reach it with [`Session::of`].
 pub struct Session {
     task: Task,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
     script: Script,
     given: Vec<(String, String)>,
     started: SystemTime,
@@ -58,26 +87,20 @@ impl Session {
     /// More threads than this are surely a slip of the pen.
     pub const MAX_THREADS: usize = 1024;
 
-    /// A session that works for `task`, on `threads` threads (`None`: one a core).
-    ///
-    /// `given` are the `k=v` arguments of the command line, for the script's own declaration to judge.
+    /// A session that begins with `setup`.
     ///
     /// # Errors
     /// If the threads cannot be started.
-    pub fn new(
-        task: Task,
-        threads: Option<usize>,
-        script: Script,
-        given: Vec<(String, String)>,
-    ) -> Result<Arc<Self>, SessionError> {
-        let sources = BTreeMap::from([(script.path.clone(), script.text.clone())]);
+    pub fn new(setup: Setup) -> Result<Arc<Self>, SessionError> {
+        let sources = BTreeMap::from([(setup.script.path.clone(), setup.script.text.clone())]);
         Ok(Arc::new(Self {
-            task,
-            script,
-            given,
+            pool: Mutex::new(start_threads(setup.threads)?),
+            task: setup.task,
+            tell: setup.tell,
+            script: setup.script,
+            given: setup.given,
             started: SystemTime::now(),
             clock: Instant::now(),
-            pool: Mutex::new(start_threads(threads)?),
             arguments: Mutex::new(None),
             calls: Mutex::new(Vec::new()),
             sources: Mutex::new(sources),
@@ -95,6 +118,11 @@ impl Session {
     /// Progress and cancellation of this session.
     pub fn task(&self) -> &Task {
         &self.task
+    }
+
+    /// Shows the user a message that is not a result.
+    pub fn tell(&self, text: &str) {
+        (self.tell)(text);
     }
 
     /// The script that runs; empty at the prompt.

@@ -65,8 +65,8 @@ pub mod api {
     /// ```rhai
     /// warn("power at the rim of the mask: the diameter may be too small");
     /// ```
-    pub fn warn(text: &str) {
-        eprintln!("warning: {text}");
+    pub fn warn(call: NativeCallContext, text: &str) {
+        Session::of(&call).tell(&format!("warning: {text}"));
     }
 
     /// Ends the script with an error at this line.

@@ -34,6 +34,7 @@
 //! * [`run`](super::run) runs a kernel in the session's threads with its [`Task`](crate::task::Task) and turns its
 //!   error into a located one; short work that cannot fail needs neither; [`fault`](super::fault) turns any error into a
 //!   script error.
+//! * [`Session::tell`](super::Session::tell) shows a message that is not a result; `eprintln!` would tear the progress bars.
 //! * A new type is named in [`register`] and gets `to_string`, `info` and `save` in the file of its namespace.
 
 mod global;
