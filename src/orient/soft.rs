@@ -4,7 +4,7 @@
 //! image is e^(βS) over the sum of all; β < 1 is a temperature that keeps many hypotheses alive. The expectation of each direction's
 //! slice is the weighted sum of the images turned to it, taken in the angular frequencies.
 
-use ndarray::{Array2, ArrayView1, ArrayViewMut2, Axis, s};
+use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use rayon::prelude::*;
 use rustfft::FftPlanner;
 
@@ -200,8 +200,9 @@ struct Averager<'a> {
     work: Workspace,
     scores: Vec<Complex32>,
     fft: std::sync::Arc<dyn rustfft::Fft<f32>>,
-    /// For each angular frequency, the real matrix that takes a tile's images to the directions' sums.
-    mixing: Vec<Array2<f32>>,
+    /// For each angular frequency, the real matrix (2 rows a direction × 2 columns an image) that takes a tile's images to the
+    /// directions' sums.
+    mixing: Vec<f32>,
     result: Expectation,
 }
 
@@ -215,7 +216,7 @@ impl<'a> Averager<'a> {
             work: correlator.workspace(),
             scores: Vec::new(),
             fft: FftPlanner::new().plan_fft_forward(rings.angles),
-            mixing: vec![Array2::zeros((2 * references, 2 * TILE_IMAGES)); rings.orders()],
+            mixing: vec![0.0; rings.orders() * references * 4 * TILE_IMAGES],
             result: Expectation {
                 sums: Expansion::zeros(rings, references),
                 occupancy: vec![0.0; references],
@@ -227,55 +228,82 @@ impl<'a> Averager<'a> {
     fn add_tile(&mut self, images: std::ops::Range<usize>, half_norms: &[f32]) {
         let mut all = std::mem::take(&mut self.scores);
         scores(self.correlator, images.clone(), half_norms, &mut self.work, &mut all);
-        let per_image = self.correlator.references() * self.correlator.rings().angles;
-        self.mixing.iter_mut().for_each(|matrix| matrix.fill(0.0));
-        for (column, scores) in all.chunks_exact_mut(per_image).enumerate() {
-            self.weigh_image(column, scores);
+        let (references, angles) = (self.correlator.references(), self.correlator.rings().angles);
+        let mut shares = Vec::with_capacity(images.len());
+        for scores in all.chunks_exact_mut(references * angles) {
+            let top = top_score(scores);
+            self.result.best.push(locate(scores, top, angles));
+            let weights = scores.chunks_exact_mut(angles).map(|line| exponentiate(line, top, self.beta)).collect();
+            shares.push(Shares::new(weights));
         }
-        for (m, matrix) in self.mixing.iter().enumerate() {
+        for reference in 0..references {
+            self.mix_reference(reference, &mut all, &shares);
+        }
+        let columns = 2 * images.len();
+        for (m, matrix) in self.mixing.chunks_exact(references * 4 * TILE_IMAGES).enumerate() {
+            let matrix = &matrix[..2 * references * columns];
+            let matrix = ArrayView2::from_shape((2 * references, columns), matrix).expect("two rows a direction");
             let images = self.images.orders[m].slice(s![2 * images.start..2 * images.end, ..]);
-            let matrix = matrix.slice(s![.., ..images.dim().0]);
             multiply(matrix, images, self.result.sums.orders[m].view_mut(), true);
         }
         self.scores = all;
     }
 
-    /// Turns the scores of the tile's image `column` into weights and enters their angular frequencies.
-    fn weigh_image(&mut self, column: usize, scores: &mut [Complex32]) {
-        let angles = self.correlator.rings().angles;
-        let top = top_score(scores);
-        self.result.best.push(locate(scores, top, angles));
-        let total: f32 = scores.chunks_mut(1024).map(|chunk| exponentiate(chunk, top, self.beta)).sum();
-        for (reference, weights) in scores.chunks_exact_mut(angles).enumerate() {
-            let share: f32 = weights.iter().map(|w| w.re + w.im).sum::<f32>() / total;
-            if share < NEGLIGIBLE {
-                continue;
-            }
-            self.result.occupancy[reference] += f64::from(share);
+    /// Transforms the weights that the tile's images give to one direction, and enters them in the mixing matrices.
+    fn mix_reference(&mut self, reference: usize, weights: &mut [Complex32], shares: &[Shares]) {
+        let (references, angles) = (self.correlator.references(), self.correlator.rings().angles);
+        let columns = 2 * shares.len();
+        for (image, shares) in shares.iter().enumerate().filter(|(_, shares)| shares.counts(reference)) {
+            self.result.occupancy[reference] += f64::from(shares.weights[reference] / shares.total);
+            let weights = &mut weights[(image * references + reference) * angles..][..angles];
             self.fft.process_with_scratch(weights, self.work.scratch());
-            for (m, matrix) in self.mixing.iter_mut().enumerate() {
-                enter(matrix.slice_mut(s![2 * reference..2 * reference + 2, ..]), column, m, weights, 1.0 / total);
+        }
+        for (m, matrix) in self.mixing.chunks_exact_mut(references * 4 * TILE_IMAGES).enumerate() {
+            let (first, second) = matrix[2 * reference * columns..][..2 * columns].split_at_mut(columns);
+            let rows = first.chunks_exact_mut(2).zip(second.chunks_exact_mut(2));
+            for (image, (first, second)) in rows.enumerate() {
+                let spectrum = &weights[(image * references + reference) * angles..][..angles];
+                let shares = &shares[image];
+                let counts = shares.counts(reference);
+                let block = if counts { mixing_block(m, spectrum, 1.0 / shares.total) } else { [[0.0; 2]; 2] };
+                first.copy_from_slice(&block[0]);
+                second.copy_from_slice(&block[1]);
             }
         }
     }
 }
 
-/// Enters angular frequency `m` of an image's weights for one direction: conj Ŵ·F for the direction itself, (−1)ᵐ conj(conj Ŵ′·F) for
-/// its mirror image, as real numbers.
+/// How the weight of one image is shared among the directions.
+struct Shares {
+    weights: Vec<f32>,
+    total: f32,
+}
+
+impl Shares {
+    fn new(weights: Vec<f32>) -> Self {
+        let total = weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() as f32;
+        Self { weights, total }
+    }
+
+    /// Whether a direction's share is worth adding.
+    #[inline]
+    fn counts(&self, reference: usize) -> bool {
+        self.weights[reference] >= NEGLIGIBLE * self.total
+    }
+}
+
+/// What angular frequency `m` of an image's weights for one direction does to the image's coefficient, as a real 2 × 2 matrix:
+/// conj Ŵ·F for the direction itself plus (−1)ᵐ conj(conj Ŵ′·F) for its mirror image.
 #[inline]
-fn enter(mut block: ArrayViewMut2<f32>, image: usize, m: usize, spectrum: &[Complex32], scale: f32) {
-    let n = spectrum.len();
-    let (here, there) = (spectrum[m], spectrum[(n - m) % n].conj());
+fn mixing_block(m: usize, spectrum: &[Complex32], scale: f32) -> [[f32; 2]; 2] {
+    let (here, there) = (spectrum[m], spectrum[(spectrum.len() - m) % spectrum.len()].conj());
     // transforms of the two real functions in the real and the imaginary part, conjugated
     let direct = ((here + there) * (0.5 * scale)).conj();
     let mirrored = ((here - there) * Complex32::new(0.0, -0.5 * scale)).conj();
     let sign = if m.is_multiple_of(2) { 1.0 } else { -1.0 };
     let (p, q) = (direct.re, direct.im);
     let (pm, qm) = (sign * mirrored.re, sign * mirrored.im);
-    block[[0, 2 * image]] = p + pm;
-    block[[0, 2 * image + 1]] = -q - qm;
-    block[[1, 2 * image]] = q - qm;
-    block[[1, 2 * image + 1]] = p - pm;
+    [[p + pm, -q - qm], [q - qm, p - pm]]
 }
 
 /// The hypothesis whose score is `top`.
