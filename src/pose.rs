@@ -74,6 +74,19 @@ impl Poses {
         &self.scores
     }
 
+    /// For each image the better scored of two poses.
+    ///
+    /// # Panics
+    /// If the numbers of poses differ.
+    pub fn best_of(&self, other: &Self) -> Self {
+        assert_eq!(self.len(), other.len(), "the same number of poses");
+        let take = |i: usize| if other.scores[i] > self.scores[i] { other } else { self };
+        Self::new(
+            (0..self.len()).map(|i| take(i).poses[i]).collect(),
+            (0..self.len()).map(|i| take(i).scores[i]).collect(),
+        )
+    }
+
     /// Mean score over the images.
     pub fn mean_score(&self) -> f64 {
         self.scores.iter().sum::<f64>() / self.scores.len().max(1) as f64

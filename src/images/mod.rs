@@ -5,6 +5,7 @@
 //! coefficients of particles, in the order that orientation refinement and gridding read them.
 
 mod particles;
+mod power;
 mod prepare;
 mod samples;
 
@@ -16,6 +17,7 @@ use crate::pose::Poses;
 use crate::task::Cancelled;
 
 pub use particles::{MASK_EDGE, Particles, PrepareOptions, soft_disc};
+pub use power::RadialPower;
 pub use prepare::{Noise, NoiseReport, PrepareError, Region};
 pub use samples::Samples;
 

@@ -107,6 +107,13 @@ impl Particles {
         Self { images: Arc::new(self.images.select(Axis(0), indices)), ..self.clone() }
     }
 
+    /// `count` particles spread evenly through the stack, or all if there are fewer.
+    pub fn subset(&self, count: usize) -> Self {
+        let count = count.clamp(1, self.len().max(1));
+        let indices: Vec<usize> = (0..count.min(self.len())).map(|i| i * self.len() / count).collect();
+        self.select(&indices)
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.images.dim().0

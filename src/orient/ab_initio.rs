@@ -17,10 +17,11 @@ use rustfft::FftPlanner;
 use serde::{Deserialize, Serialize};
 
 use super::correlate::Correlator;
+use super::power::match_rings;
 use super::refine::{RefineOptions, refine};
 use super::rings::{Expansion, Rings};
 use super::search::{check_positive, in_plane, mirror, ring_step};
-use super::soft::{Expectation, expectation, ring_power, temperature_for};
+use super::soft::{Expectation, expectation, temperature_for};
 use super::{Error, directions, recentred};
 use crate::images::Particles;
 use crate::pose::{Pose, Poses};
@@ -171,21 +172,8 @@ impl<'a> Run<'a> {
         let mut rng = random::stream(self.options.seed, "ab initio start", 0);
         let noise = Array3::from_shape_simple_fn((size, size, size), || rng.sample(StandardNormal));
         let volume = Volume::new(noise, self.particles.edge() / size as f64);
-        let spectrum = Spectrum::new(&volume.masked(self.particles.mask_radius(), MASK_EDGE));
-        let views: Vec<_> = directions(200).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let slices = Expansion::of_slices(&self.rings, &spectrum, &views);
-        let (wanted, given) = (ring_power(&self.rings, &self.images), ring_power(&self.rings, &slices));
-        let gains: Vec<f64> = wanted.iter().zip(given).map(|(w, g)| (w / g.max(f64::MIN_POSITIVE)).sqrt()).collect();
-        let step = self.rings.frequencies[0];
-        spectrum.filtered(|s| {
-            let place = (s / step - 1.0).max(0.0);
-            let ring = place as usize;
-            match (gains.get(ring), gains.get(ring + 1)) {
-                (Some(a), Some(b)) => a + (b - a) * (place - ring as f64),
-                (Some(last), None) if place == ring as f64 => *last,
-                _ => 0.0,
-            }
-        })
+        let volume = volume.masked(self.particles.mask_radius(), MASK_EDGE);
+        Spectrum::new(&match_rings(&self.rings, self.particles, &self.images, &volume))
     }
 
     /// Share of the run that lies behind at round `index`.

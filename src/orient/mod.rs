@@ -3,7 +3,7 @@
 //! Three kernels, in the order a reconstruction uses them. [`ab_initio`] finds poses and a first density from nothing, by
 //! expectation–maximisation whose weights are soft at first and harden slowly. [`search`] compares every image with every
 //! direction and every in-plane angle of a known density. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
-//! agreement with a density.
+//! agreement with a density. [`match_power`] gives a density the strength that the images show at each frequency.
 //!
 //! The first two share one engine. Images and reference slices are expanded in Fourier–Bessel functions,
 //! F(k, φ) = Σₘ F\[k, m\] e^(imφ); for every m one real matrix product over the rings k gives that angular frequency
@@ -15,6 +15,7 @@ mod bessel;
 mod correlate;
 mod directions;
 mod evaluate;
+mod power;
 mod recentre;
 mod refine;
 mod rings;
@@ -27,6 +28,7 @@ pub use ab_initio::{AbInitio, AbInitioOptions, ab_initio};
 pub use correlate::Correlator;
 pub use directions::{directions, random_poses};
 pub use evaluate::{PoseErrors, evaluate};
+pub use power::match_power;
 pub use recentre::recentred;
 pub use refine::{RefineOptions, Refinement, refine};
 pub use rings::{Expansion, Rings};

@@ -4,12 +4,12 @@
 //! image is e^(βS) over the sum of all; β < 1 is a temperature that keeps many hypotheses alive. The expectation of each direction's
 //! slice is the weighted sum of the images turned to it, taken in the angular frequencies.
 
-use ndarray::{ArrayView1, ArrayView2, Axis, s};
+use ndarray::{ArrayView2, s};
 use rayon::prelude::*;
 use rustfft::FftPlanner;
 
 use super::correlate::{Correlator, TILE_IMAGES, TILE_REFERENCES, Workspace};
-use super::rings::{Expansion, Rings};
+use super::rings::Expansion;
 use crate::fourier::Complex32;
 use crate::product::multiply;
 use crate::task::{Cancelled, Stage};
@@ -310,22 +310,6 @@ fn mixing_block(m: usize, spectrum: &[Complex32], scale: f32) -> [[f32; 2]; 2] {
 fn locate(scores: &[Complex32], top: f32, angles: usize) -> Hypothesis {
     let index = scores.iter().position(|score| score.re == top || score.im == top).unwrap_or(0);
     Hypothesis { score: top, reference: index / angles, mirrored: scores[index].re != top, angle: index % angles }
-}
-
-/// Mean power of the items on every ring.
-pub fn ring_power(rings: &Rings, items: &Expansion) -> Vec<f64> {
-    let mut power = vec![0.0f64; rings.frequencies.len()];
-    for (m, matrix) in items.orders.iter().enumerate() {
-        let both_signs = if m == 0 { 1.0 } else { 2.0 };
-        for (k, column) in matrix.axis_iter(Axis(1)).enumerate() {
-            power[k + rings.first_ring[m]] += both_signs * sum_of_squares(column);
-        }
-    }
-    power.iter().map(|sum| sum / items.items.max(1) as f64).collect()
-}
-
-fn sum_of_squares(values: ArrayView1<f32>) -> f64 {
-    values.iter().map(|v| f64::from(v * v)).sum()
 }
 
 #[cfg(test)]

@@ -83,6 +83,30 @@ pub fn take<T: Clone + Send + Sync + 'static>(
     }
 }
 
+/// Options of a strategy written in Rhai: `defaults` with what is `given` in place; the types of the defaults rule.
+///
+/// # Errors
+/// If a name is not among the defaults, or a value is of another type than its default (an integer will do for a float;
+/// a default of `()` takes anything).
+pub fn with_defaults(given: &Map, defaults: Map) -> Result<Map, OptionError> {
+    let known: Vec<String> = defaults.keys().map(ToString::to_string).collect();
+    let mut merged = defaults;
+    for (name, value) in given {
+        let Some(place) = merged.get_mut(name) else {
+            return Err(OptionError::Unknown { name: name.to_string(), known });
+        };
+        *place = match (place.type_name(), value.as_int()) {
+            ("f64", Ok(integer)) => Dynamic::from(integer as f64),
+            (expected, _) if expected != value.type_name() && !place.is_unit() => {
+                let reason = format!("expected a value like {}, not {}", describe(place), describe(value));
+                return Err(OptionError::Value { name: name.to_string(), reason });
+            }
+            _ => value.clone(),
+        };
+    }
+    Ok(merged)
+}
+
 /// An array of numbers, integers or floats, given as a plain argument; `name` is what messages call one of them.
 ///
 /// # Errors

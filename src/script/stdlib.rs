@@ -12,7 +12,11 @@ use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolve
 use super::{ScriptResult, Session, fault};
 
 /// The built-in strategies: name, and text of `stdlib/NAME.rhai`.
-pub const STRATEGIES: &[(&str, &str)] = &[];
+pub const STRATEGIES: &[(&str, &str)] = &[
+    ("marching", include_str!("../../stdlib/marching.rhai")),
+    ("single_step", include_str!("../../stdlib/single_step.rhai")),
+    ("two_step", include_str!("../../stdlib/two_step.rhai")),
+];
 
 /// The name under which messages show a built-in strategy.
 pub fn source_name(strategy: &str) -> String {

@@ -1,8 +1,6 @@
 //! Fourier shell correlation of two densities.
 
-use ndarray::{Array3, s};
-
-use super::{Error, Volume};
+use super::{Error, Volume, centred_in};
 use crate::fourier::{Complex32, Fft3};
 
 /// Fourier shell correlation: agreement of two densities against spatial frequency.
@@ -26,7 +24,7 @@ impl Fsc {
         }
         let n = a.size().next_multiple_of(2);
         let fft = Fft3::new(n);
-        let (fa, fb) = (fft.forward(&even_cube(a, n)), fft.forward(&even_cube(b, n)));
+        let (fa, fb) = (fft.forward(&centred_in(a, n)), fft.forward(&centred_in(b, n)));
         let half = n as f64 / 2.0;
         let shells = n / 2;
         let (mut cross, mut power_a, mut power_b) = (vec![0.0; shells], vec![0.0; shells], vec![0.0; shells]);
@@ -61,13 +59,4 @@ impl Fsc {
         let (s0, s1) = (self.frequencies[below - 1], self.frequencies[below]);
         Some(1.0 / (s0 + fraction * (s1 - s0)))
     }
-}
-
-/// The density in a cube of even edge `n`, centre on centre.
-fn even_cube(volume: &Volume, n: usize) -> Array3<f32> {
-    let size = volume.size();
-    let start = n / 2 - size / 2;
-    let mut cube = Array3::zeros((n, n, n));
-    cube.slice_mut(s![start..start + size, start..start + size, start..start + size]).assign(volume.data());
-    cube
 }

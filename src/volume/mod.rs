@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use ndarray::Array3;
 
+use crate::fourier::Fft3;
 use crate::task::Cancelled;
 
 pub use fsc::Fsc;
@@ -91,6 +92,21 @@ impl Volume {
         Self::new(data, self.pixel_size)
     }
 
+    /// The density with its transform multiplied by `transfer(s)`, a real function of spatial frequency [1/Å].
+    pub fn filtered(&self, transfer: impl Fn(f64) -> f64 + Sync) -> Self {
+        let (n, even) = (self.size(), self.size().next_multiple_of(2));
+        let fft = Fft3::new(even);
+        let mut spectrum = fft.forward(&centred_in(self, even));
+        let (half, edge) = ((even / 2) as f64, even as f64 * self.pixel_size);
+        ndarray::Zip::indexed(&mut spectrum).par_for_each(|(z, y, x), value| {
+            let s = ((z as f64 - half).powi(2) + (y as f64 - half).powi(2) + (x as f64).powi(2)).sqrt() / edge;
+            *value *= transfer(s) as f32;
+        });
+        let start = even / 2 - n / 2;
+        let inner = ndarray::s![start..start + n, start..start + n, start..start + n];
+        Self::new(fft.inverse(spectrum).slice(inner).to_owned(), self.pixel_size)
+    }
+
     /// Fails where frequencies of 1/`low_pass` [1/Å] lie beyond the density's grid.
     pub fn check_limit(&self, low_pass: f64) -> Result<(), Error> {
         let finest = 2.2 * self.pixel_size;
@@ -99,4 +115,14 @@ impl Volume {
         }
         if self.data.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(Error::NotFinite) }
     }
+}
+
+/// The density in a larger cube of edge `n`, centre on centre.
+fn centred_in(volume: &Volume, n: usize) -> Array3<f32> {
+    let size = volume.size();
+    let start = n / 2 - size / 2;
+    let inner = ndarray::s![start..start + size, start..start + size, start..start + size];
+    let mut cube = Array3::zeros((n, n, n));
+    cube.slice_mut(inner).assign(volume.data());
+    cube
 }

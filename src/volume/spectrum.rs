@@ -57,17 +57,6 @@ impl Spectrum {
         (self.data.dim().0 / 2 - 2) as f64 / self.edge
     }
 
-    /// The spectrum multiplied by `transfer(s)`, a real function of spatial frequency [1/Å].
-    pub fn filtered(mut self, transfer: impl Fn(f64) -> f64 + Sync) -> Self {
-        let half = (self.data.dim().0 / 2) as f64;
-        let edge = self.edge;
-        ndarray::Zip::indexed(&mut self.data).par_for_each(|(z, y, x), value| {
-            let s = ((z as f64 - half).powi(2) + (y as f64 - half).powi(2) + (x as f64).powi(2)).sqrt() / edge;
-            *value *= transfer(s) as f32;
-        });
-        self
-    }
-
     /// A reader of the slice that an image with rotation `rotation` (laboratory = R·body) shows.
     pub fn slice(&self, rotation: &Matrix3<f64>) -> Slice<'_> {
         let edge = self.edge;

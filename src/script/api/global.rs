@@ -9,7 +9,7 @@ pub mod api {
 
     use crate::script::args::{self, Declaration, Kind, Presence};
     use crate::script::help::Reference;
-    use crate::script::{ScriptResult, Session, fault};
+    use crate::script::{ScriptResult, Session, fault, options};
 
     /// Declares the arguments of the script and gives their values, from `k=v` on the command line or by default.
     ///
@@ -25,6 +25,19 @@ pub mod api {
     #[rhai_fn(name = "args", return_raw)]
     pub fn declare_args(call: NativeCallContext, declared: Map) -> ScriptResult<Map> {
         args::declare(&Session::of(&call), &declared)
+    }
+
+    /// Options of a strategy: `defaults` with what is `given` in place of some, strictly.
+    ///
+    /// A name that is not among the defaults, or a value of another type, is an error; an integer will do for a float.
+    ///
+    /// ```rhai
+    /// fn sweep(options) { with_defaults(options, #{ low_pass: 1.0, starts: 2 }) }
+    /// print(sweep(#{ low_pass: 2 }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn with_defaults(given: Map, defaults: Map) -> ScriptResult<Map> {
+        options::with_defaults(&given, defaults).map_err(fault)
     }
 
     /// An argument that must be given, of kind `"file"`, `"float"`, `"int"`, `"string"`, `"bool"` or `"list"`.

@@ -9,7 +9,7 @@ pub mod api {
 
     use rhai::Map;
 
-    use crate::images::{Images, Noise};
+    use crate::images::{Images, Noise, Particles, PrepareOptions, RadialPower};
     use crate::pose::Poses;
     use crate::script::{ScriptResult, Session, fault, options, run};
     use crate::store;
@@ -122,5 +122,90 @@ pub mod api {
     pub fn save(call: NativeCallContext, images: Images, path: &str) -> ScriptResult<()> {
         let provenance = Session::of(&call).provenance();
         store::save(Path::new(path), &store::Value::Images(images), &provenance).map_err(fault)
+    }
+
+    /// Makes images ready for reconstruction: crops them to the particle, enlarges the pixels to what the limit needs, measures the noise.
+    ///
+    /// * options: `diameter` of the particle (Å; must be given, may be wrong by 15 %); `low_pass` (Å, default 1.0), the finest resolution
+    ///   that will be asked of them; `crop` (default 1.6), edge of the kept square in diameters.
+    ///
+    /// Gives Particles. It is an error if the diameter is not positive, or larger than the images less a border.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }));
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn prepare(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Particles> {
+        let options: PrepareOptions = options::parse(&call, &options)?;
+        run(&call, |task| Particles::prepare(&images, &options, task))
+    }
+
+    /// Number of particles.
+    #[rhai_fn(global, name = "len")]
+    pub fn particles_len(particles: Particles) -> i64 {
+        particles.len() as i64
+    }
+
+    /// One line: number, size and pixel size of the particles.
+    #[rhai_fn(global, name = "to_string")]
+    pub fn particles_to_string(particles: Particles) -> String {
+        format!(
+            "{0} particles of {1}×{1} pixels of {2:.3} Å, mask radius {3:.1} Å",
+            particles.len(),
+            particles.size(),
+            particles.pixel_size(),
+            particles.mask_radius()
+        )
+    }
+
+    /// Nominal diameter of the particle in Å.
+    #[rhai_fn(global)]
+    pub fn diameter(particles: Particles) -> f64 {
+        particles.diameter()
+    }
+
+    /// Edge of the kept squares in Å.
+    #[rhai_fn(global)]
+    pub fn edge(particles: Particles) -> f64 {
+        particles.edge()
+    }
+
+    /// Some of the particles, `count` of them spread evenly through the stack.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).subset(2).len());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn subset(particles: Particles, count: i64) -> ScriptResult<Particles> {
+        match usize::try_from(count) {
+            Ok(count) if count > 0 => Ok(particles.subset(count)),
+            _ => Err(fault(format!("the number of particles must be positive, not {count}"))),
+        }
+    }
+
+    /// Sign test of the contrast, in standard deviations: positive where atoms are white, negative where they are black.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 9 });
+    /// print(raw.prepare(#{ diameter: 15 }).contrast() < 0.0);
+    /// ```
+    #[rhai_fn(global)]
+    pub fn contrast(particles: Particles) -> f64 {
+        particles.contrast()
+    }
+
+    /// Frequency (1/Å) of the first strong peak in the radial power of the particles: their first strong lattice spacing; `()` if none
+    /// stands out.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 9 });
+    /// print(1 / raw.invert().prepare(#{ diameter: 15, low_pass: 1.5 }).first_peak());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn first_peak(particles: Particles) -> Dynamic {
+        let finest = 2.2 * particles.pixel_size();
+        RadialPower::of(&particles, finest).first_peak().map_or(Dynamic::UNIT, Dynamic::from)
     }
 }

@@ -40,10 +40,12 @@
 mod global;
 mod images;
 mod microscope;
+mod orient;
 mod path;
 mod structure;
 mod sweep;
 mod table;
+mod volume;
 
 use rhai::Engine;
 use rhai::plugin::{exported_manifest, exported_module};
@@ -51,10 +53,11 @@ use rhai::plugin::{exported_manifest, exported_module};
 use super::Table;
 use super::args::Declaration;
 use super::bind::Namespace;
-use crate::images::Images;
+use crate::images::{Images, Particles};
 use crate::microscope::Microscope;
 use crate::pose::Poses;
 use crate::structure::{Lattice, Structure};
+use crate::volume::Volume;
 
 macro_rules! namespace {
     ($name:ident) => {
@@ -77,6 +80,8 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(structure),
         namespace!(microscope),
         namespace!(images),
+        namespace!(orient),
+        namespace!(volume),
         namespace!(sweep),
         namespace!(table),
         namespace!(path),
@@ -90,7 +95,9 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Structure>("Structure")
         .register_type_with_name::<Microscope>("Microscope")
         .register_type_with_name::<Images>("Images")
+        .register_type_with_name::<Particles>("Particles")
         .register_type_with_name::<Poses>("Poses")
+        .register_type_with_name::<Volume>("Volume")
         .register_type_with_name::<Table>("Table")
         .register_type_with_name::<Declaration>("Declaration");
     engine.register_global_module(global().bound().into());

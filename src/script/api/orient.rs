@@ -1,0 +1,226 @@
+//! `orient::` from which direction each image shows the particle.
+
+use rhai::plugin::*;
+use rhai::{Array, Map};
+use serde::{Deserialize, Serialize};
+
+use crate::images::Particles;
+use crate::orient::{self, AbInitioOptions, RefineOptions, SearchOptions};
+use crate::pose::Poses;
+use crate::script::{ScriptResult, fault, options, run};
+use crate::volume::Volume;
+
+/// Options of `match_power`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MatchOptions {
+    low_pass: f64,
+}
+
+impl Default for MatchOptions {
+    fn default() -> Self {
+        Self { low_pass: 1.0 }
+    }
+}
+
+/// Orientations: from nothing, by search against a density, by continuous refinement.
+#[export_module(manifest)]
+pub mod api {
+    /// Finds poses and a first density from a random start, by annealed expectation–maximisation.
+    ///
+    /// * `particles`: from `images.prepare`.
+    /// * options: `low_pass` (Å, default 3.0), the resolution of the first density, coarser than the particle's first lattice spacing;
+    ///   `seed` (default 1); `iterations` (default 40); `directions` on half the sphere in the first and last round (default
+    ///   `[250, 1000]`); `first_spread` (default 0.25), share of all hypotheses the weights spread over at first; `last_perplexity`
+    ///   (default 3), their number in the end; `max_shift` (Å, default 0.8) of the recentring; `images` (default 1000), used at most.
+    ///
+    /// Gives a map: `volume`, `poses` of the images used, `images` (their indices), `score` (mean log-likelihood gain, higher is better),
+    /// `history` of the score. It is an error if there are fewer than 20 images or the limit is finer than they carry.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 40, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2.7 });
+    /// let start = orient::ab_initio(particles, #{ low_pass: 3.3, iterations: 5, seed: 2 });
+    /// print(start.score);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn ab_initio(call: NativeCallContext, particles: Particles, options: Map) -> ScriptResult<Map> {
+        let options: AbInitioOptions = options::parse(&call, &options)?;
+        let start = run(&call, |task| orient::ab_initio(&particles, &options, task))?;
+        Ok(Map::from([
+            ("score".into(), start.poses.mean_score().into()),
+            ("volume".into(), Dynamic::from(start.volume)),
+            ("poses".into(), Dynamic::from(start.poses)),
+            ("images".into(), start.images.iter().map(|&i| Dynamic::from(i as i64)).collect::<Array>().into()),
+            ("history".into(), start.history.into_iter().map(Dynamic::from).collect::<Array>().into()),
+        ]))
+    }
+
+    /// Finds the best pose of every image over all directions and in-plane angles of a density.
+    ///
+    /// * `particles`: from `images.prepare`. `density`: a Volume in the same units, from `volume::reconstruct` or `orient::ab_initio`.
+    /// * options: `low_pass` (Å, default 2.7), resolution of the comparison; `directions` on half the sphere (default 0: about
+    ///   1.5 `low_pass` apart at the particle's rim); `max_shift` (Å, default 0), tried in steps of `shift_step` (Å, default 0.5).
+    ///
+    /// Scores of the poses are log-likelihood gains over an empty image.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 10, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2.7 });
+    /// let density = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2.7 }).volume;
+    /// let poses = orient::search(particles, density, #{ low_pass: 3.3, directions: 200 });
+    /// print(orient::errors(poses, images.true_poses()));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn search(call: NativeCallContext, particles: Particles, density: Volume, options: Map) -> ScriptResult<Poses> {
+        let options: SearchOptions = options::parse(&call, &options)?;
+        run(&call, |task| orient::search(&particles, &density, &options, task))
+    }
+
+    /// Moves every pose to the best agreement with a density, by Levenberg–Marquardt on rotation and shift.
+    ///
+    /// * `densities`: an array with one Volume, or with the two `halves` of `volume::reconstruct`: each image then meets the half it
+    ///   has not contributed to.
+    /// * options: `low_pass` (Å, default 2.0), resolution of the comparison; `steps` (default 4; 0 only scores); `shifts` (default
+    ///   true) refines them too; `max_shift` (Å, default 2.0).
+    ///
+    /// Gives a map: `poses`; `score`, the mean log-likelihood gain over an empty image; `chi2`, the mean squared residual in units of the
+    /// noise (1 where only noise is left).
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 10, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2 });
+    /// print(orient::refine(particles, [map.volume], images.true_poses(), #{ low_pass: 2 }).chi2);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn refine(
+        call: NativeCallContext,
+        particles: Particles,
+        densities: Array,
+        poses: Poses,
+        options: Map,
+    ) -> ScriptResult<Map> {
+        let options: RefineOptions = options::parse(&call, &options)?;
+        let densities = super::volumes(densities)?;
+        let refined = run(&call, |task| orient::refine(&particles, &densities, &poses, &options, task))?;
+        let chi2 = refined.chi2.iter().sum::<f64>() / refined.chi2.len().max(1) as f64;
+        Ok(Map::from([
+            ("score".into(), refined.poses.mean_score().into()),
+            ("poses".into(), Dynamic::from(refined.poses)),
+            ("chi2".into(), chi2.into()),
+        ]))
+    }
+
+    /// Scales a density's frequency shells to the power of the images, their noise subtracted: gives a lattice model the contrast
+    /// that the microscope gave the particle.
+    ///
+    /// * options: `low_pass` (Å, default 1.0), nothing is kept beyond it.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 10, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+    /// print(orient::match_power(particles, volume::of_structure(truth), #{ low_pass: 2 }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn match_power(
+        call: NativeCallContext,
+        particles: Particles,
+        density: Volume,
+        options: Map,
+    ) -> ScriptResult<Volume> {
+        let options: MatchOptions = options::parse(&call, &options)?;
+        run(&call, |_| orient::match_power(&particles, &density, options.low_pass))
+    }
+
+    /// For each image the better scored of two poses; both must have been scored at one limit (`orient::refine`).
+    ///
+    /// ```rhai
+    /// print(orient::best_of(orient::random(5, 1), orient::random(5, 2)));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn best_of(a: Poses, b: Poses) -> ScriptResult<Poses> {
+        if a.len() != b.len() {
+            return Err(fault(format!("{} poses cannot be compared with {}", a.len(), b.len())));
+        }
+        Ok(a.best_of(&b))
+    }
+
+    /// Draws poses with uniformly random rotations and no shift.
+    ///
+    /// ```rhai
+    /// print(orient::random(100, 1));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn random(count: i64, seed: i64) -> ScriptResult<Poses> {
+        let seed = options::seed(seed)?;
+        match usize::try_from(count) {
+            Ok(count @ 1..=10_000_000) => Ok(orient::random_poses(count, seed)),
+            _ => Err(fault(format!("the number of poses must be from 1 to 10000000, not {count}"))),
+        }
+    }
+
+    /// Compares poses with the true ones, after the rotation between the two frames, in the better hand.
+    ///
+    /// Gives a map: `median` (°), `within_5` and `within_10` (fractions of the images nearer than that), `mirrored`. For evaluation only.
+    ///
+    /// ```rhai
+    /// let poses = orient::random(50, 1);
+    /// print(orient::errors(poses, poses).median);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn errors(found: Poses, truth: Poses) -> ScriptResult<Map> {
+        if found.len() != truth.len() {
+            return Err(fault(format!("{} poses cannot be compared with {}", found.len(), truth.len())));
+        }
+        let errors = orient::evaluate(&found, &truth);
+        Ok(Map::from([
+            ("median".into(), errors.median().into()),
+            ("within_5".into(), errors.within(5.0).into()),
+            ("within_10".into(), errors.within(10.0).into()),
+            ("mirrored".into(), errors.mirrored.into()),
+        ]))
+    }
+
+    /// Number of poses.
+    #[rhai_fn(global)]
+    pub fn len(poses: Poses) -> i64 {
+        poses.len() as i64
+    }
+
+    /// Mean score of the poses; higher is better.
+    #[rhai_fn(global)]
+    pub fn mean_score(poses: Poses) -> f64 {
+        poses.mean_score()
+    }
+
+    /// One line: number of poses and their mean score.
+    #[rhai_fn(global)]
+    pub fn to_string(poses: Poses) -> String {
+        format!("{} poses, mean score {:.1}", poses.len(), poses.mean_score())
+    }
+
+    /// A few lines: number, mean score, spread of the shifts.
+    #[rhai_fn(global)]
+    pub fn info(poses: Poses) -> String {
+        let square: f64 = poses.as_slice().iter().map(|pose| pose.shift.norm_squared()).sum();
+        let rms = (square / poses.len().max(1) as f64).sqrt();
+        format!("{} poses\nmean score {:.1}\nr.m.s. shift {rms:.3} Å", poses.len(), poses.mean_score())
+    }
+}
+
+/// The volumes in an array, or an error that names what else is there.
+fn volumes(values: Array) -> ScriptResult<Vec<Volume>> {
+    if !(1..=2).contains(&values.len()) {
+        return Err(fault(format!("densities must be an array of one or two Volumes, not of {}", values.len())));
+    }
+    let volume = |value: Dynamic| {
+        let found = value.type_name();
+        value.try_cast().ok_or_else(|| fault(format!("densities must be Volumes, not {found}")))
+    };
+    values.into_iter().map(volume).collect()
+}
