@@ -32,6 +32,7 @@ pub mod task;
 pub mod cell;
 pub mod images;
 pub mod microscope;
+pub mod model;
 pub mod orient;
 pub mod store;
 pub mod structure;

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A chemical element, hydrogen (1) to lawrencium (103): those with tabulated electron scattering factors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// A chemical element, hydrogen (1) to lawrencium (103): those with tabulated electron scattering factors. Its symbol in files and options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Element(u8);
 
 /// The text is not the symbol of a known element.
@@ -46,6 +49,20 @@ impl FromStr for Element {
     fn from_str(symbol: &str) -> Result<Self, Self::Err> {
         let index = SYMBOLS.iter().position(|known| known.eq_ignore_ascii_case(symbol));
         index.map(|i| Self(i as u8 + 1)).ok_or_else(|| UnknownElement(symbol.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Element {
+    type Error = UnknownElement;
+
+    fn try_from(symbol: String) -> Result<Self, Self::Error> {
+        symbol.parse()
+    }
+}
+
+impl From<Element> for String {
+    fn from(element: Element) -> Self {
+        element.symbol().to_owned()
     }
 }
 

@@ -1,0 +1,248 @@
+//! From density to atoms, and from atoms to a verdict.
+//!
+//! A reconstruction ends with a density in which each atom is a bright spot about 1 Å wide. This module turns the spots
+//! into atoms: where each one is (to about a picometre where the density allows it), how bright it is, and which element it must
+//! be. Then it can lay the result over a known structure and say what was found, missed and invented.
+//!
+//! [`trace`] goes through four steps, each in its own file:
+//!
+//! 1. `peaks`: local maxima of the density on a finer grid (zero padding in Fourier space), at least
+//!    1.4 Å apart, the brighter one kept.
+//! 2. `profile` and `fit`: all atoms of a map share one shape: the Fourier transform of the contrast transfer and of the limit of
+//!    resolution, with negative rings that reach the neighbours. The shape is measured from the map itself (one regression a Fourier
+//!    shell, as PSF photometry does with stars: Stetson 1987, PASP 99, 191), everybody else is subtracted, and a 3D Gaussian
+//!    plus a constant is fitted to what is left of each atom (Levenberg–Marquardt): its centre is the position, the height of the shared
+//!    shape there the intensity. Repeated until neighbours agree.
+//! 3. `species`, noise: peaks are cut off at the largest gap in log intensity between 6 and 38 % of the bright
+//!    peaks, and what hangs together without gaps wider than 4 Å is the particle.
+//! 4. `species`, elements: one to three classes of intensity (Otsu 1979, IEEE Trans. SMC 9, 62, with more classes and jointly with a
+//!    decline of intensity towards the surface); the heavier the element, the brighter.
+//!
+//! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another.
+//!
+//! Positions are in Å from voxel N/2 of the density, intensities in its units.
+
+mod compare;
+mod fit;
+mod peaks;
+mod profile;
+mod species;
+mod trace;
+
+use std::fmt;
+use std::sync::Arc;
+
+use nalgebra::{Point3, Vector3};
+
+use crate::structure::{Atom, Element, Structure};
+use crate::task::Cancelled;
+
+pub use compare::{CompareOptions, Comparison, Pair, compare};
+pub use trace::{TraceOptions, classify, trace};
+
+/// What can be wrong with a request to trace or compare atoms.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    #[error("no species given; name one to three elements, as in species: [\"Fe\", \"Pt\"]")]
+    NoSpecies,
+    #[error("{0} species given; intensity tells at most three elements apart, name one to three")]
+    TooManySpecies(usize),
+    #[error("species {0} is given twice; name each element once")]
+    RepeatedSpecies(Element),
+    #[error("{name} is {value}; it must be a number {requirement}")]
+    OutOfRange { name: &'static str, value: f64, requirement: &'static str },
+    #[error(
+        "composition has {got} numbers for {species} species; give one positive number a species, in the same order"
+    )]
+    Composition { got: usize, species: usize },
+    #[error("the density holds NaN or infinite values; nothing can be traced in it")]
+    NotFinite,
+    #[error("the volume is {edge:.1} Å wide, too small to hold an atom and its surroundings; check its pixel size")]
+    TooSmall { edge: f64 },
+    #[error("no peak of the density lies within {radius:.1} Å of the centre; check the volume and the radius")]
+    NoPeaks { radius: f64 },
+    #[error(
+        "{atoms} atoms were found, fewer than the {species} species given; check the volume, the radius and noise_cut"
+    )]
+    TooFewAtoms { atoms: usize, species: usize },
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// A spot of the density, as the Gaussian fitted to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Peak {
+    /// Position from the centre of the density [Å].
+    pub position: Point3<f64>,
+    /// Height of the atom shape that fits best here, neighbours subtracted [units of the density]. Spikes of noise, narrower than
+    /// an atom, have little of it.
+    pub intensity: f64,
+    /// Standard deviation of the fitted Gaussian [Å].
+    pub width: f64,
+    /// Root mean square misfit of the Gaussian over the intensity; below 0.02 for a clean atom.
+    pub residual: f64,
+}
+
+/// One atom read from a density.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TracedAtom {
+    pub element: Element,
+    pub peak: Peak,
+    /// Distance from the centre of mass [Å].
+    pub radius: f64,
+}
+
+/// The atoms that were given one element, as a group of intensities.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Class {
+    pub element: Element,
+    pub count: usize,
+    /// Mean intensity, brought to the particle's centre by the radial trend.
+    pub mean: f64,
+    /// Standard deviation of the same.
+    pub deviation: f64,
+}
+
+#[derive(Debug, PartialEq)]
+struct Inner {
+    atoms: Vec<TracedAtom>,
+    rejected: Vec<Peak>,
+    center: Point3<f64>,
+    classes: Vec<Class>,
+    noise_cut: f64,
+    noise_gap: f64,
+    radial_trend: f64,
+}
+
+/// The atomic model of a particle, with what it was decided by. Immutable and cheap to clone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model(Arc<Inner>);
+
+/// Class distances below this many standard deviations are no evidence of two elements: cutting one bell curve in two gives 1.3,
+/// wrong reconstructions have given 1.4, right ones from 3 to 100.
+const CLEAR_SEPARATION: f64 = 2.0;
+/// A noise cut is clear if the weakest atom is this much brighter than the strongest rejected peak.
+const CLEAR_NOISE_GAP: f64 = 1.25;
+
+impl Model {
+    /// The atoms, brightest peak first.
+    pub fn atoms(&self) -> &[TracedAtom] {
+        &self.0.atoms
+    }
+
+    /// Number of atoms.
+    pub fn len(&self) -> usize {
+        self.0.atoms.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.atoms.is_empty()
+    }
+
+    /// Peaks that were taken for noise, or that lie apart from the particle.
+    pub fn rejected(&self) -> &[Peak] {
+        &self.0.rejected
+    }
+
+    /// Centre of mass, atomic number standing in for mass [Å].
+    pub fn center(&self) -> Point3<f64> {
+        self.0.center
+    }
+
+    /// The groups of intensity, lightest element first.
+    pub fn classes(&self) -> &[Class] {
+        &self.0.classes
+    }
+
+    /// Intensity below which a peak is noise [units of the density].
+    pub fn noise_cut(&self) -> f64 {
+        self.0.noise_cut
+    }
+
+    /// Intensity of the weakest atom over that of the strongest peak taken for noise; infinite if there is none.
+    pub fn noise_gap(&self) -> f64 {
+        self.0.noise_gap
+    }
+
+    /// Part of the intensity that is lost from the centre to the outermost atom, as fitted to all atoms (0 … 0.6).
+    pub fn radial_trend(&self) -> f64 {
+        self.0.radial_trend
+    }
+
+    /// Distance of neighbouring classes over the sum of their standard deviations, for the two that are worst told apart; infinite
+    /// for one species.
+    pub fn separation(&self) -> f64 {
+        let apart = |pair: &[Class]| (pair[1].mean - pair[0].mean) / (pair[0].deviation + pair[1].deviation).max(1e-12);
+        self.0.classes.windows(2).map(apart).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What speaks against the result, one sentence each; empty if nothing does.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let separation = self.separation();
+        if separation < CLEAR_SEPARATION {
+            doubts.push(format!(
+                "the species are hardly told apart by intensity (classes {separation:.1} standard deviations apart, clear above {CLEAR_SEPARATION})"
+            ));
+        }
+        if self.noise_gap() < CLEAR_NOISE_GAP {
+            doubts.push(format!(
+                "atoms and noise run into each other (the weakest atom is {:.2} times as bright as the strongest noise, clear above {CLEAR_NOISE_GAP})",
+                self.noise_gap()
+            ));
+        }
+        doubts
+    }
+
+    /// The atoms as a structure, in the frame of the density.
+    pub fn structure(&self) -> Structure {
+        let atom = |traced: &TracedAtom| Atom { element: traced.element, position: traced.peak.position };
+        Structure::new("traced", self.0.atoms.iter().map(atom).collect())
+    }
+
+    /// What is known of each atom beyond element and position, by the name a file gives it.
+    pub fn columns(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let column = |value: fn(&TracedAtom) -> f64| self.0.atoms.iter().map(value).collect();
+        vec![
+            ("intensity", column(|atom| atom.peak.intensity)),
+            ("width_A", column(|atom| atom.peak.width)),
+            ("radius_A", column(|atom| atom.radius)),
+            ("fit_residual", column(|atom| atom.peak.residual)),
+        ]
+    }
+
+    /// The rejected peaks' positions [Å] and intensities, by the names of [`Model::columns`].
+    pub fn rejected_columns(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let column = |value: &dyn Fn(&Peak) -> f64| self.0.rejected.iter().map(value).collect();
+        vec![
+            ("x", column(&|peak| peak.position.x)),
+            ("y", column(&|peak| peak.position.y)),
+            ("z", column(&|peak| peak.position.z)),
+            ("intensity", column(&|peak| peak.intensity)),
+            ("radius_A", column(&|peak| (peak.position - self.0.center).norm())),
+        ]
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Model of {} atoms (", self.len())?;
+        for (i, class) in self.0.classes.iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            write!(
+                f,
+                "{comma}{} {}: intensity {:.3} ± {:.3}",
+                class.count, class.element, class.mean, class.deviation
+            )?;
+        }
+        write!(f, "), {} peaks rejected below {:.3}", self.0.rejected.len(), self.0.noise_cut)
+    }
+}
+
+/// Centre of mass, atomic number standing in for mass.
+fn center_of_mass(atoms: &[(Element, Point3<f64>)]) -> Point3<f64> {
+    let mass = |element: Element| f64::from(element.atomic_number());
+    let total: f64 = atoms.iter().map(|(element, _)| mass(*element)).sum();
+    let sum: Vector3<f64> = atoms.iter().map(|(element, position)| position.coords * mass(*element)).sum();
+    Point3::from(sum / total.max(1.0))
+}

@@ -1,0 +1,239 @@
+//! Which peaks are atoms, and which element each atom is, by intensity alone.
+
+use nalgebra::Point3;
+
+/// The range of the noise cut, as parts of the bright peaks' intensity. A wider range would take the gap between two
+/// elements (Fe is 0.33 of Pt in amplitude) for the gap above the noise.
+const CUT_RANGE: (f64, f64) = (0.06, 0.38);
+/// Peaks weaker than this part of the bright ones do not take part in saying how bright the bright ones are.
+const FAINT: f64 = 0.25;
+/// Largest decline of intensity from centre to surface that is tried, and its step.
+const LARGEST_TREND: f64 = 0.6;
+const TREND_STEP: f64 = 0.01;
+/// A trend is fitted only from this many atoms a class on.
+const ATOMS_FOR_TREND: usize = 12;
+
+/// Intensity of the bright peaks: the 95th percentile of all that are not faint against it (zero without peaks).
+pub(super) fn bright(intensities: &[f64]) -> f64 {
+    let mut level = intensities.iter().copied().fold(0.0, f64::max);
+    for _ in 0..8 {
+        let strong: Vec<f64> = intensities.iter().copied().filter(|&value| value > FAINT * level).collect();
+        level = percentile(strong, 0.95);
+    }
+    level
+}
+
+/// The middle (geometric mean) of the largest gap in log intensity between 6 and 38 % of the bright peaks.
+pub(super) fn noise_cut(intensities: &[f64]) -> f64 {
+    let level = bright(intensities);
+    let (low, high) = (CUT_RANGE.0 * level, CUT_RANGE.1 * level);
+    let mut inside: Vec<f64> = intensities.iter().copied().filter(|&value| value > low && value < high).collect();
+    inside.extend([low, high]);
+    inside.sort_by(f64::total_cmp);
+    let gap = |pair: &[f64]| pair[1] / pair[0].max(f64::MIN_POSITIVE);
+    let widest = inside.windows(2).max_by(|a, b| gap(a).total_cmp(&gap(b)));
+    widest.map_or(0.0, |pair| (pair[0] * pair[1]).sqrt())
+}
+
+fn percentile(mut values: Vec<f64>, part: f64) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    values.sort_by(f64::total_cmp);
+    let position = part * (values.len() - 1) as f64;
+    let (i, t) = (position as usize, position.fract());
+    values[i] * (1.0 - t) + values[(i + 1).min(values.len() - 1)] * t
+}
+
+/// The indices of the largest group of points in which each is within `gap` [Å] of another, ascending.
+pub(super) fn largest_cluster(points: &[Point3<f64>], gap: f64) -> Vec<usize> {
+    let mut cluster = vec![usize::MAX; points.len()];
+    let mut largest: Vec<usize> = Vec::new();
+    for seed in 0..points.len() {
+        if cluster[seed] != usize::MAX {
+            continue;
+        }
+        cluster[seed] = seed;
+        let mut members = vec![seed];
+        let mut next = 0;
+        while next < members.len() {
+            let from = points[members[next]];
+            next += 1;
+            for other in 0..points.len() {
+                if cluster[other] == usize::MAX && (points[other] - from).norm() <= gap {
+                    cluster[other] = seed;
+                    members.push(other);
+                }
+            }
+        }
+        if members.len() > largest.len() {
+            largest = members;
+        }
+    }
+    largest.sort_unstable();
+    largest
+}
+
+/// Intensities divided into classes.
+pub(super) struct Partition {
+    /// Class of each atom, 0 the faintest.
+    pub classes: Vec<usize>,
+    /// Intensity each atom would have at the centre.
+    pub corrected: Vec<f64>,
+    /// Part of the intensity lost from the centre to the outermost atom.
+    pub trend: f64,
+}
+
+/// Divides intensities into `k` (1 … 3) classes by least squares, aⱼ ≈ c_class·(1 − trend·(rⱼ/r_max)²): Otsu's
+/// criterion where the trend is zero, found exactly for every trend by going through all cuts of the sorted corrected intensities.
+///
+/// `shares`, if given, are the parts of the classes from faint to bright and replace the cuts.
+pub(super) fn partition(
+    intensities: &[f64],
+    radii: &[f64],
+    k: usize,
+    with_trend: bool,
+    shares: Option<&[f64]>,
+) -> Partition {
+    let outermost = radii.iter().copied().fold(1e-9, f64::max);
+    let many = intensities.len() >= ATOMS_FOR_TREND * k;
+    let steps = if with_trend && many { (LARGEST_TREND / TREND_STEP).round() as usize } else { 0 };
+    let attempt = |step: usize| {
+        let trend = step as f64 * TREND_STEP;
+        let decline: Vec<f64> = radii.iter().map(|r| 1.0 - trend * (r / outermost).powi(2)).collect();
+        let sorted = Sorted::new(intensities, &decline);
+        let cuts = match shares {
+            Some(shares) => sorted.cuts_by_share(shares),
+            None => sorted.best_cuts(k),
+        };
+        (sorted.explained(&cuts), trend, decline, sorted, cuts)
+    };
+    let better = |a: (f64, _, _, _, _), b: (f64, _, _, _, _)| if b.0 > a.0 { b } else { a };
+    let (_, trend, decline, sorted, cuts) = (1..=steps).map(attempt).fold(attempt(0), better);
+    let mut classes = vec![0; intensities.len()];
+    for (rank, &atom) in sorted.order.iter().enumerate() {
+        classes[atom] = cuts.iter().filter(|&&cut| rank >= cut).count();
+    }
+    let corrected = intensities.iter().zip(&decline).map(|(a, g)| a / g).collect();
+    Partition { classes, corrected, trend }
+}
+
+/// Atoms in order of corrected intensity a/g, with running sums of a·g and g².
+struct Sorted {
+    order: Vec<usize>,
+    products: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Sorted {
+    fn new(intensities: &[f64], decline: &[f64]) -> Self {
+        let mut order: Vec<usize> = (0..intensities.len()).collect();
+        order.sort_by(|&i, &j| (intensities[i] / decline[i]).total_cmp(&(intensities[j] / decline[j])));
+        let running = |value: &dyn Fn(usize) -> f64| {
+            let mut sums = vec![0.0];
+            sums.extend(order.iter().scan(0.0, |sum, &i| {
+                *sum += value(i);
+                Some(*sum)
+            }));
+            sums
+        };
+        let products = running(&|i| intensities[i] * decline[i]);
+        let weights = running(&|i| decline[i] * decline[i]);
+        Self { order, products, weights }
+    }
+
+    /// Sum of squares that one class amplitude explains over the ranks `from..to`: (Σ a g)²/Σ g².
+    fn segment(&self, from: usize, to: usize) -> f64 {
+        (self.products[to] - self.products[from]).powi(2) / (self.weights[to] - self.weights[from]).max(1e-300)
+    }
+
+    fn explained(&self, cuts: &[usize]) -> f64 {
+        let edges: Vec<usize> = std::iter::once(0).chain(cuts.iter().copied()).chain([self.order.len()]).collect();
+        edges.windows(2).map(|edge| self.segment(edge[0], edge[1])).sum()
+    }
+
+    /// The ranks at which the second and third class begin, by exhaustive search.
+    fn best_cuts(&self, k: usize) -> Vec<usize> {
+        let n = self.order.len();
+        let candidates: Box<dyn Iterator<Item = Vec<usize>>> = match k {
+            1 => return Vec::new(),
+            2 => Box::new((1..n).map(|i| vec![i])),
+            _ => return self.best_two_cuts(),
+        };
+        let mut best = (f64::NEG_INFINITY, Vec::new());
+        for cuts in candidates {
+            let explained = self.explained(&cuts);
+            if explained > best.0 {
+                best = (explained, cuts);
+            }
+        }
+        best.1
+    }
+
+    fn best_two_cuts(&self) -> Vec<usize> {
+        let n = self.order.len();
+        let mut best = (f64::NEG_INFINITY, 1, 2);
+        for i in 1..n - 1 {
+            let first = self.segment(0, i);
+            for j in i + 1..n {
+                let explained = first + self.segment(i, j) + self.segment(j, n);
+                if explained > best.0 {
+                    best = (explained, i, j);
+                }
+            }
+        }
+        vec![best.1, best.2]
+    }
+
+    fn cuts_by_share(&self, shares: &[f64]) -> Vec<usize> {
+        let total: f64 = shares.iter().sum();
+        let mut sum = 0.0;
+        let mut cut = |share: &f64| {
+            sum += share / total;
+            (sum * self.order.len() as f64).round() as usize
+        };
+        shares[..shares.len() - 1].iter().map(&mut cut).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cut_falls_in_the_gap_above_the_noise_not_between_the_elements() {
+        // noise below 0.12, iron at 0.33, platinum at 1: the gap from 0.33 to 1 is wider in intensity and out of range
+        let mut intensities: Vec<f64> = (0..40).map(|i| 0.02 + 0.0025 * f64::from(i)).collect();
+        intensities.extend((0..30).map(|i| 0.3 + 0.002 * f64::from(i)));
+        intensities.extend((0..30).map(|i| 0.97 + 0.002 * f64::from(i)));
+        let cut = noise_cut(&intensities);
+        assert!(cut > 0.1195 && cut < 0.3, "{cut}");
+    }
+
+    #[test]
+    fn one_outlier_does_not_say_how_bright_atoms_are() {
+        let mut intensities = vec![1.0; 60];
+        intensities.extend([0.01; 500]);
+        intensities.push(3.0);
+        assert_eq!(bright(&intensities), 1.0);
+        assert_eq!(bright(&[]), 0.0);
+    }
+
+    #[test]
+    fn the_largest_group_without_gaps_is_the_particle() {
+        let at = |x: f64| Point3::new(x, 0.0, 0.0);
+        let points = [at(20.0), at(0.0), at(3.0), at(23.0), at(6.0)];
+        assert_eq!(largest_cluster(&points, 4.0), [1, 2, 4]);
+        assert!(largest_cluster(&[], 4.0).is_empty());
+    }
+
+    #[test]
+    fn classes_are_those_of_the_least_sum_of_squares() {
+        let intensities = [1.0, 5.1, 1.1, 5.0, 0.9, 9.0, 5.2, 9.1];
+        let radii = [0.0; 8];
+        assert_eq!(partition(&intensities, &radii, 3, true, None).classes, [0, 1, 0, 1, 0, 2, 1, 2]);
+        assert_eq!(partition(&intensities, &radii, 1, true, None).classes, [0; 8]);
+        let halves = partition(&intensities, &radii, 2, false, Some(&[1.0, 1.0]));
+        assert_eq!(halves.classes, [0, 1, 0, 0, 0, 1, 1, 1]);
+    }
+}
