@@ -107,7 +107,7 @@ fn misspelt_names_come_with_the_nearest() {
     assert_fails(
         &run_script(option, &[]),
         1,
-        &["unknown option \"random_center\"", "did you mean \"random_centre\"?", ":1:20"],
+        &["unknown option \"random_center\"", "did you mean \"random_centre\"?", "script.rhai:1:49"],
     );
     let ill_typed = "structure::rocksalt([\"Pb\", \"Se\"], 6.12).sphere(20, #{ seed: \"one\" });";
     assert_fails(&run_script(ill_typed, &[]), 1, &["option \"seed\"", "expected a whole number", "\"one\""]);
@@ -162,14 +162,14 @@ fn info_says_what_a_file_holds() {
 
 #[test]
 fn results_remember_script_arguments_and_options() {
-    let text = "args(#{ seed: 7 });\nlet p = structure::rocksalt([\"Pb\", \"Se\"], 6.12, 15, #{ min_neighbours: 2 });\np.save(\"p.h5\");\n";
+    let text = "args(#{ seed: 7 });\nlet p = structure::rocksalt([\"Pb\", \"Se\"], 6.12).sphere(15, #{ min_neighbours: 2 });\np.save(\"p.h5\");\n";
     let folder = folder_with("script.rhai", text);
     let run = Run::from(pedesis(folder.path()).args(["run", "script.rhai", "seed=9"]).output().unwrap());
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     let written = pedesis::store::read_h5(&folder.path().join("p.h5")).unwrap().provenance.unwrap();
     assert_eq!((written.script.as_str(), written.seed), (text, Some(9)));
     assert_eq!(written.arguments, serde_json::json!({ "seed": 9 }));
-    assert_eq!(written.options[0]["function"], "rocksalt");
+    assert_eq!(written.options[0]["function"], "sphere");
     assert_eq!(written.options[0]["options"]["min_neighbours"], 2);
     assert_eq!(written.options[0]["options"]["random_centre"], false);
 }
