@@ -90,6 +90,7 @@ def check(folder):
     atoms = ase.io.read(folder / "atoms.xyz")
     assert atoms.get_chemical_symbols() == SYMBOLS and not atoms.pbc.any()
     close(atoms.positions, POSITIONS)
+    close(atoms.arrays["intensity"], 0.5 + 0.1 * I)
     rows = (folder / "atoms.xyz").read_text().splitlines()[2:]
     assert [row.split()[0] for row in rows] == SYMBOLS
     close([[float(word) for word in row.split()[1:4]] for row in rows], POSITIONS)

@@ -68,7 +68,7 @@ fn read_images_h5(path: &Path, pixel_size: Option<f64>) -> Result<ImageStack, Er
 pub fn read_volume(path: &Path, pixel_size: Option<f64>) -> Result<Volume, Error> {
     let pixel_size = pixel_size.map(check_pixel_size).transpose()?;
     if Format::of(path) == Format::H5 {
-        let volume = h5::read_only(path, "volume", |value| match value {
+        let volume = h5::read_only(path, &["volume"], |value| match value {
             Value::Volume(volume) => Some(volume),
             _ => None,
         })?;

@@ -215,7 +215,7 @@ fn describe_group(group: &Group) -> Result<Option<String>, Problem> {
             format!("{kind} {}, {} Å a pixel, {}", sizes(&data), pixel_size?, range(&statistics))
         }
         "poses" => format!("poses {}", shape("scores")?),
-        "structure" => format!("structure of {} atoms", shape("atomic_numbers")?),
+        "structure" | "model" => format!("{kind} of {} atoms", shape("atomic_numbers")?),
         "nothing" => kind,
         _ => return Ok(None),
     }))

@@ -28,6 +28,7 @@ mod statistics;
 mod structure;
 mod value;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use atomic::{write_json, write_text};
@@ -38,7 +39,7 @@ pub use info::info;
 pub use mrc::{write_images, write_volume};
 pub use provenance::{Provenance, timestamp};
 pub use structure::{Truth, read_poses, read_structure, read_truth, write_xyz};
-pub use value::Value;
+pub use value::{StoredModel, Value};
 
 /// The kinds of files that a name's extension can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,15 +72,14 @@ pub fn save(path: &Path, value: &Value, provenance: &Provenance) -> Result<(), E
     match (value, Format::of(path)) {
         (Value::Images(images), Format::Mrc) => write_images(path, images),
         (Value::Volume(volume), Format::Mrc) => write_volume(path, volume),
-        (Value::Structure(structure), Format::Xyz) => write_xyz(path, structure),
-        (value, Format::H5) => {
-            write_h5(path, &[(value.kind().to_owned(), value.clone())].into_iter().collect(), provenance)
-        }
+        (Value::Structure(structure), Format::Xyz) => write_xyz(path, structure, &BTreeMap::new()),
+        (Value::Model(model), Format::Xyz) => write_xyz(path, &model.structure, &model.columns),
+        (value, Format::H5) => write_h5(path, &BTreeMap::from([(value.kind().to_owned(), value.clone())]), provenance),
         (value, _) => {
             let known = match value {
                 Value::Images(_) => ".mrcs, .mrc or .h5",
                 Value::Volume(_) => ".mrc or .h5",
-                Value::Structure(_) => ".xyz or .h5",
+                Value::Structure(_) | Value::Model(_) => ".xyz or .h5",
                 _ => ".h5",
             };
             Err(Error::Extension { path: path.to_owned(), verb: "write", known })

@@ -1,5 +1,6 @@
 //! Atoms and poses as input and output.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -90,7 +91,7 @@ pub(super) fn pose([w, x, y, z]: [f64; 4], [shift_x, shift_y]: [f64; 2]) -> Resu
     Ok(Pose { rotation, shift: Vector2::new(shift_x, shift_y) })
 }
 
-/// Reads a structure from XYZ (plain or extended), a truth file (JSON), or HDF5 that holds exactly one.
+/// Reads a structure from XYZ (plain or extended), a truth file (JSON), or HDF5 that holds exactly one (or one model).
 ///
 /// # Errors
 /// If the file cannot be read or is malformed; the message names the line of an XYZ file.
@@ -98,8 +99,9 @@ pub fn read_structure(path: &Path) -> Result<Structure, Error> {
     match Format::of(path) {
         Format::Xyz => Structure::from_xyz(&text(path)?).map_err(|cause| Error::Xyz { path: path.to_owned(), cause }),
         Format::Json => Ok(read_truth(path)?.structure),
-        Format::H5 => h5::read_only(path, "structure", |value| match value {
+        Format::H5 => h5::read_only(path, &["structure", "model"], |value| match value {
             Value::Structure(structure) => Some(structure),
+            Value::Model(model) => Some(model.structure),
             _ => None,
         }),
         _ => Err(Error::Extension { path: path.to_owned(), verb: "read atoms from", known: ".xyz, .json or .h5" }),
@@ -115,7 +117,7 @@ pub fn read_poses(path: &Path) -> Result<Poses, Error> {
         Format::Json => read_truth(path)?
             .poses
             .ok_or_else(|| Error::Truth { path: path.to_owned(), problem: "it has no quaternions".to_owned() }),
-        Format::H5 => h5::read_only(path, "poses", |value| match value {
+        Format::H5 => h5::read_only(path, &["poses"], |value| match value {
             Value::Poses(poses) => Some(poses),
             _ => None,
         }),
@@ -123,12 +125,15 @@ pub fn read_poses(path: &Path) -> Result<Poses, Error> {
     }
 }
 
-/// Writes atoms as extended XYZ, one row an atom that begins `species x y z` [Å].
+/// Writes atoms as extended XYZ, one row an atom: `species x y z` [Å], then its number of each of `columns`.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_xyz(path: &Path, structure: &Structure) -> Result<(), Error> {
-    atomic::write_text(path, &structure.to_xyz())
+///
+/// # Panics
+/// If a column has not one number an atom.
+pub fn write_xyz(path: &Path, structure: &Structure, columns: &BTreeMap<String, Vec<f64>>) -> Result<(), Error> {
+    atomic::write_text(path, &structure.to_xyz_with(columns))
 }
 
 fn text(path: &Path) -> Result<String, Error> {

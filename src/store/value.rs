@@ -9,6 +9,16 @@ use crate::pose::Poses;
 use crate::structure::Structure;
 use crate::volume::Volume;
 
+/// A model traced in a density, as files hold it: its atoms, and numbers in columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredModel {
+    pub structure: Structure,
+    /// One number an atom, such as its intensity, by the name of the column.
+    pub columns: BTreeMap<String, Vec<f64>>,
+    /// The same for peaks that were taken for noise, with their positions in columns too.
+    pub rejected: BTreeMap<String, Vec<f64>>,
+}
+
 /// One value of a run, or a group of them under names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -16,6 +26,7 @@ pub enum Value {
     Volume(Volume),
     Poses(Poses),
     Structure(Structure),
+    Model(StoredModel),
     Number(f64),
     Integer(i64),
     Boolean(bool),
@@ -41,6 +52,7 @@ impl Value {
             Self::Volume(_) => "volume",
             Self::Poses(_) => "poses",
             Self::Structure(_) => "structure",
+            Self::Model(_) => "model",
             Self::Number(_) => "number",
             Self::Integer(_) => "integer",
             Self::Boolean(_) => "boolean",

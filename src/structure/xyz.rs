@@ -2,6 +2,7 @@
 //!
 //! Positions are in Å. One frame a text: a trajectory is refused rather than cut silently.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use nalgebra::Point3;
@@ -115,11 +116,26 @@ impl Structure {
 
     /// Extended XYZ text: every row is `species x y z`, in Å to 10⁻⁶ Å.
     pub fn to_xyz(&self) -> String {
+        self.to_xyz_with(&BTreeMap::new())
+    }
+
+    /// As [`Structure::to_xyz`], with further columns: each has one number an atom, written in single precision.
+    ///
+    /// # Panics
+    /// If a column has not one number an atom.
+    pub fn to_xyz_with(&self, columns: &BTreeMap<String, Vec<f64>>) -> String {
+        assert!(columns.values().all(|column| column.len() == self.len()), "one number an atom in every column");
         let name: String = self.name().chars().map(|c| if c == '"' || c.is_control() { '_' } else { c }).collect();
-        let mut text = format!("{}\nProperties=species:S:1:pos:R:3 pbc=\"F F F\" name=\"{name}\"\n", self.len());
-        for Atom { element, position: p } in self.atoms() {
-            writeln!(text, "{:<2} {:13.6} {:13.6} {:13.6}", element.symbol(), p.x, p.y, p.z)
+        let further: String = columns.keys().map(|column| format!(":{column}:R:1")).collect();
+        let count = self.len();
+        let mut text = format!("{count}\nProperties=species:S:1:pos:R:3{further} pbc=\"F F F\" name=\"{name}\"\n");
+        for (i, Atom { element, position: p }) in self.atoms().iter().enumerate() {
+            write!(text, "{:<2} {:13.6} {:13.6} {:13.6}", element.symbol(), p.x, p.y, p.z)
                 .expect("writing to a string");
+            for column in columns.values() {
+                write!(text, " {:13}", column[i] as f32).expect("writing to a string");
+            }
+            text.push('\n');
         }
         text
     }
@@ -175,6 +191,18 @@ mod tests {
         let text = "2\nname=pair\nPb 0.123456 -7 1e3\nSe 1 2 3\n";
         let structure = Structure::from_xyz(text).unwrap();
         assert_eq!(Structure::from_xyz(&structure.to_xyz()).unwrap(), structure);
+    }
+
+    #[test]
+    fn further_columns_follow_the_position() {
+        let structure = Structure::from_xyz("2\nname=pair\nPb 0.5 -7 1e3\nSe 1 2 3\n").unwrap();
+        let columns = [("intensity".to_owned(), vec![0.25, 1e-7]), ("radius_A".to_owned(), vec![3.0, f64::NAN])];
+        let text = structure.to_xyz_with(&columns.into_iter().collect());
+        assert_eq!(Structure::from_xyz(&text).unwrap(), structure);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1][0], "Properties=species:S:1:pos:R:3:intensity:R:1:radius_A:R:1");
+        assert_eq!(lines[2], ["Pb", "0.500000", "-7.000000", "1000.000000", "0.25", "3"]);
+        assert_eq!(lines[3][4..], ["0.0000001", "NaN"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3};
 use pedesis::images::Images;
 use pedesis::pose::{Pose, Poses};
 use pedesis::random;
-use pedesis::store::{self, Provenance, Value};
+use pedesis::store::{self, Provenance, StoredModel, Value};
 use pedesis::structure::{Atom, Element, Structure};
 use pedesis::volume::Volume;
 use proptest::prelude::*;
@@ -46,6 +46,14 @@ fn structure(count: usize) -> Structure {
     Structure::new("a name", (0..count).map(atom).collect())
 }
 
+fn model(count: usize) -> StoredModel {
+    let columns = |count: usize| {
+        let numbers = |step: f64| (0..count).map(|i| step * i as f64).collect();
+        BTreeMap::from([("intensity".to_owned(), numbers(0.1)), ("radius_A".to_owned(), numbers(1.5))])
+    };
+    StoredModel { structure: structure(count), columns: columns(count), rejected: columns(2) }
+}
+
 /// A value of any kind; groups and lists of them up to three deep.
 fn value() -> impl Strategy<Value = Value> {
     let number = -1e300..1e300f64;
@@ -64,6 +72,7 @@ fn value() -> impl Strategy<Value = Value> {
         (1..6usize).prop_map(|size| Value::Volume(Volume::new(images(size, size, false).data().clone(), 0.3))),
         (0..5usize, any::<u64>()).prop_map(|(count, seed)| Value::Poses(poses(count, seed))),
         (0..5usize).prop_map(|count| Value::Structure(structure(count))),
+        (0..5usize).prop_map(|count| Value::Model(model(count))),
         Just(Value::Nothing),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
@@ -146,6 +155,35 @@ fn the_only_stack_of_another_programs_file_is_read_whatever_its_chunks() {
     let stack = store::read_images(&path, None).unwrap();
     assert_eq!(stack.images.data(), &data.mapv(f32::from));
     assert_eq!(stack.images.pixel_size(), 0.5);
+}
+
+#[test]
+fn the_atoms_of_a_model_are_a_structure_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.h5");
+    store::save(&path, &Value::Model(model(3)), &provenance()).unwrap();
+    assert_eq!(store::read_structure(&path).unwrap(), structure(3));
+    let path = folder.path().join("model.xyz");
+    store::save(&path, &Value::Model(model(3)), &provenance()).unwrap();
+    assert_eq!(store::read_structure(&path).unwrap().len(), 3);
+    assert!(fs::read_to_string(&path).unwrap().contains("pos:R:3:intensity:R:1:radius_A:R:1 "));
+}
+
+#[test]
+fn a_value_is_saved_in_the_format_that_its_name_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let save = |name: &str, value: Value| {
+        let path = folder.path().join(name);
+        store::save(&path, &value, &provenance()).map_err(|error| error.to_string()).map(|()| path)
+    };
+    let stack = Value::Images(images(3, 4, false));
+    for name in ["a.mrcs", "a.MRC", "a.h5", "a.hdf5"] {
+        let path = save(name, stack.clone()).unwrap();
+        assert_eq!(store::read_images(&path, None).unwrap().images, images(3, 4, false), "{name}");
+    }
+    assert!(save("a.png", stack).unwrap_err().ends_with("a.png: the name must end in .mrcs, .mrc or .h5"));
+    assert!(save("a", Value::Structure(structure(2))).unwrap_err().ends_with("must end in .xyz or .h5"));
+    assert!(save("a.mrc", Value::Poses(poses(2, 1))).unwrap_err().ends_with("must end in .h5"));
 }
 
 #[test]

@@ -89,7 +89,8 @@ fn python_finds_in_our_files_what_we_wrote() {
     let values = values.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
     store::write_images(&at("images.mrcs"), &images).unwrap();
     store::write_volume(&at("volume.mrc"), &volume).unwrap();
-    store::write_xyz(&at("atoms.xyz"), &atoms()).unwrap();
+    let columns = [("intensity".to_owned(), (0..10).map(|i| 0.5 + 0.1 * f64::from(i)).collect())].into();
+    store::write_xyz(&at("atoms.xyz"), &atoms(), &columns).unwrap();
     store::write_h5(&at("run.h5"), &values, &provenance).unwrap();
     interop("check", folder.path());
 }

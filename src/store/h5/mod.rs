@@ -9,6 +9,7 @@
 //! | `volume` | `data` `[z][y][x]` float32 |
 //! | `poses` | `quaternions` `[n][w, x, y, z]`, `shifts` `[n][x, y]` Å, `scores` `[n]` |
 //! | `structure` | `positions` `[n][x, y, z]` Å, `atomic_numbers` `[n]`, `symbols` `[n]`; attribute `name` |
+//! | `model` | a structure, and in the group `columns` one number an atom (`intensity`, …), in `rejected` one a rejected peak |
 //! | `number`, `integer`, `boolean`, `text` | a dataset of one element |
 //! | `numbers`, `integers`, `texts`, `matrix` | a dataset of one or two dimensions |
 //! | `list` | its items in order, named `000000`, `000001`, … |

@@ -13,7 +13,7 @@ use ndarray::{Array2, Array3, s};
 use super::{PROVENANCE, Problem};
 use crate::images::Images;
 use crate::pose::Poses;
-use crate::store::{Error, Provenance, Value, structure};
+use crate::store::{Error, Provenance, StoredModel, Value, structure};
 use crate::structure::{Atom, Element, Structure};
 use crate::volume::Volume;
 
@@ -43,15 +43,16 @@ pub fn read_h5(path: &Path) -> Result<Contents, Error> {
     read(&open(path)?).map_err(|Problem(problem)| Error::Hdf5Read { path: path.to_owned(), problem })
 }
 
-/// Reads the only value of one type in a file, wherever in its groups it is; `pick` takes it out of the [`Value`].
+/// Reads the only value of one of the types `kinds` in a file, wherever in its groups it is; `pick` takes it out of the
+/// [`Value`].
 ///
 /// # Errors
 /// As [`read_h5`], and if the file has no such value or more than one.
-pub fn read_only<T>(path: &Path, kind: &str, pick: impl Fn(Value) -> Option<T>) -> Result<T, Error> {
+pub fn read_only<T>(path: &Path, kinds: &[&str], pick: impl Fn(Value) -> Option<T>) -> Result<T, Error> {
     let read = |file: &hdf5::File| {
-        let name = only(&find(file, kind)?, kind)?;
+        let name = only(&find(file, kinds)?, kinds[0])?;
         let value = read_value(file, &name, 0)?;
-        pick(value).ok_or_else(|| Problem(format!("{name} is not of the type {kind}")))
+        pick(value).ok_or_else(|| Problem(format!("{name} is not of the type {}", kinds[0])))
     };
     read(&open(path)?).map_err(|Problem(problem)| Error::Hdf5Read { path: path.to_owned(), problem })
 }
@@ -90,7 +91,7 @@ impl Stack {
     /// If there is none or more than one, or the file cannot be read.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let read = |file: &hdf5::File| {
-            let ours = find(file, "images")?;
+            let ours = find(file, &["images"])?;
             let name = if ours.is_empty() {
                 only(&find_stacks(file)?, "three-dimensional dataset")?
             } else {
@@ -155,11 +156,11 @@ fn only(found: &[String], kind: &str) -> Result<String, Problem> {
     }
 }
 
-/// Full names of the groups and datasets whose `pedesis_type` is `kind`.
-fn find(file: &hdf5::File, kind: &str) -> Result<Vec<String>, Problem> {
+/// Full names of the groups and datasets whose `pedesis_type` is one of `kinds`.
+fn find(file: &hdf5::File, kinds: &[&str]) -> Result<Vec<String>, Problem> {
     let mut found = Vec::new();
     walk(file, "", 0, &mut |name, member| {
-        if text(member.location(), "pedesis_type").as_deref() == Some(kind) {
+        if text(member.location(), "pedesis_type").is_some_and(|kind| kinds.contains(&kind.as_str())) {
             found.push(name.to_owned());
         }
         Ok(())
@@ -256,6 +257,7 @@ fn read_group(group: &Group, kind: &str) -> Result<Value, Problem> {
         "volume" => Value::Volume(read_volume(group)?),
         "poses" => Value::Poses(read_poses(group)?),
         "structure" => Value::Structure(read_structure(group)?),
+        "model" => Value::Model(read_model(group)?),
         "nothing" => Value::Nothing,
         _ => return Err(Problem(format!("values of the type \"{kind}\" are not known to this version"))),
     })
@@ -334,6 +336,24 @@ fn read_structure(group: &Group) -> Result<Structure, Problem> {
         Ok(Atom { element, position: Point3::new(position[0], position[1], position[2]) })
     });
     Ok(Structure::new(text(group, "name").unwrap_or_default(), atoms.collect::<Result<_, Problem>>()?))
+}
+
+fn read_model(group: &Group) -> Result<StoredModel, Problem> {
+    let structure = read_structure(group)?;
+    let columns = read_lists(&group.group("columns")?)?;
+    let rejected = read_lists(&group.group("rejected")?)?;
+    match columns.iter().find(|(_, numbers)| numbers.len() != structure.len()) {
+        None => Ok(StoredModel { structure, columns, rejected }),
+        Some((name, numbers)) => {
+            let (atoms, found) = (structure.len(), numbers.len());
+            Err(Problem(format!("there are {atoms} atoms and {found} numbers in the column {name}")))
+        }
+    }
+}
+
+fn read_lists(group: &Group) -> Result<BTreeMap<String, Vec<f64>>, Problem> {
+    let names = group.member_names()?.into_iter();
+    names.map(|name| Ok((name.clone(), group.dataset(&name)?.read_raw()?))).collect()
 }
 
 fn read_columns(group: &Group, name: &str, columns: usize) -> Result<Array2<f64>, Problem> {

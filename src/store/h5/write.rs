@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayView, Dimension};
 use super::{LAYOUT, PROVENANCE, Problem};
 use crate::images::Images;
 use crate::pose::Poses;
-use crate::store::{Error, Provenance, Value, atomic};
+use crate::store::{Error, Provenance, StoredModel, Value, atomic};
 use crate::structure::Structure;
 
 /// Writes `values` under their names, and where they came from, in one step (see [`super`] for the layout).
@@ -41,25 +41,24 @@ fn fill(path: &Path, values: &BTreeMap<String, Value>, provenance: &Provenance) 
 }
 
 fn check_names(values: &BTreeMap<String, Value>) -> Result<(), Error> {
-    for (name, value) in values {
-        let why = match name.as_str() {
-            "" => Some("it is empty"),
-            "." => Some("it means the group itself"),
-            name if name.contains(['/', '\0']) => Some("it has a / in it, or a zero"),
-            _ => None,
-        };
-        if let Some(why) = why {
-            return Err(Error::Name { name: name.clone(), why });
-        }
-        check_nested(value)?;
-    }
-    Ok(())
+    values.iter().try_for_each(|(name, value)| check_name(name).and_then(|()| check_nested(value)))
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let why = match name {
+        "" => "it is empty",
+        "." => "it means the group itself",
+        name if name.contains(['/', '\0']) => "it has a / in it, or a zero",
+        _ => return Ok(()),
+    };
+    Err(Error::Name { name: name.to_owned(), why })
 }
 
 fn check_nested(value: &Value) -> Result<(), Error> {
     match value {
         Value::Group(values) => check_names(values),
         Value::List(items) => items.iter().try_for_each(check_nested),
+        Value::Model(model) => model.columns.keys().chain(model.rejected.keys()).try_for_each(|name| check_name(name)),
         _ => Ok(()),
     }
 }
@@ -95,7 +94,8 @@ fn write_value(parent: &Group, name: &str, value: &Value) -> Result<(), Problem>
             return Ok(());
         }
         Value::Poses(poses) => return write_poses(parent, name, poses),
-        Value::Structure(structure) => return write_structure(parent, name, structure),
+        Value::Structure(structure) => return write_structure(&new_group(parent, name, value.kind())?, structure),
+        Value::Model(model) => return write_model(&new_group(parent, name, value.kind())?, model),
         Value::Number(number) => write_scalar(parent, name, number)?,
         Value::Integer(integer) => write_scalar(parent, name, integer)?,
         Value::Boolean(boolean) => write_scalar(parent, name, boolean)?,
@@ -148,16 +148,27 @@ fn write_poses(parent: &Group, name: &str, poses: &Poses) -> Result<(), Problem>
     Ok(())
 }
 
-fn write_structure(parent: &Group, name: &str, structure: &Structure) -> Result<(), Problem> {
-    let group = new_group(parent, name, "structure")?;
-    text_attribute(&group, "name", structure.name())?;
+fn write_structure(group: &Group, structure: &Structure) -> Result<(), Problem> {
+    text_attribute(group, "name", structure.name())?;
     let atoms = structure.atoms();
     let positions = Array2::from_shape_fn((atoms.len(), 3), |(i, axis)| atoms[i].position[axis]);
     let numbers: Array1<u8> = atoms.iter().map(|atom| atom.element.atomic_number()).collect();
-    let positions = write_array(&group, "positions", positions.view())?;
+    let positions = write_array(group, "positions", positions.view())?;
     text_attribute(&positions, "units", "Å")?;
-    write_array(&group, "atomic_numbers", numbers.view())?;
-    write_texts(&group, "symbols", atoms.iter().map(|atom| atom.element.symbol()))?;
+    write_array(group, "atomic_numbers", numbers.view())?;
+    write_texts(group, "symbols", atoms.iter().map(|atom| atom.element.symbol()))?;
+    Ok(())
+}
+
+fn write_model(group: &Group, model: &StoredModel) -> Result<(), Problem> {
+    write_structure(group, &model.structure)?;
+    for (name, lists) in [("columns", &model.columns), ("rejected", &model.rejected)] {
+        let group = new_group(group, name, "group")?;
+        for (name, numbers) in lists {
+            let column = write_array(&group, name, ArrayView::from(numbers))?;
+            text_attribute(&column, "pedesis_type", "numbers")?;
+        }
+    }
     Ok(())
 }
 
