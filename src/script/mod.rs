@@ -17,6 +17,7 @@ pub mod help;
 pub mod options;
 mod session;
 pub mod stdlib;
+mod stored;
 mod table;
 
 use std::fmt::Display;

@@ -21,6 +21,25 @@ pub struct ImageStack {
     pub dropped: Vec<usize>,
 }
 
+impl ImageStack {
+    /// What the user should know about the file, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let used = self.images.pixel_size();
+        if let Some(header) = self.header_pixel_size.filter(|header| (header / used - 1.0).abs() > 0.01) {
+            warnings.push(format!("the file gives a pixel size of {header:.4} Å; {used} Å is used, as asked for"));
+        }
+        if !self.dropped.is_empty() {
+            let (dropped, first, kept) = (self.dropped.len(), self.dropped[0], self.images.len());
+            warnings.push(format!(
+                "{dropped} images are left out since all their pixels are equal (the first is image {first}, counted \
+                 from 0); {kept} remain"
+            ));
+        }
+        warnings
+    }
+}
+
 /// Reads a stack of square images from MRC (modes 0, 1, 2, 6 and 12, either byte order) or HDF5 (ours, or any file with
 /// exactly one three-dimensional dataset `[n][y][x]`).
 ///

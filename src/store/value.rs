@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 
 use crate::images::Images;
+use crate::model::Model;
 use crate::pose::Poses;
 use crate::structure::Structure;
 use crate::volume::Volume;
@@ -17,6 +18,19 @@ pub struct StoredModel {
     pub columns: BTreeMap<String, Vec<f64>>,
     /// The same for peaks that were taken for noise, with their positions in columns too.
     pub rejected: BTreeMap<String, Vec<f64>>,
+}
+
+impl From<&Model> for StoredModel {
+    fn from(model: &Model) -> Self {
+        let named = |columns: Vec<(&str, Vec<f64>)>| {
+            columns.into_iter().map(|(name, numbers)| (name.to_owned(), numbers)).collect()
+        };
+        Self {
+            structure: model.structure(),
+            columns: named(model.columns()),
+            rejected: named(model.rejected_columns()),
+        }
+    }
 }
 
 /// One value of a run, or a group of them under names.

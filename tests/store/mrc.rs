@@ -95,6 +95,9 @@ fn a_given_pixel_size_takes_the_place_of_the_headers() {
     let folder = tempfile::tempdir().unwrap();
     let stack = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), Some(0.3)).unwrap();
     assert_eq!((stack.images.pixel_size(), stack.header_pixel_size), (0.3, Some(0.25)));
+    assert_eq!(stack.warnings(), ["the file gives a pixel size of 0.2500 Å; 0.3 Å is used, as asked for"]);
+    let nearly = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), Some(0.252)).unwrap();
+    assert_eq!(nearly.warnings(), [""; 0]);
 }
 
 #[test]
@@ -106,6 +109,7 @@ fn images_whose_pixels_are_all_equal_are_left_out_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let stack = store::read_images(&raw.write(folder.path()), None).unwrap();
     assert_eq!(stack.dropped, [1, 3]);
+    assert!(stack.warnings()[0].starts_with("2 images are left out"));
     assert_eq!(
         stack.images.data().iter().map(|&pixel| pixel as usize).collect::<Vec<_>>(),
         [(0..9).collect::<Vec<_>>(), (18..27).collect()].concat()

@@ -42,6 +42,7 @@ mod images;
 mod microscope;
 mod orient;
 mod path;
+mod store;
 mod structure;
 mod sweep;
 mod table;
@@ -82,6 +83,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(images),
         namespace!(orient),
         namespace!(volume),
+        namespace!(store),
         namespace!(sweep),
         namespace!(table),
         namespace!(path),

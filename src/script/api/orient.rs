@@ -1,5 +1,7 @@
 //! `orient::` from which direction each image shows the particle.
 
+use std::path::Path;
+
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::images::Particles;
 use crate::orient::{self, AbInitioOptions, RefineOptions, SearchOptions};
 use crate::pose::Poses;
-use crate::script::{ScriptResult, fault, options, run};
+use crate::script::{ScriptResult, Session, fault, options, run};
+use crate::store;
 use crate::volume::Volume;
 
 /// Options of `match_power`.
@@ -210,6 +213,20 @@ pub mod api {
         let square: f64 = poses.as_slice().iter().map(|pose| pose.shift.norm_squared()).sum();
         let rms = (square / poses.len().max(1) as f64).sqrt();
         format!("{} poses\nmean score {:.1}\nr.m.s. shift {rms:.3} Å", poses.len(), poses.mean_score())
+    }
+
+    /// Saves poses as HDF5 (`.h5`): quaternions (w, x, y, z), shifts (Å) and scores.
+    ///
+    /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
+    ///
+    /// ```rhai
+    /// let images = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// images.true_poses().save("poses.h5");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn save(call: NativeCallContext, poses: Poses, path: &str) -> ScriptResult<()> {
+        let provenance = Session::of(&call).provenance();
+        store::save(Path::new(path), &store::Value::Poses(poses), &provenance).map_err(fault)
     }
 }
 

@@ -341,21 +341,6 @@ pub mod api {
         format!("{structure}, atoms at least {:.2} Å apart", structure.min_distance())
     }
 
-    /// Reads a particle from a file.
-    ///
-    /// * `path`: XYZ, plain or extended (`.xyz`), HDF5 that holds one particle (`.h5`), or the JSON beside a simulated stack.
-    ///
-    /// A file that is missing or malformed is an error that names the line.
-    ///
-    /// ```rhai
-    /// structure::bundled("fept_1.5nm").save("fept.xyz");
-    /// print(structure::read("fept.xyz"));
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn read(path: &str) -> ScriptResult<Structure> {
-        store::read_structure(Path::new(path)).map_err(fault)
-    }
-
     /// Saves the particle as extended XYZ (`.xyz`) or HDF5 (`.h5`), as the name of the file ends.
     ///
     /// The file appears only when complete. A folder that does not exist or cannot be written is an error.

@@ -1,12 +1,15 @@
 //! `volume::` densities on a cubic grid.
 
+use std::path::Path;
+
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
 use crate::images::Particles;
 use crate::pose::Poses;
-use crate::script::{ScriptResult, fault, options, run};
+use crate::script::{ScriptResult, Session, fault, options, run};
+use crate::store;
 use crate::structure::Structure;
 use crate::volume::{self, Fsc, ReconstructOptions, Volume};
 
@@ -134,6 +137,19 @@ pub mod api {
             volume.edge()
         )
     }
+
+    /// Saves a density as MRC (`.mrc`) or HDF5 (`.h5`), as the name of the file ends.
+    ///
+    /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
+    ///
+    /// ```rhai
+    /// volume::of_structure(structure::bundled("fept_1.5nm")).save("density.mrc");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn save(call: NativeCallContext, volume: Volume, path: &str) -> ScriptResult<()> {
+        let provenance = Session::of(&call).provenance();
+        store::save(Path::new(path), &store::Value::Volume(volume), &provenance).map_err(fault)
+    }
 }
 
 fn fsc_map(fsc: Fsc) -> Map {
@@ -160,7 +176,7 @@ fn density(structure: &Structure, options: &DensityOptions) -> ScriptResult<Volu
     let radius = structure.atoms().iter().map(|atom| atom.position.coords.norm()).fold(0.0, f64::max);
     let edge = if edge == 0.0 { 1.6 * 2.0 * radius.max(1.0) } else { edge };
     let voxels = edge / pixel_size;
-    if !(voxels >= 4.0 && voxels <= LARGEST) {
+    if !(4.0..=LARGEST).contains(&voxels) {
         return Err(fault(format!(
             "a cube of {edge} Å with voxels of {pixel_size} Å must have 4 to {LARGEST} an edge"
         )));

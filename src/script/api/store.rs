@@ -1,0 +1,160 @@
+//! `store::` files: image stacks, volumes, atoms, whole runs.
+
+use rhai::plugin::*;
+
+/// Files: image stacks (MRC, HDF5), volumes (MRC, HDF5), atoms (XYZ), whole runs (HDF5).
+#[export_module(manifest)]
+pub mod api {
+    use std::path::Path;
+
+    use rhai::Map;
+    use serde::{Deserialize, Serialize};
+
+    use crate::images::Images;
+    use crate::pose::Poses;
+    use crate::script::{ScriptResult, Session, fault, options, stored};
+    use crate::store;
+    use crate::structure::Structure;
+    use crate::volume::Volume;
+
+    /// What can be said about a file beyond its name.
+    #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct Reading {
+        /// Edge of a pixel [Å]; as in the file if it is not given.
+        pub pixel_size: Option<f64>,
+    }
+
+    /// Reads a stack of square images from MRC or HDF5.
+    ///
+    /// * `pixel_size` (Å, default: as in the file): takes the place of the one in the file; a warning says so if they
+    ///   differ by more than 1 %.
+    ///
+    /// Images whose pixels are all equal are left out with a warning. A file that is truncated, a volume, images that
+    /// are not square, pixels that are not numbers, and fewer than two images are errors.
+    ///
+    /// ```rhai
+    /// let simulated = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3 });
+    /// simulated.save("stack.mrcs");
+    /// print(store::images("stack.mrcs"));
+    /// print(store::images("stack.mrcs", #{ pixel_size: 0.26 }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn images(call: NativeCallContext, path: &str, options: Map) -> ScriptResult<Images> {
+        let reading: Reading = options::parse(&call, &options)?;
+        let stack = store::read_images(Path::new(path), reading.pixel_size).map_err(fault)?;
+        for warning in stack.warnings() {
+            Session::of(&call).tell(&format!("warning: {path}: {warning}"));
+        }
+        Ok(stack.images)
+    }
+
+    #[rhai_fn(name = "images", return_raw)]
+    pub fn images_default(call: NativeCallContext, path: &str) -> ScriptResult<Images> {
+        images(call, path, Map::new())
+    }
+
+    /// Reads a cubic volume from MRC, or from HDF5 that holds exactly one.
+    ///
+    /// * `pixel_size` (Å, default: as in the file): takes the place of the one in the file.
+    ///
+    /// ```rhai
+    /// volume::of_structure(structure::bundled("fept_1.5nm")).save("density.mrc");
+    /// print(store::volume("density.mrc"));
+    /// print(store::volume("density.mrc", #{ pixel_size: 0.41 }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn volume(call: NativeCallContext, path: &str, options: Map) -> ScriptResult<Volume> {
+        let reading: Reading = options::parse(&call, &options)?;
+        store::read_volume(Path::new(path), reading.pixel_size).map_err(fault)
+    }
+
+    #[rhai_fn(name = "volume", return_raw)]
+    pub fn volume_default(call: NativeCallContext, path: &str) -> ScriptResult<Volume> {
+        volume(call, path, Map::new())
+    }
+
+    /// Reads the atoms of a particle.
+    ///
+    /// * `path`: XYZ, plain or extended (`.xyz`); the truth beside a simulated stack (`.json`); or HDF5 that holds
+    ///   exactly one structure or model (`.h5`).
+    ///
+    /// A file that is missing or malformed is an error; it names the line of an XYZ file.
+    ///
+    /// ```rhai
+    /// structure::bundled("fept_1.5nm").save("particle.xyz");
+    /// print(store::structure("particle.xyz"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn structure(path: &str) -> ScriptResult<Structure> {
+        store::read_structure(Path::new(path)).map_err(fault)
+    }
+
+    /// Reads poses.
+    ///
+    /// * `path`: the truth beside a simulated stack (`.json`), or HDF5 that holds exactly one set (`.h5`).
+    ///
+    /// ```rhai
+    /// let simulated = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3 });
+    /// simulated.true_poses().save("poses.h5");
+    /// print(store::poses("poses.h5"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn poses(path: &str) -> ScriptResult<Poses> {
+        store::read_poses(Path::new(path)).map_err(fault)
+    }
+
+    /// Writes values under their names to one HDF5 file, with the script, its arguments, and the options used.
+    ///
+    /// * `values`: a map of images, volumes, poses, structures, models, tables, numbers, strings, arrays, and maps of
+    ///   such values.
+    ///
+    /// The file appears under its name only when it is complete; until then an older one stays.
+    ///
+    /// ```rhai
+    /// store::write("run.h5", #{ atoms: structure::bundled("fept_1.5nm"), result: #{ rmsd_pm: 7.5, fsc: [1.0, 0.9] } });
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn write(call: NativeCallContext, path: &str, values: Map) -> ScriptResult<()> {
+        let values = stored::map_to_stored(&values).map_err(fault)?;
+        store::write_h5(Path::new(path), &values, &Session::of(&call).provenance()).map_err(fault)
+    }
+
+    /// Reads what `store::write` wrote, as a map from names to values.
+    ///
+    /// A model comes back as a map of its `atoms`, `columns` and `rejected` peaks, a table as a map of its columns.
+    ///
+    /// ```rhai
+    /// store::write("run.h5", #{ rmsd_pm: 7.5 });
+    /// print(store::read("run.h5").rmsd_pm);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn read(path: &str) -> ScriptResult<Map> {
+        let contents = store::read_h5(Path::new(path)).map_err(fault)?;
+        Ok(stored::map_from_stored(contents.values))
+    }
+
+    /// Writes a map as JSON, in one step as `store::write` does.
+    ///
+    /// Numbers that are not finite become null. A value that JSON does not have, such as a volume, is an error.
+    ///
+    /// ```rhai
+    /// store::write_json("summary.json", #{ seed: 1, atoms: #{ Fe: 62, Pt: 62 } });
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn write_json(path: &str, map: Map) -> ScriptResult<()> {
+        let json = stored::map_to_json(&map).map_err(fault)?;
+        store::write_json(Path::new(path), &json).map_err(fault)
+    }
+
+    /// Says what an HDF5, MRC, XYZ or truth file holds: sizes, pixel size, range of the values, atoms of each element.
+    ///
+    /// ```rhai
+    /// structure::bundled("fept_1.5nm").save("particle.xyz");
+    /// print(store::info("particle.xyz"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn info(path: &str) -> ScriptResult<String> {
+        store::info(Path::new(path)).map_err(fault)
+    }
+}
