@@ -55,8 +55,9 @@ pub mod api {
     pub fn add_noise(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Images> {
         let options: Noise = options::parse(&call, &options)?;
         let (noisy, report) = run(&call, |task| images.add_noise(&options, task))?;
-        eprintln!("{report}");
-        Session::of(&call).record("signal_to_noise", serde_json::to_value(report).map_err(fault)?);
+        let session = Session::of(&call);
+        session.tell(&report.to_string());
+        session.record("signal_to_noise", serde_json::to_value(report).map_err(fault)?);
         Ok(noisy)
     }
 
