@@ -35,7 +35,10 @@ pub fn info(path: &Path) -> Result<String, Error> {
             Format::Mrc => info_mrc(path)?,
             Format::H5 => info_h5(path)?,
             Format::Json => info_truth(path)?,
-            Format::Xyz => Lines::new("XYZ structure").and("atoms", atoms(&read_structure(path)?)),
+            Format::Xyz => {
+                let structure = read_structure(path)?;
+                Lines::new("XYZ structure").and("name", structure.name()).and("atoms", atoms(&structure))
+            }
             Format::Other => {
                 let known = ".h5, .mrc, .mrcs, .xyz or .json";
                 return Err(Error::Extension { path: path.to_owned(), verb: "describe", known });
@@ -81,8 +84,8 @@ fn info_mrc(path: &Path) -> Result<Lines, Error> {
     lines.push(
         "pixel size",
         &file.pixel().map_or("not given".to_owned(), |(x, y)| match x == y {
-            true => format!("{x:.5} Å"),
-            false => format!("{x:.5} × {y:.5} Å"),
+            true => format!("{} Å", short(x)),
+            false => format!("{} × {} Å", short(x), short(y)),
         }),
     );
     let labels = file.labels();
@@ -92,7 +95,9 @@ fn info_mrc(path: &Path) -> Result<Lines, Error> {
         Ok(())
     })?;
     seen.describe(&mut lines);
-    labels.iter().for_each(|label| lines.push("label", label));
+    for label in labels {
+        lines.push("label", &label.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
     Ok(lines)
 }
 
@@ -126,8 +131,15 @@ impl Seen {
 }
 
 fn range(statistics: &Statistics) -> String {
-    let (min, max) = (statistics.min(), statistics.max());
-    format!("{min:.5} … {max:.5}, mean {:.5}, s.d. {:.5}", statistics.mean(), statistics.deviation())
+    let [min, max] = [statistics.min(), statistics.max()].map(|value| short(value.into()));
+    let [mean, deviation] = [statistics.mean(), statistics.deviation()].map(short);
+    format!("{min} … {max}, mean {mean}, s.d. {deviation}")
+}
+
+/// A number to six significant digits.
+fn short(value: f64) -> String {
+    // Through the exponential form, whose digits are the significant ones.
+    format!("{value:.5e}").parse::<f64>().unwrap_or(value).to_string()
 }
 
 fn info_truth(path: &Path) -> Result<Lines, Error> {
@@ -162,9 +174,10 @@ fn info_h5(path: &Path) -> Result<Lines, Error> {
             describe_provenance(&origin, &mut lines);
         }
         // Below a value that is described as a whole, its parts are not listed.
-        let mut described = "/provenance/".to_owned();
+        let mut described: Option<String> = None;
         h5::walk(&file, "", 0, &mut |name, member| {
-            if name.starts_with(&described) || name == "/provenance" {
+            let inside = described.as_ref().is_some_and(|whole| name.starts_with(whole));
+            if inside || name == "/provenance" || name.starts_with("/provenance/") {
                 return Ok(());
             }
             let fact = match member {
@@ -175,7 +188,7 @@ fn info_h5(path: &Path) -> Result<Lines, Error> {
                 Some(fact) => lines.push(name, &fact),
                 None => return Ok(()),
             }
-            described = format!("{name}/");
+            described = Some(format!("{name}/"));
             Ok(())
         })?;
         Ok(lines)

@@ -231,5 +231,6 @@ fn the_description_of_a_run_lists_its_values_and_their_origin() {
     ] {
         assert!(text.contains(&format!("\n  {line}")), "\"{line}\" is not in:\n{text}");
     }
+    assert!(!text.contains("/provenance"), "{text}");
     assert!(!text.contains("quaternions"), "the parts of a value are not listed:\n{text}");
 }

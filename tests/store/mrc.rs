@@ -124,8 +124,26 @@ fn the_description_of_a_stack_counts_what_is_wrong_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let text = store::info(&raw.write(folder.path())).unwrap();
     assert!(text.contains("MRC image stack\n  images         4 of 3×3 pixels, float32"), "{text}");
-    assert!(text.contains("pixel size     0.25000 Å"), "{text}");
-    assert!(text.contains("values         0.00000 … 35.00000"), "{text}");
+    assert!(text.contains("pixel size     0.25 Å"), "{text}");
+    assert!(text.contains("values         0 … 35, mean "), "{text}");
     assert!(text.contains("all-equal      1 sections"), "{text}");
     assert!(text.contains("NaN or infinite 1 sections"), "{text}");
+}
+
+#[test]
+fn the_stacks_of_another_program_are_read() {
+    let shared = std::env::var_os("PEDESIS_SHARED").map_or_else(|| "../shared".into(), std::path::PathBuf::from);
+    let stacks = shared.join("data/stacks");
+    if !stacks.is_dir() {
+        println!("skipped: there is no {}", stacks.display());
+        return;
+    }
+    let stack = store::read_images(&stacks.join("fept_1.5nm.mrcs"), None).unwrap();
+    assert_eq!((stack.images.data().dim(), stack.images.pixel_size()), ((600, 160, 160), 0.25));
+    // From mrcfile: the header's own mean and deviation.
+    let data = stack.images.data();
+    let mean = data.iter().map(|&pixel| f64::from(pixel)).sum::<f64>() / data.len() as f64;
+    assert!((mean - 0.175297).abs() < 1e-6, "{mean}");
+    let truth = store::read_truth(&stacks.join("fept_1.5nm.json")).unwrap();
+    assert_eq!((truth.structure.len(), truth.poses.unwrap().len(), truth.pixel_size), (124, 600, Some(0.25)));
 }
