@@ -34,6 +34,7 @@ pub mod images;
 pub mod microscope;
 pub mod model;
 pub mod orient;
+pub mod plot;
 pub mod store;
 pub mod structure;
 pub mod sweep;

@@ -40,8 +40,11 @@ pub(super) fn write(path: &Path, fill: impl FnOnce(&mut NamedTempFile) -> Result
     Ok(())
 }
 
-/// As [`write`], for formats that are written as bytes.
-pub(super) fn write_bytes(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+/// Writes the file `path` in one step; `fill` writes its bytes.
+///
+/// # Errors
+/// If the file cannot be written; then a file that was there before is as it was.
+pub fn write_bytes(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     write(path, |temporary| {
         let mut writer = io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
         fill(&mut writer).and_then(|()| writer.flush()).map_err(|cause| Error::Write { path: path.to_owned(), cause })

@@ -31,7 +31,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use atomic::{write_json, write_text};
+pub use atomic::{write_bytes, write_json, write_text};
 pub use error::Error;
 pub use h5::{Contents, read_h5, write_h5};
 pub use images::{ImageStack, read_images, read_volume};

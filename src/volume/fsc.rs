@@ -55,7 +55,7 @@ impl Fsc {
         let first = 3.min(self.correlations.len());
         let below = (first..self.correlations.len()).find(|&i| self.correlations[i] < threshold)?;
         let (c0, c1) = (self.correlations[below - 1], self.correlations[below]);
-        let fraction = if c0 > threshold { (c0 - threshold) / (c0 - c1) } else { 1.0 };
+        let fraction = if c0 >= threshold { (c0 - threshold) / (c0 - c1) } else { 1.0 };
         let (s0, s1) = (self.frequencies[below - 1], self.frequencies[below]);
         Some(1.0 / (s0 + fraction * (s1 - s0)))
     }

@@ -40,8 +40,10 @@
 mod global;
 mod images;
 mod microscope;
+mod model;
 mod orient;
 mod path;
+mod plot;
 mod store;
 mod structure;
 mod sweep;
@@ -56,6 +58,8 @@ use super::args::Declaration;
 use super::bind::Namespace;
 use crate::images::{Images, Particles};
 use crate::microscope::Microscope;
+use crate::model::Model;
+use crate::plot::Figure;
 use crate::pose::Poses;
 use crate::structure::{Lattice, Structure};
 use crate::volume::Volume;
@@ -83,7 +87,9 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(images),
         namespace!(orient),
         namespace!(volume),
+        namespace!(model),
         namespace!(store),
+        namespace!(plot),
         namespace!(sweep),
         namespace!(table),
         namespace!(path),
@@ -100,6 +106,8 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Particles>("Particles")
         .register_type_with_name::<Poses>("Poses")
         .register_type_with_name::<Volume>("Volume")
+        .register_type_with_name::<Model>("Model")
+        .register_type_with_name::<Figure>("Figure")
         .register_type_with_name::<Table>("Table")
         .register_type_with_name::<Declaration>("Declaration");
     engine.register_global_module(global().bound().into());

@@ -1,0 +1,180 @@
+//! Curves against one axis.
+
+use std::ops::Range;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+use serde::{Deserialize, Serialize};
+
+use super::style::{self, Area, FAINT, INK, Symbol, TICK, anchored, drawing};
+use super::{Error, Figure};
+use crate::volume::Fsc;
+
+/// A named curve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    pub label: String,
+    pub x: Vec<f64>,
+    pub y: Vec<f64>,
+}
+
+/// Options of [`lines`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinesOptions {
+    pub title: String,
+    /// Name and unit of the x axis, as in `"spatial frequency [1/Å]"`.
+    pub x_label: String,
+    /// Name and unit of the y axis.
+    pub y_label: String,
+    /// Mark the points; default false.
+    pub points: bool,
+}
+
+const SIZE: (u32, u32) = (1600, 1000);
+
+/// Any curves on common axes.
+pub fn lines(curves: &[Curve], options: &LinesOptions) -> Result<Figure, Error> {
+    check(curves)?;
+    let x = padded(curves.iter().flat_map(|curve| &curve.x), 0.0);
+    let y = padded(curves.iter().flat_map(|curve| &curve.y), 0.05);
+    style::render(SIZE, &options.title, |area| {
+        let below = if curves.len() > 1 || !curves[0].label.is_empty() {
+            style::legend(area, &legend_of(curves.iter().map(|curve| curve.label.clone())))?
+        } else {
+            area.clone()
+        };
+        let titles = [options.x_label.as_str(), options.y_label.as_str()];
+        let mut chart = style::axes(&below, [x, y], titles, [10, 40], true)?;
+        for (i, curve) in curves.iter().enumerate() {
+            draw(&mut chart, &curve.x, &curve.y, style::color(i))?;
+            if options.points {
+                let mark = |(&x, &y)| Circle::new((x, y), 7, style::color(i).filled());
+                chart.draw_series(curve.x.iter().zip(&curve.y).map(mark)).map_err(drawing)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Correlations below which two half sets are said not to agree, and against which a map of all images is judged.
+const THRESHOLDS: [f64; 2] = [0.5, 0.143];
+/// Distances marked on the upper axis of a correlation, where they fit [Å].
+const DISTANCES: [f64; 12] = [10.0, 5.0, 3.0, 2.0, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5];
+
+/// Fourier shell correlations by name; the resolutions at 0.5 and 0.143 are in the legend, and marked where the curve is alone.
+pub fn fsc(curves: &[(String, Fsc)], title: &str) -> Result<Figure, Error> {
+    let as_curve = |(label, fsc): &(String, Fsc)| Curve {
+        label: label.clone(),
+        x: fsc.frequencies.clone(),
+        y: fsc.correlations.clone(),
+    };
+    let drawn: Vec<Curve> = curves.iter().map(as_curve).collect();
+    check(&drawn)?;
+    let highest = drawn.iter().flat_map(|curve| &curve.x).copied().fold(0.0, f64::max);
+    let lowest = drawn.iter().flat_map(|curve| &curve.y).copied().fold(-0.1, f64::min);
+    let labels = curves.iter().map(|(label, fsc)| {
+        let at = |threshold| fsc.resolution(threshold).map_or("–".to_owned(), |d| format!("{d:.2} Å"));
+        let separator = if label.is_empty() { "" } else { ": " };
+        format!("{label}{separator}{} at 0.5, {} at 0.143", at(0.5), at(0.143))
+    });
+    let title = if title.is_empty() { "Fourier shell correlation" } else { title };
+    style::render(SIZE, title, |area| {
+        let below = style::legend(area, &legend_of(labels))?;
+        let titles = ["spatial frequency [1/Å]", "correlation"];
+        let ranges = [0.0..highest.max(1e-6), 1.05 * lowest..1.05];
+        let mut chart = style::axes(&below, ranges, titles, [70, 40], true)?;
+        for threshold in THRESHOLDS {
+            let ends = [(0.0, threshold), (highest, threshold)];
+            chart.draw_series(DashedLineSeries::new(ends, 12, 8, FAINT.stroke_width(3))).map_err(drawing)?;
+            let (x, y) = chart.backend_coord(&(highest, threshold));
+            say(&below, &style::tick_label(threshold), (x - 8, y - 6), HPos::Right)?;
+        }
+        for (i, curve) in drawn.iter().enumerate() {
+            draw(&mut chart, &curve.x, &curve.y, style::color(i))?;
+        }
+        if let [(_, fsc)] = curves {
+            mark_resolutions(&below, &mut chart, fsc)?;
+        }
+        upper_axis(&below, &chart, highest)
+    })
+}
+
+/// Drops a line from where the curve falls through each threshold, with the resolution beside it.
+fn mark_resolutions(area: &Area, chart: &mut style::Chart, fsc: &Fsc) -> Result<(), Error> {
+    for threshold in THRESHOLDS {
+        let Some(resolution) = fsc.resolution(threshold) else { continue };
+        let foot = [(1.0 / resolution, chart.y_range().start), (1.0 / resolution, threshold)];
+        chart.draw_series(DashedLineSeries::new(foot, 6, 8, INK.stroke_width(2))).map_err(drawing)?;
+        let point = Circle::new((1.0 / resolution, threshold), 9, INK.filled());
+        chart.plotting_area().draw(&point).map_err(drawing)?;
+        let (x, y) = chart.backend_coord(&(1.0 / resolution, threshold));
+        say(area, &format!("{resolution:.2} Å"), (x + 16, y - 12), HPos::Left)?;
+    }
+    Ok(())
+}
+
+/// Marks distances 1/frequency along the upper edge of the plot, as many as have room.
+fn upper_axis(area: &Area, chart: &style::Chart, highest: f64) -> Result<(), Error> {
+    let top = chart.y_range().end;
+    let mut free = i32::MIN;
+    for distance in DISTANCES {
+        let (x, y) = chart.backend_coord(&(1.0 / distance, top));
+        if 1.0 / distance > highest || x - 50 < free {
+            continue;
+        }
+        free = x + 50;
+        let tick = PathElement::new(vec![in_area(area, (x, y)), in_area(area, (x, y - 8))], INK.stroke_width(2));
+        area.draw(&tick).map_err(drawing)?;
+        say(area, &format!("{} Å", style::tick_label(distance)), (x, y - 14), HPos::Center)?;
+    }
+    style::frame(chart)
+}
+
+/// A point given in pixels of the whole figure, in those of the area.
+fn in_area(area: &Area, (x, y): (i32, i32)) -> (i32, i32) {
+    let (x0, y0) = area.get_base_pixel();
+    (x - x0, y - y0)
+}
+
+/// Writes above a point given in pixels of the whole figure.
+fn say(area: &Area, words: &str, point: (i32, i32), side: HPos) -> Result<(), Error> {
+    area.draw_text(words, &anchored(TICK, INK, side, VPos::Bottom), in_area(area, point)).map_err(drawing)
+}
+
+fn legend_of(labels: impl Iterator<Item = String>) -> Vec<(Symbol, RGBColor, String)> {
+    labels.enumerate().map(|(i, label)| (Symbol::Line, style::color(i), label)).collect()
+}
+
+fn draw(chart: &mut style::Chart, x: &[f64], y: &[f64], color: RGBColor) -> Result<(), Error> {
+    let points = x.iter().copied().zip(y.iter().copied());
+    chart.draw_series(LineSeries::new(points, color.stroke_width(5))).map_err(drawing)?;
+    Ok(())
+}
+
+fn check(curves: &[Curve]) -> Result<(), Error> {
+    if curves.iter().all(|curve| curve.x.is_empty()) {
+        return Err(Error::Empty("no curve has any points"));
+    }
+    for Curve { label, x, y } in curves {
+        if x.len() != y.len() {
+            return Err(Error::Lengths { label: label.clone(), x: x.len(), y: y.len() });
+        }
+        if x.iter().chain(y).any(|value| !value.is_finite()) {
+            return Err(Error::NotFinite(format!("curve \"{label}\"")));
+        }
+    }
+    Ok(())
+}
+
+/// From the smallest to the largest value, with a margin; never empty.
+fn padded<'a>(values: impl Iterator<Item = &'a f64>, margin: f64) -> Range<f64> {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
+    if high > low {
+        let span = high - low;
+        low - margin * span..high + margin * span
+    } else {
+        let span = 0.5 * low.abs().max(1.0);
+        low - span..low + span
+    }
+}

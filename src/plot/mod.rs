@@ -1,0 +1,109 @@
+//! Pictures of what goes in and what comes out, as PNG files that can be read at first glance.
+//!
+//! | figure | shows |
+//! | --- | --- |
+//! | [`images`] | some images of a stack, with their numbers and a scale bar |
+//! | [`slices`] | a density in three central slices and a projection |
+//! | [`fsc`] | Fourier shell correlation, with the resolution where it falls through 0.5 and 0.143 |
+//! | [`radial_intensity`] | intensity of each traced atom against its distance from the centre of mass, by element |
+//! | [`against_truth`] | traced atoms on the true ones, along x, y and z |
+//! | [`lines`] | any curves |
+//!
+//! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
+//! look alike on every machine; colours are those of Okabe and Ito, which colour-blind readers can tell apart.
+
+mod atoms;
+mod curves;
+mod gray;
+mod style;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::store;
+
+pub use atoms::{against_truth, radial_intensity};
+pub use curves::{Curve, LinesOptions, fsc, lines};
+pub use gray::{ImagesOptions, SlicesOptions, images, slices};
+
+/// Why a figure cannot be drawn or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is nothing to draw: {0}")]
+    Empty(&'static str),
+    #[error("{0} holds NaN or infinite values and cannot be drawn")]
+    NotFinite(String),
+    #[error("curve \"{label}\" has {x} x values and {y} y values; they must be as many")]
+    Lengths { label: String, x: usize, y: usize },
+    #[error("{name} is {value}; it must be {requirement}")]
+    OutOfRange { name: &'static str, value: f64, requirement: &'static str },
+    #[error("the comparison is of other structures: it names atom {index}, the structure has {len}")]
+    OtherStructures { index: usize, len: usize },
+    #[error("{} does not end in .png; figures are saved as PNG", .0.display())]
+    NotPng(PathBuf),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("the figure could not be drawn: {0}")]
+    Drawing(String),
+}
+
+/// A finished picture. Immutable and cheap to clone.
+#[derive(Clone, PartialEq)]
+pub struct Figure {
+    title: Arc<str>,
+    width: u32,
+    height: u32,
+    /// Red, green, blue, row by row from the top.
+    pixels: Arc<Vec<u8>>,
+}
+
+impl Figure {
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Width and height [pixels].
+    pub fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// Red, green, blue of each pixel, row by row from the top.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The picture as a PNG file.
+    pub fn to_png(&self) -> Result<Vec<u8>, Error> {
+        let drawing = |error: png::EncodingError| Error::Drawing(error.to_string());
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header().map_err(drawing)?;
+        writer.write_image_data(&self.pixels).map_err(drawing)?;
+        writer.finish().map_err(drawing)?;
+        Ok(bytes)
+    }
+
+    /// Writes the picture to a file ending in `.png`, which appears under its name only when complete.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
+            return Err(Error::NotPng(path.to_owned()));
+        }
+        let bytes = self.to_png()?;
+        Ok(store::write_bytes(path, |file| file.write_all(&bytes))?)
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Figure of {}×{} pixels, \"{}\"", self.width, self.height, self.title)
+    }
+}
+
+impl fmt::Debug for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

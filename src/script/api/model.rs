@@ -1,0 +1,222 @@
+//! `model::` atoms read from a density, and their comparison with known ones.
+
+use rhai::plugin::*;
+use rhai::{Array, Map};
+
+use crate::model::{self, Class, CompareOptions, Comparison, Model, TraceOptions};
+use crate::script::{ScriptResult, options, run};
+use crate::structure::Structure;
+use crate::volume::Volume;
+
+/// Atoms: traced in a density, told apart by element, compared with known ones.
+#[export_module(manifest)]
+pub mod api {
+    use std::path::Path;
+
+    use crate::script::{Session, fault};
+    use crate::store;
+
+    /// Traces the atoms of a density: peaks, 3D Gaussian fits with the neighbours subtracted, noise cut, elements by intensity.
+    ///
+    /// * `species` (needed): one to three symbols in any order; the heavier an element, the brighter its atoms;
+    /// * `radius` (Å, default: as far as the box allows): atoms are sought within it;
+    /// * `min_separation` (Å, default 1.4): of two nearer peaks the brighter one stays;
+    /// * `noise_cut` (default: the largest gap between 0.06 and 0.38): peaks below this part of the bright ones are noise;
+    /// * `largest_gap` (Å, default 4): what is farther from all other atoms is not part of the particle;
+    /// * `composition` (default: left to the intensities): parts of the species, in any unit;
+    /// * `radial_trend` (default true): fit a decline of intensity towards the surface;
+    /// * `voxel` (Å, default 0.25): of the grid that the density is interpolated on; `fit_radius` (Å, default 1).
+    ///
+    /// An unknown or repeated element, a density without peaks, and fewer atoms than species are errors.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn trace(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Model> {
+        let options: TraceOptions = options::parse(&call, &options)?;
+        run(&call, |task| model::trace(&volume, &options, task))
+    }
+
+    /// Compares atoms with the true ones, after the best motion of either hand: a map of `found`, `missing`, `extra`, `rmsd_pm`,
+    /// `species_accuracy` (0 to 1), `radius_A` (the pairing distance), `mirrored` and `text` (all of it in one line).
+    ///
+    /// * `tolerance` (Å, default 0.7): atoms farther apart are not a pair.
+    ///
+    /// All rotations, both hands and all shifts are tried. Best is the motion with most pairs; of those, with most elements right; of
+    /// those, with the lowest RMSD. Without pairs `rmsd_pm` and `species_accuracy` are not numbers.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let result = truth.rotated([1, 2, 3], 40).compare(truth, #{ tolerance: 0.5 });
+    /// print(result.rmsd_pm);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn compare(call: NativeCallContext, model: Model, truth: Structure, options: Map) -> ScriptResult<Map> {
+        compare_structures(call, model.structure(), truth, options)
+    }
+
+    #[rhai_fn(global, name = "compare", return_raw)]
+    pub fn compare_default(call: NativeCallContext, model: Model, truth: Structure) -> ScriptResult<Map> {
+        compare_structures(call, model.structure(), truth, Map::new())
+    }
+
+    #[rhai_fn(global, name = "compare", return_raw)]
+    pub fn compare_structures(
+        call: NativeCallContext,
+        structure: Structure,
+        truth: Structure,
+        options: Map,
+    ) -> ScriptResult<Map> {
+        let options: CompareOptions = options::parse(&call, &options)?;
+        run(&call, |task| model::compare(&structure, &truth, &options, task)).map(super::comparison_map)
+    }
+
+    #[rhai_fn(global, name = "compare", return_raw)]
+    pub fn compare_structures_default(
+        call: NativeCallContext,
+        structure: Structure,
+        truth: Structure,
+    ) -> ScriptResult<Map> {
+        compare_structures(call, structure, truth, Map::new())
+    }
+
+    /// The atoms of a model as a structure, in the frame of the density.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
+    /// print(atoms.structure().formula());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn structure(model: Model) -> Structure {
+        model.structure()
+    }
+
+    /// Number of atoms.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }).len());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn len(model: Model) -> i64 {
+        model.len() as i64
+    }
+
+    /// The groups of intensity, lightest element first: an array of maps with `element`, `count`, `mean`, `deviation`.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
+    /// for class in atoms.classes() { print(`${class.count} ${class.element}: ${class.mean}`); }
+    /// ```
+    #[rhai_fn(global)]
+    pub fn classes(model: Model) -> Array {
+        model.classes().iter().map(|class| Dynamic::from_map(super::class_map(class))).collect()
+    }
+
+    /// Columns of numbers, one an atom: `intensity`, `width_A`, `radius_A` (from the centre of mass), `fit_residual`.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }).columns().intensity[0]);
+    /// ```
+    #[rhai_fn(global)]
+    pub fn columns(model: Model) -> Map {
+        let array = |values: Vec<f64>| Dynamic::from_array(values.into_iter().map(Dynamic::from).collect());
+        model.columns().into_iter().map(|(name, values)| (name.into(), array(values))).collect()
+    }
+
+    /// Intensity below which a peak was taken for noise, in units of the density.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }).noise_cut());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn noise_cut(model: Model) -> f64 {
+        model.noise_cut()
+    }
+
+    /// What speaks against the model, one sentence each: species that intensity hardly tells apart, atoms as faint as noise. An
+    /// empty array if nothing does.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// for doubt in model::trace(density, #{ species: ["Fe", "Pt"] }).doubts() { print(doubt); }
+    /// ```
+    #[rhai_fn(global)]
+    pub fn doubts(model: Model) -> Array {
+        model.doubts().into_iter().map(Dynamic::from).collect()
+    }
+
+    /// Saves the atoms with what is known of each as extended XYZ (`.xyz`: species x y z, then the columns) or HDF5 (`.h5`, with the
+    /// rejected peaks).
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// model::trace(density, #{ species: ["Fe", "Pt"] }).save("atoms.xyz");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn save(call: NativeCallContext, model: Model, path: &str) -> ScriptResult<()> {
+        let provenance = Session::of(&call).provenance();
+        store::save(Path::new(path), &store::Value::Model((&model).into()), &provenance).map_err(fault)
+    }
+
+    /// One line: atoms and intensities of each element, peaks rejected.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }));
+    /// ```
+    #[rhai_fn(global)]
+    pub fn to_string(model: Model) -> String {
+        model.to_string()
+    }
+
+    /// A few lines: what `to_string` says, what the decisions rest on, and doubts.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }).info());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn info(model: Model) -> String {
+        let mut text = format!(
+            "{model}\nweakest atom over strongest noise {:.2}; species {:.1} standard deviations apart; {:.0} % of the \
+             intensity lost from centre to surface",
+            model.noise_gap(),
+            model.separation(),
+            100.0 * model.radial_trend()
+        );
+        for doubt in model.doubts() {
+            text += "\ndoubtful: ";
+            text += &doubt;
+        }
+        text
+    }
+}
+
+fn class_map(class: &Class) -> Map {
+    Map::from([
+        ("element".into(), class.element.symbol().into()),
+        ("count".into(), (class.count as i64).into()),
+        ("mean".into(), class.mean.into()),
+        ("deviation".into(), class.deviation.into()),
+    ])
+}
+
+fn comparison_map(comparison: Comparison) -> Map {
+    Map::from([
+        ("text".into(), comparison.to_string().into()),
+        ("found".into(), (comparison.found as i64).into()),
+        ("missing".into(), (comparison.missing as i64).into()),
+        ("extra".into(), (comparison.extra as i64).into()),
+        ("rmsd_pm".into(), comparison.rmsd_pm.into()),
+        ("species_accuracy".into(), comparison.species_accuracy.into()),
+        ("radius_A".into(), comparison.radius.into()),
+        ("mirrored".into(), comparison.mirrored.into()),
+    ])
+}

@@ -1,0 +1,198 @@
+//! `plot::` figures as PNG files.
+
+use rhai::plugin::*;
+use rhai::{Array, Map};
+use serde::{Deserialize, Serialize};
+
+use crate::images::Images;
+use crate::model::{self, CompareOptions, Model};
+use crate::plot::{self, Curve, Figure, ImagesOptions, LinesOptions, SlicesOptions};
+use crate::script::{ScriptResult, fault, options, run};
+use crate::structure::Structure;
+use crate::volume::{Fsc, Volume};
+
+/// Figures as PNG files: images, densities, curves, atoms.
+#[export_module(manifest)]
+pub mod api {
+    use std::path::Path;
+
+    /// Some images of a stack, with their numbers and a scale bar.
+    ///
+    /// * `count` (default 12), `first` (default 0): which images; `title`.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 6, size: 100 }).invert();
+    /// plot::images(images, #{ count: 6 }).save("images.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn images(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
+        let options: ImagesOptions = options::parse(&call, &options)?;
+        plot::images(&images, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "images", return_raw)]
+    pub fn images_default(call: NativeCallContext, images: Images) -> ScriptResult<Figure> {
+        self::images(call, images, Map::new())
+    }
+
+    /// A density in three central slices and a projection.
+    ///
+    /// * `width` (Å, default: what holds the bright part): edge of the part shown; `title`.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// plot::slices(density, #{ width: 20 }).save("density.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn slices(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Figure> {
+        let options: SlicesOptions = options::parse(&call, &options)?;
+        plot::slices(&volume, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "slices", return_raw)]
+    pub fn slices_default(call: NativeCallContext, volume: Volume) -> ScriptResult<Figure> {
+        slices(call, volume, Map::new())
+    }
+
+    /// Fourier shell correlation, with the resolution at 0.5 and 0.143.
+    ///
+    /// * `curves`: what `volume::fsc` gives, or a map of several such under their names.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// plot::fsc(volume::fsc(density, density)).save("fsc.png");
+    /// plot::fsc(#{ "half sets": volume::fsc(density, density) }).save("fsc.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn fsc(curves: Map) -> ScriptResult<Figure> {
+        plot::fsc(&super::correlations(curves)?, "").map_err(fault)
+    }
+
+    /// The intensity of each traced atom against its distance from the centre of mass, coloured by element.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
+    /// plot::radial_intensity(atoms).save("intensity.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn radial_intensity(model: Model) -> ScriptResult<Figure> {
+        plot::radial_intensity(&model).map_err(fault)
+    }
+
+    /// Traced atoms laid on the true ones, seen along z, x and y; atoms that are missing, extra or of the wrong element in red.
+    ///
+    /// * `found`: a model or a structure; `truth`: a structure. They are compared as `compare` does.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let atoms = model::trace(volume::of_structure(truth), #{ species: ["Fe", "Pt"] });
+    /// plot::against_truth(atoms, truth).save("atoms.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn against_truth(call: NativeCallContext, found: Model, truth: Structure) -> ScriptResult<Figure> {
+        structures_against_truth(call, found.structure(), truth)
+    }
+
+    #[rhai_fn(name = "against_truth", return_raw)]
+    pub fn structures_against_truth(
+        call: NativeCallContext,
+        found: Structure,
+        truth: Structure,
+    ) -> ScriptResult<Figure> {
+        let options = CompareOptions::default();
+        let comparison = run(&call, |task| model::compare(&found, &truth, &options, task))?;
+        plot::against_truth(&found, &truth, &comparison).map_err(fault)
+    }
+
+    /// Curves on common axes.
+    ///
+    /// * `curves`: a map from names to maps with `x` and `y`, arrays of as many numbers;
+    /// * `title`, `x_label`, `y_label` (with units); `points` (default false): mark the points.
+    ///
+    /// ```rhai
+    /// let curves = #{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] }, falling: #{ x: [1, 3], y: [5, 0.5] } };
+    /// plot::lines(curves, #{ x_label: "time [s]", y_label: "signal" }).save("lines.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn lines(call: NativeCallContext, curves: Map, options: Map) -> ScriptResult<Figure> {
+        let options: LinesOptions = options::parse(&call, &options)?;
+        plot::lines(&super::curves(curves)?, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "lines", return_raw)]
+    pub fn lines_default(call: NativeCallContext, curves: Map) -> ScriptResult<Figure> {
+        lines(call, curves, Map::new())
+    }
+
+    /// Saves the figure to a file that ends in `.png`; it appears only when complete.
+    ///
+    /// ```rhai
+    /// plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).save("lines.png");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn save(figure: Figure, path: &str) -> ScriptResult<()> {
+        figure.save(Path::new(path)).map_err(fault)
+    }
+
+    /// One line: size and title.
+    ///
+    /// ```rhai
+    /// print(plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }));
+    /// ```
+    #[rhai_fn(global)]
+    pub fn to_string(figure: Figure) -> String {
+        figure.to_string()
+    }
+
+    /// The same line as `to_string`.
+    ///
+    /// ```rhai
+    /// print(plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).info());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn info(figure: Figure) -> String {
+        figure.to_string()
+    }
+}
+
+/// A curve as a script gives it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Points {
+    x: Vec<f64>,
+    y: Vec<f64>,
+}
+
+fn curves(map: Map) -> ScriptResult<Vec<Curve>> {
+    let curve = |(label, value): (rhai::Identifier, Dynamic)| {
+        let label = label.to_string();
+        let map = value.try_cast::<Map>().ok_or_else(|| fault(format!("curve \"{label}\" is a map with x and y")))?;
+        let Points { x, y } = options::from_map(&map).map_err(|error| fault(format!("curve \"{label}\": {error}")))?;
+        Ok(Curve { label, x, y })
+    };
+    map.into_iter().map(curve).collect()
+}
+
+/// One result of `volume::fsc`, or several by name.
+fn correlations(map: Map) -> ScriptResult<Vec<(String, Fsc)>> {
+    if map.contains_key("frequencies") {
+        return Ok(vec![(String::new(), correlation(&map)?)]);
+    }
+    let named = |(label, value): (rhai::Identifier, Dynamic)| {
+        let curve = value.try_cast::<Map>();
+        let curve = curve.ok_or_else(|| fault(format!("\"{label}\" is not what volume::fsc gives")))?;
+        Ok((label.to_string(), correlation(&curve)?))
+    };
+    map.into_iter().map(named).collect()
+}
+
+fn correlation(map: &Map) -> ScriptResult<Fsc> {
+    let column = |name: &str| {
+        let values = map.get(name).and_then(|value| value.clone().try_cast::<Array>());
+        let values = values.ok_or_else(|| fault(format!("a correlation has no {name}; volume::fsc gives one")))?;
+        options::numbers(&values, name)
+    };
+    Ok(Fsc { frequencies: column("frequencies")?, correlations: column("correlations")? })
+}

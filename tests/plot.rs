@@ -1,0 +1,186 @@
+//! Figures: what is in them, and what cannot be drawn.
+//!
+//! With `PEDESIS_FIGURES=DIR` the figures are saved there, to be looked at.
+
+use std::path::Path;
+
+use nalgebra::{Point3, Vector3};
+use ndarray::Array3;
+use pedesis::images::Images;
+use pedesis::model::{self, CompareOptions, TraceOptions};
+use pedesis::plot::{self, Curve, Error, Figure, ImagesOptions, LinesOptions, SlicesOptions};
+use pedesis::random;
+use pedesis::structure::{Atom, Structure, bundled};
+use pedesis::task::Task;
+use pedesis::volume::{Fsc, Volume, density_of_atoms};
+use rand::RngExt;
+use rand_distr::StandardNormal;
+
+/// Keeps a figure for the eye, if asked to, and checks that its file holds its pixels.
+fn keep(figure: &Figure, name: &str) {
+    let png = figure.to_png().unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(&png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.width, info.height), figure.size());
+    assert_eq!(pixels, figure.pixels());
+    if let Some(folder) = std::env::var_os("PEDESIS_FIGURES") {
+        figure.save(&Path::new(&folder).join(name)).unwrap();
+    }
+}
+
+/// Number of pixels of exactly this colour.
+fn count(figure: &Figure, color: [u8; 3]) -> usize {
+    figure.pixels().chunks(3).filter(|pixel| **pixel == color).count()
+}
+
+const BLUE: [u8; 3] = [0, 114, 178];
+const ORANGE: [u8; 3] = [230, 130, 0];
+const RED: [u8; 3] = [213, 0, 50];
+
+/// The bundled particle as a density with a little noise.
+fn density(truth: &Structure, noise: f32) -> Volume {
+    let weight = |atom: &Atom| if atom.element.atomic_number() > 40 { 1.0 } else { 0.4 };
+    let atoms: Vec<_> = truth.atoms().iter().map(|atom| (atom.position, weight(atom))).collect();
+    let volume = density_of_atoms(&atoms, 0.45, 64, 0.4);
+    let mut rng = random::stream(1, "plot test", 0);
+    let noisy = volume.data().mapv(|value| value + noise * rng.sample::<f32, _>(StandardNormal));
+    Volume::new(noisy, 0.4)
+}
+
+fn trace(volume: &Volume) -> model::Model {
+    let species = vec!["Fe".parse().unwrap(), "Pt".parse().unwrap()];
+    model::trace(volume, &TraceOptions { species, ..TraceOptions::default() }, &Task::silent()).unwrap()
+}
+
+#[test]
+fn images_are_tiled_with_numbers_and_a_scale_bar() {
+    let truth = bundled("fept_1.5nm").unwrap();
+    let projection = density(&truth, 0.1).data().sum_axis(ndarray::Axis(0));
+    let stack = Array3::from_shape_fn(
+        (20, 64, 64),
+        |(i, y, x)| if i % 2 == 0 { projection[[y, x]] } else { projection[[x, y]] },
+    );
+    let figure = plot::images(&Images::new(stack, 0.4), &ImagesOptions::default()).unwrap();
+    keep(&figure, "images.png");
+    assert!(figure.title().starts_with("12 of 20 images, 64 × 64 pixels of 0.4 Å"));
+    let last = ImagesOptions { first: 18, ..ImagesOptions::default() };
+    let figure = plot::images(&Images::new(Array3::zeros((20, 8, 8)), 1.0), &last).unwrap();
+    assert!(figure.title().starts_with("2 of 20"));
+}
+
+#[test]
+fn slices_show_the_density_with_axes_in_angstrom() {
+    let truth = bundled("fept_1.5nm").unwrap();
+    let volume = density(&truth, 0.02);
+    keep(&plot::slices(&volume, &SlicesOptions::default()).unwrap(), "slices.png");
+    // an atom at the centre of the +x half is bright in the right half of the first panel only
+    let one = density_of_atoms(&[(Point3::new(4.0, 0.0, 0.0), 1.0)], 0.8, 40, 0.5);
+    let figure = plot::slices(&one, &SlicesOptions { width: Some(16.0), ..SlicesOptions::default() }).unwrap();
+    let (width, _) = figure.size();
+    let level = |x: u32, y: u32| figure.pixels()[((y * width + x) * 3) as usize];
+    let bright: Vec<(u32, u32)> =
+        (140..610).flat_map(|x| (140..610).map(move |y| (x, y))).filter(|&(x, y)| level(x, y) > 200).collect();
+    let left = bright.iter().filter(|(x, _)| *x < 375).count();
+    assert!(bright.len() > 500 && left == 0, "{left} of {} bright pixels on the left", bright.len());
+}
+
+#[test]
+fn correlation_is_marked_where_it_falls_through_the_thresholds() {
+    let frequencies: Vec<f64> = (0..60).map(|i| f64::from(i) / 60.0).collect();
+    let falling = |at: f64| frequencies.iter().map(|s| 1.0 / (1.0 + ((s - at) / 0.06).exp())).collect();
+    let one = Fsc { frequencies: frequencies.clone(), correlations: falling(0.6) };
+    let two = Fsc { frequencies: frequencies.clone(), correlations: falling(0.4) };
+    let figure = plot::fsc(&[(String::new(), one.clone())], "").unwrap();
+    keep(&figure, "fsc.png");
+    assert!(count(&figure, BLUE) > 1000);
+    let figure = plot::fsc(&[("even against odd".into(), one), ("against the truth".into(), two)], "Two").unwrap();
+    keep(&figure, "fsc_two.png");
+    assert!(count(&figure, BLUE) > 1000 && count(&figure, ORANGE) > 1000);
+}
+
+#[test]
+fn intensities_are_coloured_by_element_with_noise_and_cut() {
+    let truth = bundled("fept_1.5nm").unwrap();
+    let model = trace(&density(&truth, 0.03));
+    let figure = plot::radial_intensity(&model).unwrap();
+    keep(&figure, "intensity.png");
+    assert!(count(&figure, RED) > 500, "the noise cut is missing");
+}
+
+#[test]
+fn faults_are_marked_on_the_atoms() {
+    let truth = bundled("fept_1.5nm").unwrap();
+    let model = trace(&density(&truth, 0.02));
+    let compare =
+        |found: &Structure| model::compare(found, &truth, &CompareOptions::default(), &Task::silent()).unwrap();
+    let clean = model.structure();
+    let figure = plot::against_truth(&clean, &truth, &compare(&clean)).unwrap();
+    keep(&figure, "atoms.png");
+    assert_eq!(count(&figure, RED), 0);
+    assert!(count(&figure, BLUE) > 10_000 && count(&figure, ORANGE) > 10_000);
+
+    let mut atoms = clean.atoms().to_vec();
+    atoms.truncate(atoms.len() - 4);
+    atoms[5].element = if atoms[5].element.symbol() == "Fe" { "Pt" } else { "Fe" }.parse().unwrap();
+    atoms.push(Atom { position: Point3::from(Vector3::new(0.0, 0.0, 11.0)), ..atoms[0] });
+    let faulty = Structure::new("faulty", atoms);
+    let figure = plot::against_truth(&faulty, &truth, &compare(&faulty)).unwrap();
+    keep(&figure, "atoms_faulty.png");
+    assert!(count(&figure, RED) > 1000);
+    let other = compare(&clean);
+    assert!(matches!(
+        plot::against_truth(&Structure::new("one", vec![]), &truth, &other),
+        Err(Error::OtherStructures { .. })
+    ));
+}
+
+#[test]
+fn curves_share_axes_and_a_legend() {
+    let x: Vec<f64> = (0..50).map(|i| f64::from(i) * 0.2).collect();
+    let curve =
+        |label: &str, f: fn(&f64) -> f64| Curve { label: label.into(), x: x.clone(), y: x.iter().map(f).collect() };
+    let options = LinesOptions {
+        title: "Damped and growing".into(),
+        x_label: "time [s]".into(),
+        y_label: "signal [a.u.]".into(),
+        points: true,
+    };
+    let figure = plot::lines(&[curve("damped", |x| (-x).exp()), curve("σ² of x", |x| x / 10.0)], &options).unwrap();
+    keep(&figure, "lines.png");
+    assert!(count(&figure, BLUE) > 500 && count(&figure, ORANGE) > 500);
+}
+
+#[test]
+fn what_cannot_be_drawn_is_refused() {
+    let nothing = Images::new(Array3::zeros((0, 8, 8)), 1.0);
+    assert!(matches!(plot::images(&nothing, &ImagesOptions::default()), Err(Error::Empty(_))));
+    let mut bad = Array3::zeros((2, 8, 8));
+    bad[[1, 2, 3]] = f32::NAN;
+    assert!(matches!(plot::images(&Images::new(bad, 1.0), &ImagesOptions::default()), Err(Error::NotFinite(_))));
+    let flat = Volume::new(Array3::zeros((8, 8, 8)), 1.0);
+    assert!(plot::slices(&flat, &SlicesOptions::default()).is_ok());
+    let narrow = SlicesOptions { width: Some(-3.0), ..SlicesOptions::default() };
+    assert!(matches!(plot::slices(&flat, &narrow), Err(Error::OutOfRange { .. })));
+    assert!(matches!(plot::fsc(&[], ""), Err(Error::Empty(_))));
+    assert!(matches!(plot::lines(&[], &LinesOptions::default()), Err(Error::Empty(_))));
+    let uneven = Curve { label: "a".into(), x: vec![1.0, 2.0], y: vec![1.0] };
+    assert!(matches!(plot::lines(&[uneven], &LinesOptions::default()), Err(Error::Lengths { .. })));
+    let endless = Curve { label: "a".into(), x: vec![1.0], y: vec![f64::INFINITY] };
+    assert!(matches!(plot::lines(&[endless], &LinesOptions::default()), Err(Error::NotFinite(_))));
+    let empty = Structure::new("empty", vec![]);
+    let comparison = model::compare(&empty, &empty, &CompareOptions::default(), &Task::silent()).unwrap();
+    assert!(matches!(plot::against_truth(&empty, &empty, &comparison), Err(Error::Empty(_))));
+}
+
+#[test]
+fn a_figure_is_saved_whole_or_not_at_all() {
+    let point = Curve { label: String::new(), x: vec![1.0], y: vec![2.0] };
+    let figure = plot::lines(&[point], &LinesOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    figure.save(&folder.path().join("a.png")).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("a.png")).unwrap(), figure.to_png().unwrap());
+    assert!(matches!(figure.save(&folder.path().join("a.jpg")), Err(Error::NotPng(_))));
+    assert!(figure.save(&folder.path().join("missing/a.png")).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
+}
