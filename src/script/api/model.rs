@@ -39,10 +39,12 @@ pub mod api {
         run(&call, |task| model::trace(&volume, &options, task))
     }
 
-    /// Compares atoms with the true ones, after the best motion of either hand: a map of `found`, `missing`, `extra`, `rmsd_pm`,
-    /// `species_accuracy` (0 to 1), `radius_A` (the pairing distance), `mirrored` and `text` (all of it in one line).
+    /// Compares atoms with the true ones, after the best motion of either hand.
     ///
     /// * `tolerance` (Å, default 0.7): atoms farther apart are not a pair.
+    ///
+    /// Gives a map: `found`, `missing`, `extra`, `rmsd_pm`, `species_accuracy` (0 to 1), `radius_A` (the tolerance), `mirrored`,
+    /// and `text`, all of it in one line.
     ///
     /// All rotations, both hands and all shifts are tried. Best is the motion with most pairs; of those, with most elements right; of
     /// those, with the lowest RMSD. Without pairs `rmsd_pm` and `species_accuracy` are not numbers.
@@ -140,8 +142,9 @@ pub mod api {
         model.noise_cut()
     }
 
-    /// What speaks against the model, one sentence each: species that intensity hardly tells apart, atoms as faint as noise. An
-    /// empty array if nothing does.
+    /// What speaks against the model, one sentence each.
+    ///
+    /// Species that intensity hardly tells apart, atoms as faint as noise. An empty array if nothing does.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
@@ -152,8 +155,11 @@ pub mod api {
         model.doubts().into_iter().map(Dynamic::from).collect()
     }
 
-    /// Saves the atoms with what is known of each as extended XYZ (`.xyz`: species x y z, then the columns) or HDF5 (`.h5`, with the
-    /// rejected peaks).
+    /// Saves the atoms with what is known of each.
+    ///
+    /// * `path`: extended XYZ (`.xyz`: species x y z, then the columns) or HDF5 (`.h5`, with the rejected peaks).
+    ///
+    /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
