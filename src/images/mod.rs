@@ -18,7 +18,7 @@ use crate::task::Cancelled;
 
 pub use particles::{MASK_EDGE, Particles, PrepareOptions, soft_disc};
 pub use power::RadialPower;
-pub use prepare::{Noise, NoiseReport, PrepareError, Region};
+pub use prepare::{Noise, NoiseReport, Region};
 pub use samples::Samples;
 
 /// What can be wrong with images or with the options that work on them.
@@ -38,6 +38,16 @@ pub enum Error {
     BeyondPrepared { low_pass: f64, finest: f64 },
     #[error("the cropped square must be 1.3 to 10 diameters wide, got {0}")]
     Crop(f64),
+    #[error("there are no images")]
+    Empty,
+    #[error("all pixels of image {0} (counted from 0) are equal: there is nothing to normalise or to set noise by")]
+    Constant(usize),
+    #[error("the signal-to-noise ratio must be a positive number, got {0}")]
+    Snr(f64),
+    #[error("give the signal-to-noise ratio: snr (the paper's is 0.5)")]
+    NoSnr,
+    #[error("the disc of the particle, {diameter} Å, must be wider than 0 and at most as wide as the image, {width} Å")]
+    Disc { diameter: f64, width: f64 },
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }

@@ -11,26 +11,9 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Images;
+use super::{Error, Images};
 use crate::random::stream;
-use crate::task::{Cancelled, Task};
-
-/// Why images cannot be prepared.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PrepareError {
-    #[error("there are no images")]
-    Empty,
-    #[error("all pixels of image {0} (counted from 0) are equal: there is nothing to normalise or to set noise by")]
-    Constant(usize),
-    #[error("the signal-to-noise ratio must be a positive number, got {0}")]
-    Snr(f64),
-    #[error("give the signal-to-noise ratio: snr (the paper's is 0.5)")]
-    NoSnr,
-    #[error("the particle's diameter, {diameter} Å, must be positive and at most the image's width, {width} Å")]
-    Diameter { diameter: f64, width: f64 },
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-}
+use crate::task::Task;
 
 /// Where the signal's variance is measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,12 +74,12 @@ impl Images {
     ///
     /// # Errors
     /// If an image is constant.
-    pub fn normalize(&self) -> Result<Self, PrepareError> {
+    pub fn normalize(&self) -> Result<Self, Error> {
         let mut data = self.data().clone();
         data.axis_iter_mut(Axis(0)).into_par_iter().enumerate().try_for_each(|(i, mut image)| {
             let (mean, variance) = moments(image.iter().copied());
             if variance.sqrt() <= f64::from(f32::EPSILON) * mean.abs() {
-                return Err(PrepareError::Constant(i));
+                return Err(Error::Constant(i));
             }
             let scale = variance.sqrt().recip();
             image.mapv_inplace(|value| ((f64::from(value) - mean) * scale) as f32);
@@ -109,18 +92,18 @@ impl Images {
     ///
     /// # Errors
     /// If the ratio is missing or not positive, the diameter does not fit the images, or an image is constant; or when interrupted.
-    pub fn add_noise(&self, options: &Noise, task: &Task) -> Result<(Self, NoiseReport), PrepareError> {
+    pub fn add_noise(&self, options: &Noise, task: &Task) -> Result<(Self, NoiseReport), Error> {
         if self.is_empty() {
-            return Err(PrepareError::Empty);
+            return Err(Error::Empty);
         }
-        let snr = options.snr.ok_or(PrepareError::NoSnr)?;
+        let snr = options.snr.ok_or(Error::NoSnr)?;
         if !(snr.is_finite() && snr > 0.0) {
-            return Err(PrepareError::Snr(snr));
+            return Err(Error::Snr(snr));
         }
         let width = self.size() as f64 * self.pixel_size();
         let diameter = options.diameter.unwrap_or_else(|| self.signal_diameter());
         if !(diameter > 0.0 && diameter <= width) {
-            return Err(PrepareError::Diameter { diameter, width });
+            return Err(Error::Disc { diameter, width });
         }
         let disc = self.disc(diameter);
         let mut data = self.data().clone();
@@ -134,7 +117,7 @@ impl Images {
                 let (_, particle) = moments(disc.iter().map(|&at| image[at]));
                 let signal = if options.region == Region::Frame { frame } else { particle };
                 if signal <= 0.0 {
-                    return Err(PrepareError::Constant(i));
+                    return Err(Error::Constant(i));
                 }
                 let noise = (signal / snr).sqrt();
                 let mut rng = stream(options.seed, "noise", i as u64);
@@ -214,7 +197,7 @@ mod tests {
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5);
         }
         let flat = Images::new(Array3::from_elem((1, 8, 8), 0.3), 1.0);
-        assert_eq!(flat.normalize(), Err(PrepareError::Constant(0)));
+        assert!(matches!(flat.normalize(), Err(Error::Constant(0))));
     }
 
     #[test]
