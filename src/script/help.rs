@@ -70,7 +70,9 @@ impl Reference {
             reader.register_static_module(native.name, module.into());
         }
         let mut reference = Self { namespaces };
-        for (namespace, form) in reader.collect_fn_metadata(None, |info| native(&info), false) {
+        let mut forms = reader.collect_fn_metadata(None, |info| native(&info), false);
+        forms.sort_by_cached_key(|(_, form)| (form.signatures[0].len(), form.signatures[0].clone()));
+        for (namespace, form) in forms {
             reference.add(&namespace, form);
         }
         reference.namespaces.extend(stdlib::STRATEGIES.iter().filter_map(|(name, text)| strategy(name, text)));
@@ -138,10 +140,9 @@ impl Namespace {
         match self.entries.iter_mut().find(|entry| entry.name == form.name) {
             Some(entry) => {
                 entry.signatures.extend(form.signatures);
-                entry.signatures.sort_by_key(|signature| (signature.len(), signature.clone()));
-                if entry.doc.is_empty() {
-                    entry.doc = form.doc;
-                }
+                let gap = if entry.doc.is_empty() || form.doc.is_empty() { "" } else { "\n\n" };
+                entry.doc.push_str(gap);
+                entry.doc.push_str(&form.doc);
             }
             None => self.entries.push(form),
         }

@@ -161,12 +161,24 @@ pub mod api {
     }
 
     /// Nominal diameter of the particle in Å.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// let particles = raw.invert().prepare(#{ diameter: 15, low_pass: 2 });
+    /// print(particles.diameter());
+    /// ```
     #[rhai_fn(global)]
     pub fn diameter(particles: Particles) -> f64 {
         particles.diameter()
     }
 
     /// Edge of the kept squares in Å.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// let particles = raw.invert().prepare(#{ diameter: 15, low_pass: 2 });
+    /// print(particles.edge());
+    /// ```
     #[rhai_fn(global)]
     pub fn edge(particles: Particles) -> f64 {
         particles.edge()
@@ -197,8 +209,9 @@ pub mod api {
         particles.contrast()
     }
 
-    /// Frequency (1/Å) of the first strong peak in the radial power of the particles: their first strong lattice spacing; `()` if none
-    /// stands out.
+    /// Frequency (1/Å) of the first strong peak in the radial power of the particles.
+    ///
+    /// It is that of their first strong lattice spacing; `()` if none stands out.
     ///
     /// ```rhai
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 9 });

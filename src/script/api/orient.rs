@@ -118,8 +118,9 @@ pub mod api {
         ]))
     }
 
-    /// Scales a density's frequency shells to the power of the images, their noise subtracted: gives a lattice model the contrast
-    /// that the microscope gave the particle.
+    /// Scales a density's frequency shells to the power of the images, their noise subtracted.
+    ///
+    /// It gives a lattice model the contrast that the microscope gave the particle.
     ///
     /// * options: `low_pass` (Å, default 1.0), nothing is kept beyond it.
     ///
@@ -190,12 +191,20 @@ pub mod api {
     }
 
     /// Number of poses.
+    ///
+    /// ```rhai
+    /// print(orient::random(10, 1).len());
+    /// ```
     #[rhai_fn(global)]
     pub fn len(poses: Poses) -> i64 {
         poses.len() as i64
     }
 
     /// Mean score of the poses; higher is better.
+    ///
+    /// ```rhai
+    /// print(orient::random(10, 1).mean_score());
+    /// ```
     #[rhai_fn(global)]
     pub fn mean_score(poses: Poses) -> f64 {
         poses.mean_score()
@@ -208,6 +217,10 @@ pub mod api {
     }
 
     /// A few lines: number, mean score, spread of the shifts.
+    ///
+    /// ```rhai
+    /// print(orient::random(10, 1).info());
+    /// ```
     #[rhai_fn(global)]
     pub fn info(poses: Poses) -> String {
         let square: f64 = poses.as_slice().iter().map(|pose| pose.shift.norm_squared()).sum();

@@ -94,12 +94,20 @@ pub mod api {
     }
 
     /// Voxels along an edge.
+    ///
+    /// ```rhai
+    /// print(volume::of_structure(structure::bundled("fept_1.5nm")).size());
+    /// ```
     #[rhai_fn(global)]
     pub fn size(volume: Volume) -> i64 {
         volume.size() as i64
     }
 
     /// Edge of a voxel in Å.
+    ///
+    /// ```rhai
+    /// print(volume::of_structure(structure::bundled("fept_1.5nm")).pixel_size());
+    /// ```
     #[rhai_fn(global)]
     pub fn pixel_size(volume: Volume) -> f64 {
         volume.pixel_size()
@@ -126,6 +134,10 @@ pub mod api {
     }
 
     /// A few lines: size, voxel, range of values.
+    ///
+    /// ```rhai
+    /// print(volume::of_structure(structure::bundled("fept_1.5nm")).info());
+    /// ```
     #[rhai_fn(global)]
     pub fn info(volume: Volume) -> String {
         let (low, high) = volume.data().iter().fold((f32::MAX, f32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
