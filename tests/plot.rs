@@ -76,7 +76,9 @@ fn slices_show_the_density_with_axes_in_angstrom() {
     keep(&plot::slices(&volume, &SlicesOptions::default()).unwrap(), "slices.png");
     // an atom at the centre of the +x half is bright in the right half of the first panel only
     let one = density_of_atoms(&[(Point3::new(4.0, 0.0, 0.0), 1.0)], 0.8, 40, 0.5);
-    let figure = plot::slices(&one, &SlicesOptions { width: Some(16.0), ..SlicesOptions::default() }).unwrap();
+    let figure =
+        plot::slices(&one, &SlicesOptions { width: Some(16.0), at: Some([0.0; 3]), ..SlicesOptions::default() })
+            .unwrap();
     let (width, _) = figure.size();
     let level = |x: u32, y: u32| figure.pixels()[((y * width + x) * 3) as usize];
     let bright: Vec<(u32, u32)> =
@@ -162,6 +164,8 @@ fn what_cannot_be_drawn_is_refused() {
     assert!(plot::slices(&flat, &SlicesOptions::default()).is_ok());
     let narrow = SlicesOptions { width: Some(-3.0), ..SlicesOptions::default() };
     assert!(matches!(plot::slices(&flat, &narrow), Err(Error::OutOfRange { .. })));
+    let outside = SlicesOptions { at: Some([0.0, 0.0, 99.0]), ..SlicesOptions::default() };
+    assert!(matches!(plot::slices(&flat, &outside), Err(Error::OutOfRange { name: "at", .. })));
     assert!(matches!(plot::fsc(&[], ""), Err(Error::Empty(_))));
     assert!(matches!(plot::lines(&[], &LinesOptions::default()), Err(Error::Empty(_))));
     let uneven = Curve { label: "a".into(), x: vec![1.0, 2.0], y: vec![1.0] };

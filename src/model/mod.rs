@@ -16,7 +16,7 @@
 //! 3. `species`, noise: peaks are cut off at the largest gap in log intensity between 6 and 38 % of the bright
 //!    peaks, and what hangs together without gaps wider than 4 Å is the particle.
 //! 4. `species`, elements: one to three classes of intensity (Otsu 1979, IEEE Trans. SMC 9, 62, with more classes and jointly with a
-//!    decline of intensity towards the surface); the heavier the element, the brighter.
+//!    decline or growth of intensity towards the surface); the heavier the element, the brighter.
 //!
 //! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another.
 //!
@@ -164,7 +164,8 @@ impl Model {
         self.0.noise_gap
     }
 
-    /// Part of the intensity that is lost from the centre to the outermost atom, as fitted to all atoms (0 … 0.6).
+    /// Part of the intensity that is lost from the centre to the outermost atom, as fitted to all atoms; negative if it grows
+    /// (−1 … 0.6).
     pub fn radial_trend(&self) -> f64 {
         self.0.radial_trend
     }

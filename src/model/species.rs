@@ -7,8 +7,9 @@ use nalgebra::Point3;
 const CUT_RANGE: (f64, f64) = (0.06, 0.38);
 /// Peaks weaker than this part of the bright ones do not take part in saying how bright the bright ones are.
 const FAINT: f64 = 0.25;
-/// Largest decline of intensity from centre to surface that is tried, and its step.
-const LARGEST_TREND: f64 = 0.6;
+/// Declines of intensity from centre to surface that are tried, as parts of the intensity at the centre, and the step. Blurred
+/// poses make the surface fainter, dynamical scattering makes it brighter (negative).
+const TRENDS: (f64, f64) = (-1.0, 0.6);
 const TREND_STEP: f64 = 0.01;
 /// A trend is fitted only from this many atoms a class on.
 const ATOMS_FOR_TREND: usize = 12;
@@ -80,7 +81,7 @@ pub(super) struct Partition {
     pub classes: Vec<usize>,
     /// Intensity each atom would have at the centre.
     pub corrected: Vec<f64>,
-    /// Part of the intensity lost from the centre to the outermost atom.
+    /// Part of the intensity lost from the centre to the outermost atom; negative if it grows.
     pub trend: f64,
 }
 
@@ -97,9 +98,9 @@ pub(super) fn partition(
 ) -> Partition {
     let outermost = radii.iter().copied().fold(1e-9, f64::max);
     let many = intensities.len() >= ATOMS_FOR_TREND * k;
-    let steps = if with_trend && many { (LARGEST_TREND / TREND_STEP).round() as usize } else { 0 };
-    let attempt = |step: usize| {
-        let trend = step as f64 * TREND_STEP;
+    let range = |limit: f64| if with_trend && many { (limit / TREND_STEP).round() as i32 } else { 0 };
+    let attempt = |step: i32| {
+        let trend = f64::from(step) * TREND_STEP;
         let decline: Vec<f64> = radii.iter().map(|r| 1.0 - trend * (r / outermost).powi(2)).collect();
         let sorted = Sorted::new(intensities, &decline);
         let cuts = match shares {
@@ -109,7 +110,8 @@ pub(super) fn partition(
         (sorted.explained(&cuts), trend, decline, sorted, cuts)
     };
     let better = |a: (f64, _, _, _, _), b: (f64, _, _, _, _)| if b.0 > a.0 { b } else { a };
-    let (_, trend, decline, sorted, cuts) = (1..=steps).map(attempt).fold(attempt(0), better);
+    let steps = range(TRENDS.0)..=range(TRENDS.1);
+    let (_, trend, decline, sorted, cuts) = steps.map(attempt).fold(attempt(0), better);
     let mut classes = vec![0; intensities.len()];
     for (rank, &atom) in sorted.order.iter().enumerate() {
         classes[atom] = cuts.iter().filter(|&&cut| rank >= cut).count();

@@ -32,7 +32,7 @@ pub struct TraceOptions {
     pub noise_cut: Option<f64>,
     /// An atom farther than this from all others is not part of the particle [Å]; default 4.
     pub largest_gap: f64,
-    /// Fit a decline of intensity towards the surface together with the species; default true.
+    /// Fit a decline or growth of intensity towards the surface together with the species; default true.
     pub radial_trend: bool,
     /// The density is interpolated until its voxels are at most this wide [Å]; default 0.25.
     pub voxel: f64,

@@ -64,8 +64,8 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
 const VIEWS: [(&str, [usize; 3]); 3] = [("along z", [0, 1, 2]), ("along x", [1, 2, 0]), ("along y", [2, 0, 1])];
 const AXES: [&str; 3] = ["x [Å]", "y [Å]", "z [Å]"];
 /// Radii of the circles that stand for true and for traced atoms [Å].
-const TRUE_RADIUS: f64 = 0.95;
-const TRACED_RADIUS: f64 = 0.62;
+const TRUE_RADIUS: f64 = 0.85;
+const TRACED_RADIUS: f64 = 0.58;
 
 /// A mark at an atom, with the colour of its element.
 struct Mark {

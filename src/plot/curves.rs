@@ -71,10 +71,14 @@ pub fn fsc(curves: &[(String, Fsc)], title: &str) -> Result<Figure, Error> {
     };
     let drawn: Vec<Curve> = curves.iter().map(as_curve).collect();
     check(&drawn)?;
-    let highest = drawn.iter().flat_map(|curve| &curve.x).copied().fold(0.0, f64::max);
+    let highest = drawn.iter().flat_map(|curve| &curve.x).copied().fold(1e-6, f64::max);
     let lowest = drawn.iter().flat_map(|curve| &curve.y).copied().fold(-0.1, f64::min);
     let labels = curves.iter().map(|(label, fsc)| {
-        let at = |threshold| fsc.resolution(threshold).map_or("–".to_owned(), |d| format!("{d:.2} Å"));
+        let at = |threshold| match fsc.resolution(threshold) {
+            Some(resolution) => format!("{resolution:.2} Å"),
+            // the curve stays above the threshold
+            None => format!("below {:.2} Å", 1.0 / highest),
+        };
         let separator = if label.is_empty() { "" } else { ": " };
         format!("{label}{separator}{} at 0.5, {} at 0.143", at(0.5), at(0.143))
     });
@@ -82,7 +86,7 @@ pub fn fsc(curves: &[(String, Fsc)], title: &str) -> Result<Figure, Error> {
     style::render(SIZE, title, |area| {
         let below = style::legend(area, &legend_of(labels))?;
         let titles = ["spatial frequency [1/Å]", "correlation"];
-        let ranges = [0.0..highest.max(1e-6), 1.05 * lowest..1.05];
+        let ranges = [0.0..highest, 1.05 * lowest..1.05];
         let mut chart = style::axes(&below, ranges, titles, [70, 40], true)?;
         for threshold in THRESHOLDS {
             let ends = [(0.0, threshold), (highest, threshold)];

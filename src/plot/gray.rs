@@ -1,6 +1,6 @@
 //! Pictures in grey: images of a stack, sections through a density.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use serde::{Deserialize, Serialize};
@@ -34,11 +34,16 @@ impl Default for ImagesOptions {
 pub struct SlicesOptions {
     /// Edge of the part shown, about the centre [Å]; default: what holds the bright part of the density.
     pub width: Option<f64>,
+    /// Where the slices lie, `[x, y, z]` from the centre [Å]; default: the brightest planes within 1.6 Å of it, because a plane
+    /// between the atoms shows little.
+    pub at: Option<[f64; 3]>,
     /// Title; default: size and voxel.
     pub title: String,
 }
 
 const WIDTH: u32 = 1600;
+/// Half the distance between planes of atoms, at most [Å].
+const NEAR_CENTER: f64 = 1.6;
 /// Most images in one figure.
 const MOST_IMAGES: usize = 400;
 
@@ -89,7 +94,7 @@ fn scale_bar(area: &Area, (x, y): (i32, i32), tile: u32, edge: f64) -> Result<()
     area.draw_text(&label, &anchored(TICK, WHITE, HPos::Left, VPos::Bottom), (left, bottom - 14)).map_err(drawing)
 }
 
-/// A density in three central slices and its projection along z, each with its own grey scale.
+/// A density in three slices through or near its centre and its projection along z, each with its own grey scale.
 pub fn slices(volume: &Volume, options: &SlicesOptions) -> Result<Figure, Error> {
     let n = volume.size();
     let data = volume.data();
@@ -103,13 +108,19 @@ pub fn slices(volume: &Volume, options: &SlicesOptions) -> Result<Figure, Error>
     let center = n / 2;
     let (from, to) = (center - half, (center + half + 1).min(n));
     let part = data.slice(s![from..to, from..to, from..to]);
-    let middle = center - from;
     let projection = data.sum_axis(Axis(0)).mapv(|sum| sum * volume.pixel_size() as f32);
-    let sections: [(Array2<f32>, &str, [&str; 2]); 4] = [
-        (part.index_axis(Axis(0), middle).to_owned(), "slice z = 0", ["x", "y"]),
-        (part.index_axis(Axis(1), middle).to_owned(), "slice y = 0", ["x", "z"]),
-        (part.index_axis(Axis(2), middle).to_owned(), "slice x = 0", ["y", "z"]),
-        (projection.slice(s![from..to, from..to]).to_owned(), "projection along z", ["x", "y"]),
+    let slice = |axis: usize| -> Result<(Array2<f32>, String), Error> {
+        let index = plane(volume, part, 2 - axis, options.at.map(|at| at[axis]), center - from)?;
+        let position = (index as f64 - (center - from) as f64) * volume.pixel_size();
+        let label = format!("slice {} = {} Å", ["x", "y", "z"][axis], short(position, 1.0));
+        Ok((part.index_axis(Axis(2 - axis), index).to_owned(), label))
+    };
+    let (along_z, along_y, along_x) = (slice(2)?, slice(1)?, slice(0)?);
+    let sections: [(Array2<f32>, String, [&str; 2]); 4] = [
+        (along_z.0, along_z.1, ["x", "y"]),
+        (along_y.0, along_y.1, ["x", "z"]),
+        (along_x.0, along_x.1, ["y", "z"]),
+        (projection.slice(s![from..to, from..to]).to_owned(), "projection along z".to_owned(), ["x", "y"]),
     ];
     // pixel edges, not centres, are the ends of the axes
     let edges = |i: usize| (i as f64 - center as f64 - 0.5) * volume.pixel_size();
@@ -141,6 +152,41 @@ pub fn slices(volume: &Volume, options: &SlicesOptions) -> Result<Figure, Error>
         }
         Ok(())
     })
+}
+
+/// Index of the plane across `axis` of `part` that is shown: at `position` [Å] from `center`, or the brightest one near it.
+fn plane(
+    volume: &Volume,
+    part: ArrayView3<f32>,
+    axis: usize,
+    position: Option<f64>,
+    center: usize,
+) -> Result<usize, Error> {
+    let voxel = volume.pixel_size();
+    let last = part.dim().0 - 1;
+    if let Some(value) = position {
+        let index = center as f64 + (value / voxel).round();
+        if !(0.0..=last as f64).contains(&index) {
+            let requirement = "a distance from the centre [Å] inside the part shown";
+            return Err(Error::OutOfRange { name: "at", value, requirement });
+        }
+        return Ok(index as usize);
+    }
+    let reach = (NEAR_CENTER / voxel) as usize;
+    let brightness = |index: usize| -> f64 {
+        part.index_axis(Axis(axis), index).iter().map(|&value| f64::from(value.max(0.0)).powi(2)).sum()
+    };
+    // from the centre outwards, so that of equal planes the nearest is taken
+    let mut best = (brightness(center), center);
+    for step in 1..=reach {
+        for index in [center.saturating_sub(step), (center + step).min(last)] {
+            let value = brightness(index);
+            if value > best.0 {
+                best = (value, index);
+            }
+        }
+    }
+    Ok(best.1)
 }
 
 /// Voxels from the centre to the rim of the part that is shown.

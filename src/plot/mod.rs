@@ -3,7 +3,7 @@
 //! | figure | shows |
 //! | --- | --- |
 //! | [`images`] | some images of a stack, with their numbers and a scale bar |
-//! | [`slices`] | a density in three central slices and a projection |
+//! | [`slices`] | a density in three slices and a projection |
 //! | [`fsc`] | Fourier shell correlation, with the resolution where it falls through 0.5 and 0.143 |
 //! | [`radial_intensity`] | intensity of each traced atom against its distance from the centre of mass, by element |
 //! | [`against_truth`] | traced atoms on the true ones, along x, y and z |

@@ -24,7 +24,7 @@ pub mod api {
     /// * `noise_cut` (default: the largest gap between 0.06 and 0.38): peaks below this part of the bright ones are noise;
     /// * `largest_gap` (Å, default 4): what is farther from all other atoms is not part of the particle;
     /// * `composition` (default: left to the intensities): parts of the species, in any unit;
-    /// * `radial_trend` (default true): fit a decline of intensity towards the surface;
+    /// * `radial_trend` (default true): fit a decline or growth of intensity towards the surface;
     /// * `voxel` (Å, default 0.25): of the grid that the density is interpolated on; `fit_radius` (Å, default 1).
     ///
     /// An unknown or repeated element, a density without peaks, and fewer atoms than species are errors.
@@ -191,11 +191,12 @@ pub mod api {
     #[rhai_fn(global)]
     pub fn info(model: Model) -> String {
         let mut text = format!(
-            "{model}\nweakest atom over strongest noise {:.2}; species {:.1} standard deviations apart; {:.0} % of the \
-             intensity lost from centre to surface",
+            "{model}\nweakest atom over strongest noise {:.2}; species {:.1} standard deviations apart; intensity {} by {:.0} % \
+             from centre to surface",
             model.noise_gap(),
             model.separation(),
-            100.0 * model.radial_trend()
+            if model.radial_trend() < 0.0 { "grows" } else { "falls" },
+            100.0 * model.radial_trend().abs()
         );
         for doubt in model.doubts() {
             text += "\ndoubtful: ";

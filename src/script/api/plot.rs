@@ -36,13 +36,14 @@ pub mod api {
         self::images(call, images, Map::new())
     }
 
-    /// A density in three central slices and a projection.
+    /// A density in three slices and a projection.
     ///
-    /// * `width` (Å, default: what holds the bright part): edge of the part shown; `title`.
+    /// * `width` (Å, default: what holds the bright part): edge of the part shown;
+    /// * `at` (Å, default: the brightest planes within 1.6 Å of the centre): where the slices lie, `[x, y, z]`; `title`.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
-    /// plot::slices(density, #{ width: 20 }).save("density.png");
+    /// plot::slices(density, #{ width: 20, at: [0, 0, 0] }).save("density.png");
     /// ```
     #[rhai_fn(return_raw)]
     pub fn slices(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Figure> {
