@@ -29,7 +29,7 @@ fn a_script_reads_back_what_it_wrote() {
         let written = #{
             atoms: atoms, count: 3, share: 0.5, good: true, note: "Å", none: (), curve: [1.0, 0.5], seeds: [1, 2],
             species: ["Fe", "Pt"], mixed: [1, "a", [()]], matrix: [[1, 2], [3, 4.5]], runs: [#{ rmsd: 1.5 }],
-            nested: #{ table: table::new_table(["name", "x"], [["a", 1], ["b", ()]]) },
+            nested: #{ table: table::from_rows(["name", "x"], [["a", 1], ["b", ()]]) },
         };
         store::write("run.h5", written);
         let read = store::read("run.h5");

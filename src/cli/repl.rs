@@ -68,11 +68,13 @@ struct Sitting<'a> {
     scope: Scope<'static>,
     /// Functions, and the import statements, which Rhai forgets from one evaluation to the next.
     kept: AST,
+    /// All that was typed: messages count its lines, so that a function of an earlier line is found again.
+    transcript: String,
 }
 
 impl<'a> Sitting<'a> {
     fn new(console: &'a Console) -> Self {
-        Self { console, scope: Scope::new(), kept: AST::empty() }
+        Self { console, scope: Scope::new(), kept: AST::empty(), transcript: String::new() }
     }
 
     fn run(&mut self, line: &str) {
@@ -89,7 +91,12 @@ impl<'a> Sitting<'a> {
 
     fn evaluate(&mut self, line: &str) -> Result<Dynamic, Box<EvalAltResult>> {
         let engine = &self.console.engine;
-        let ast = stdlib::compile(engine, &self.scope, PROMPT, line)?;
+        let lines_before = "\n".repeat(self.transcript.lines().count());
+        self.transcript.push_str(line.trim_end());
+        self.transcript.push('\n');
+        let ast = stdlib::compile(engine, &self.scope, PROMPT, &(lines_before + line));
+        self.console.session.add_source(PROMPT, &self.transcript);
+        let ast = ast?;
         let before = self.scope.len();
         let result = engine.eval_ast_with_scope(&mut self.scope, &self.kept.merge(&ast));
         match &result {

@@ -26,9 +26,9 @@ pub enum SessionError {
 /// A script as it was read, kept for messages and for the provenance of results.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Script {
-    /// Where it came from, as the user wrote it; empty at the prompt.
+    /// Where it came from, as the user wrote it.
     pub path: String,
-    /// Its whole text.
+    /// Its whole text; at the prompt empty, since what is typed is kept with [`Session::add_source`].
     pub text: String,
 }
 
@@ -125,7 +125,7 @@ impl Session {
         (self.tell)(text);
     }
 
-    /// The script that runs; empty at the prompt.
+    /// The script that runs.
     pub fn script(&self) -> &Script {
         &self.script
     }
@@ -177,7 +177,7 @@ impl Session {
         let seed = arguments.get("seed").and_then(serde_json::Value::as_u64);
         let calls = self.calls();
         Provenance {
-            script: self.script.text.clone(),
+            script: self.sources().remove(&self.script.path).unwrap_or_default(),
             script_path: self.script.path.clone(),
             arguments,
             options: serde_json::to_value(calls).unwrap_or_default(),

@@ -16,11 +16,11 @@ pub mod api {
     /// Every row is an array with one value a column: a number, a string, true, false or `()` (an empty cell).
     ///
     /// ```rhai
-    /// let t = table::new_table(["particle", "rmsd_pm"], [["FePt", 2.1], ["PbSe", 2.7]]);
+    /// let t = table::from_rows(["particle", "rmsd_pm"], [["FePt", 2.1], ["PbSe", 2.7]]);
     /// print(t);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn new_table(columns: Array, rows: Array) -> ScriptResult<Table> {
+    pub fn from_rows(columns: Array, rows: Array) -> ScriptResult<Table> {
         let names = columns.into_iter().map(|name| name.into_string());
         let names = names.collect::<Result<Vec<_>, _>>();
         Table::new(names.map_err(|kind| fault(format!("the name of a column is a string, not a {kind}")))?, &rows)
@@ -35,7 +35,7 @@ pub mod api {
     /// One line: how many rows, and the names of the columns.
     ///
     /// ```rhai
-    /// print(table::new_table(["a"], [[1], [2]]).info());
+    /// print(table::from_rows(["a"], [[1], [2]]).info());
     /// ```
     #[rhai_fn(global)]
     pub fn info(table: Table) -> String {
@@ -47,7 +47,7 @@ pub mod api {
     /// Any other ending is an error, and so is a folder that does not exist or cannot be written.
     ///
     /// ```rhai
-    /// table::new_table(["seed", "rmsd_pm"], [[1, 2.1], [2, 2.2]]).save("seeds.csv");
+    /// table::from_rows(["seed", "rmsd_pm"], [[1, 2.1], [2, 2.2]]).save("seeds.csv");
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(table: Table, path: &str) -> ScriptResult<()> {
