@@ -48,6 +48,24 @@ fn a_script_reads_back_what_it_wrote() {
 }
 
 #[test]
+fn the_values_of_a_whole_run_fit_into_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 20, size: 100 }).invert();
+        let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+        let run = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2 });
+        run.particles = particles;
+        let atoms = model::trace(run.volume, #{ species: ["Fe", "Pt"] });
+        store::write("run.h5", #{ images: images, run: run, atoms: atoms, comparison: atoms.compare(truth) });
+        let read = store::read("run.h5");
+        print(read.run.particles.len() == 20 && read.run.halves.len() == 2 && read.atoms.atoms.len() == atoms.len());
+    "#;
+    let run = run(folder.path(), script, &[]);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), "true\n"), "{}", run.stderr);
+}
+
+#[test]
 fn a_run_file_says_where_it_came_from() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"let a = args(#{ seed: 1, out: "run.h5" }); store::write(a.out, #{ x: 1 });"#;

@@ -129,7 +129,9 @@ impl Reference {
     }
 
     fn overview(&self) -> String {
-        let rows = self.namespaces.iter().map(|namespace| (namespace.name.as_str(), first_sentence(&namespace.doc)));
+        let sentences: Vec<String> = self.namespaces.iter().map(|namespace| first_sentence(&namespace.doc)).collect();
+        let names = self.namespaces.iter().map(|namespace| namespace.name.as_str());
+        let rows = names.zip(sentences.iter().map(String::as_str));
         format!("{}\nhelp NAMESPACE lists its functions, help NAMESPACE::FUNCTION explains one.\n", columns(rows))
     }
 }
@@ -209,8 +211,14 @@ fn without_slashes<'a>(comments: impl IntoIterator<Item = &'a str>) -> String {
     text.join("\n").trim().to_owned()
 }
 
-fn first_sentence(text: &str) -> &str {
-    text.lines().next().unwrap_or("")
+/// The first sentence of a text, on one line.
+fn first_sentence(text: &str) -> String {
+    let paragraph: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+    let paragraph = paragraph.join(" ");
+    match paragraph.split_once(". ") {
+        Some((sentence, _)) => format!("{sentence}."),
+        None => paragraph,
+    }
 }
 
 fn page(entry: &Entry) -> String {

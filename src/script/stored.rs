@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Table;
 use super::options::to_json;
-use crate::images::Images;
+use crate::images::{Images, Particles};
 use crate::model::Model;
 use crate::pose::Poses;
 use crate::store::Value;
@@ -47,11 +47,17 @@ fn native(value: &Dynamic) -> Option<Value> {
         value.read_lock::<T>().map(|value| value.clone())
     }
     None.or_else(|| get(value).map(Value::Images))
+        .or_else(|| get(value).map(|particles: Particles| Value::Images(prepared(&particles))))
         .or_else(|| get(value).map(Value::Volume))
         .or_else(|| get(value).map(Value::Poses))
         .or_else(|| get(value).map(Value::Structure))
         .or_else(|| get(value).map(|model: Model| Value::Model((&model).into())))
         .or_else(|| get(value).map(|table: Table| columns(&table)))
+}
+
+/// Particles are kept as the images they are: cropped, on larger pixels, atoms white.
+fn prepared(particles: &Particles) -> Images {
+    Images::new(particles.data().clone(), particles.pixel_size())
 }
 
 fn plain(value: &Dynamic) -> Option<Value> {
