@@ -14,6 +14,7 @@ use super::{ScriptResult, Session, fault};
 /// The built-in strategies: name, and text of `stdlib/NAME.rhai`.
 pub const STRATEGIES: &[(&str, &str)] = &[
     ("marching", include_str!("../../stdlib/marching.rhai")),
+    ("report", include_str!("../../stdlib/report.rhai")),
     ("single_step", include_str!("../../stdlib/single_step.rhai")),
     ("two_step", include_str!("../../stdlib/two_step.rhai")),
 ];
