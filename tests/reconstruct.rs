@@ -1,0 +1,204 @@
+//! The contract of scripts/reconstruct.rhai: what it writes, what it refuses, and that threads change nothing.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use common::{Run, pedesis};
+use tempfile::TempDir;
+
+/// The script of this repository.
+fn script() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/reconstruct.rhai").to_string_lossy().into_owned()
+}
+
+/// A folder with `stack.mrcs`, 40 kinematic images of 80 pixels of 0.25 Å, and `truth.xyz`; made once for all tests.
+fn input() -> &'static Path {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let text = r#"
+            let truth = structure::bundled("fept_1.5nm");
+            truth.save("truth.xyz");
+            let raw = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 40, size: 80, seed: 3 });
+            raw.invert().normalize().add_noise(#{ snr: 1.0, seed: 4 }).save("stack.mrcs");
+        "#;
+        let folder = common::folder_with("make.rhai", text);
+        let run: Run = pedesis(folder.path()).args(["run", "make.rhai"]).output().expect("the binary starts").into();
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        folder
+    });
+    folder.path()
+}
+
+/// Runs the script in `folder` on the common stack; `changes` replace arguments of a good run or add to them.
+fn reconstruct(folder: &Path, changes: &[(&str, &str)]) -> Run {
+    let stack = input().join("stack.mrcs").to_string_lossy().into_owned();
+    let mut arguments = vec![
+        ("images", stack.as_str()),
+        ("pixel_size", "0.25"),
+        ("species", "Fe,Pt"),
+        ("diameter", "15"),
+        ("out", "out"),
+        ("first_low_pass", "3.3"),
+        ("starts", "1"),
+    ];
+    for change in changes {
+        arguments.retain(|(name, _)| name != &change.0);
+        arguments.push(*change);
+    }
+    let pairs: Vec<String> = arguments.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    pedesis(folder).arg("run").arg(script()).args(&pairs).output().expect("the binary starts").into()
+}
+
+/// The run with these changes fails with `status`, says all of `parts`, does not panic, and leaves no result behind.
+fn assert_refused(changes: &[(&str, &str)], status: i32, parts: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = reconstruct(folder.path(), changes);
+    assert_eq!(run.status, Some(status), "{changes:?}: {}", run.stderr);
+    for part in parts {
+        assert!(run.stderr.contains(part), "{changes:?}: no {part:?} in\n{}", run.stderr);
+    }
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+    let left: Vec<PathBuf> = std::fs::read_dir(folder.path().join("out"))
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default();
+    assert!(left.is_empty(), "{changes:?} left {left:?}");
+}
+
+#[test]
+fn a_missing_stack_is_refused() {
+    assert_refused(&[("images", "nowhere.mrcs")], 1, &["nowhere.mrcs"]);
+}
+
+#[test]
+fn a_pixel_size_that_is_not_positive_is_refused() {
+    assert_refused(&[("pixel_size", "0")], 1, &["pixel"]);
+    assert_refused(&[("pixel_size", "-0.25")], 1, &["pixel"]);
+}
+
+#[test]
+fn a_pixel_size_that_is_not_a_number_is_the_fault_of_the_command_line() {
+    assert_refused(&[("pixel_size", "abc")], 2, &["pixel_size=abc"]);
+}
+
+#[test]
+fn a_diameter_that_is_not_positive_is_refused() {
+    assert_refused(&[("diameter", "0")], 1, &["diameter must be a positive"]);
+    assert_refused(&[("diameter", "-15")], 1, &["diameter must be a positive"]);
+}
+
+#[test]
+fn a_diameter_larger_than_the_box_is_refused() {
+    assert_refused(&[("diameter", "18")], 1, &["18", "20.0 Å", "wider field"]);
+}
+
+#[test]
+fn a_limit_finer_than_two_pixels_is_refused() {
+    assert_refused(&[("low_pass", "0.4")], 1, &["0.4 Å", "two pixels"]);
+    assert_refused(&[("first_low_pass", "0.3")], 1, &["0.3 Å"]);
+}
+
+#[test]
+fn a_misspelt_argument_is_the_fault_of_the_command_line() {
+    assert_refused(&[("diametr", "15")], 2, &["diametr", "diameter"]);
+    assert_refused(&[("strategy", "twostep")], 2, &["two_step"]);
+}
+
+#[test]
+fn unknown_and_repeated_species_are_refused() {
+    assert_refused(&[("species", "Fe,Xx")], 1, &["Xx"]);
+    assert_refused(&[("species", "Fe,Fe")], 1, &["Fe"]);
+    assert_refused(&[("species", "Fe,Pt,Pd,Au")], 1, &["three"]);
+}
+
+#[test]
+fn a_lattice_without_its_constants_is_refused() {
+    assert_refused(&[("strategy", "single_step"), ("lattice", "fcc")], 1, &["a=…"]);
+    assert_refused(&[("strategy", "single_step"), ("lattice", "wurtzite"), ("a", "4.3")], 1, &["c=…"]);
+    assert_refused(&[("strategy", "single_step")], 1, &["lattice="]);
+}
+
+#[test]
+fn the_wrong_contrast_is_refused_and_the_argument_named() {
+    assert_refused(&[("contrast", "black")], 1, &["contrast=white"]);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_refused() {
+    assert_refused(&[("out", "/proc/nowhere")], 1, &["/proc/nowhere"]);
+}
+
+#[test]
+fn a_truncated_stack_is_refused() {
+    let bytes = std::fs::read(input().join("stack.mrcs")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let short = folder.path().join("short.mrcs");
+    std::fs::write(&short, &bytes[..bytes.len() - 1000]).unwrap();
+    assert_refused(&[("images", &short.to_string_lossy())], 1, &["short.mrcs", "bytes"]);
+}
+
+#[test]
+fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
+    let truth = input().join("truth.xyz").to_string_lossy().into_owned();
+    let runs: Vec<TempDir> = ["1", "2", "3", "7"]
+        .into_iter()
+        .map(|threads| {
+            let folder = tempfile::tempdir().unwrap();
+            let run = reconstruct(folder.path(), &[("threads", threads), ("truth", &truth), ("out", "a/b")]);
+            assert_eq!(run.status, Some(0), "{threads} threads: {}", run.stderr);
+            folder
+        })
+        .collect();
+    let out = runs[0].path().join("a/b");
+    for name in ["atoms.xyz", "run.h5", "summary.json", "images.png", "density.png", "fsc.png", "intensity.png", "atoms.png"] {
+        assert!(out.join(name).is_file(), "no {name}");
+    }
+    let atoms = std::fs::read_to_string(out.join("atoms.xyz")).unwrap();
+    let rows: Vec<&str> = atoms.lines().skip(2).collect();
+    assert!(!rows.is_empty());
+    for row in &rows {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        assert!(words[0] == "Fe" || words[0] == "Pt", "{row}");
+        assert!(words[1..4].iter().all(|word| word.parse::<f64>().is_ok()), "{row}");
+    }
+    let summary: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["atoms"]["Fe"].as_u64().unwrap() + summary["atoms"]["Pt"].as_u64().unwrap(), rows.len() as u64);
+    assert!(summary["comparison"]["found"].is_u64(), "{summary}");
+    assert!(summary["wall_seconds"].is_number() && summary["cpu_seconds"].is_number());
+
+    for folder in &runs[1..] {
+        for name in ["volume", "half_1", "half_2", "fsc", "poses", "atoms", "first"] {
+            let read = |folder: &TempDir| datasets(&folder.path().join("a/b/run.h5"), name);
+            assert_eq!(read(&runs[0]), read(folder), "{name} depends on the number of threads");
+        }
+    }
+}
+
+/// The bytes of every dataset below a group of an HDF5 file, with their names.
+fn datasets(file: &Path, group: &str) -> Vec<(String, Vec<u8>)> {
+    let file = hdf5::File::open(file).unwrap();
+    let mut found = Vec::new();
+    collect(&file.group(group).unwrap(), &mut found);
+    assert!(!found.is_empty(), "{group} holds datasets");
+    found
+}
+
+fn collect(group: &hdf5::Group, found: &mut Vec<(String, Vec<u8>)>) {
+    for dataset in group.datasets().unwrap() {
+        let bytes = match dataset.dtype().unwrap().to_descriptor() {
+            Ok(hdf5::types::TypeDescriptor::Float(_)) => {
+                dataset.read_raw::<f64>().unwrap().iter().flat_map(|v| v.to_bits().to_le_bytes()).collect()
+            }
+            Ok(hdf5::types::TypeDescriptor::Integer(_) | hdf5::types::TypeDescriptor::Unsigned(_)) => {
+                dataset.read_raw::<i64>().unwrap().iter().flat_map(|v| v.to_le_bytes()).collect()
+            }
+            _ => continue,
+        };
+        found.push((dataset.name(), bytes));
+    }
+    for group in group.groups().unwrap() {
+        collect(&group, found);
+    }
+}
