@@ -38,7 +38,7 @@ use crate::structure::{Atom, Element, Structure};
 use crate::task::Cancelled;
 
 pub use compare::{CompareOptions, Comparison, Pair, compare};
-pub use trace::{TraceOptions, classify, trace};
+pub use trace::{TraceOptions, check_species, classify, trace};
 
 /// What can be wrong with a request to trace or compare atoms.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

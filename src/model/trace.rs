@@ -67,6 +67,19 @@ const LARGEST_GRID: usize = 640;
 /// Fewest voxels an edge in which anything can be traced.
 const SMALLEST_VOLUME: usize = 8;
 
+/// Fails unless `species` are one to three different elements.
+pub fn check_species(species: &[Element]) -> Result<(), Error> {
+    match species.len() {
+        0 => return Err(Error::NoSpecies),
+        1..=3 => {}
+        many => return Err(Error::TooManySpecies(many)),
+    }
+    match (1..species.len()).find(|&i| species[..i].contains(&species[i])) {
+        Some(i) => Err(Error::RepeatedSpecies(species[i])),
+        None => Ok(()),
+    }
+}
+
 /// Reads the atoms of a density: peaks, Gaussian fits with the neighbours subtracted, noise cut, species by intensity.
 ///
 /// Takes 1–3 s for 300 atoms in a box of 40 Å on two cores.
@@ -168,14 +181,7 @@ fn statistics(element: Element, values: &[f64]) -> Class {
 
 impl TraceOptions {
     fn check(&self) -> Result<(), Error> {
-        match self.species.len() {
-            0 => return Err(Error::NoSpecies),
-            1..=3 => {}
-            many => return Err(Error::TooManySpecies(many)),
-        }
-        if let Some(i) = (1..self.species.len()).find(|&i| self.species[..i].contains(&self.species[i])) {
-            return Err(Error::RepeatedSpecies(self.species[i]));
-        }
+        check_species(&self.species)?;
         let above_zero = "above 0";
         for (name, value) in [
             ("min_separation", self.min_separation),

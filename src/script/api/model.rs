@@ -5,7 +5,7 @@ use rhai::{Array, Map};
 
 use crate::model::{self, Class, CompareOptions, Comparison, Model, TraceOptions};
 use crate::script::{ScriptResult, options, run};
-use crate::structure::Structure;
+use crate::structure::{Element, Structure};
 use crate::volume::Volume;
 
 /// Atoms: traced in a density, told apart by element, compared with known ones.
@@ -37,6 +37,21 @@ pub mod api {
     pub fn trace(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Model> {
         let options: TraceOptions = options::parse(&call, &options)?;
         run(&call, |task| model::trace(&volume, &options, task))
+    }
+
+    /// Checks a list of one to three different elements, and gives their symbols as they are written in tables.
+    ///
+    /// Symbols may come in any case; an unknown or repeated one is an error. For scripts that want to know before a long run.
+    ///
+    /// ```rhai
+    /// print(model::species(["fe", "Pt"]));        // ["Fe", "Pt"]
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn species(symbols: Array) -> ScriptResult<Array> {
+        let parse = |symbol: &Dynamic| symbol.to_string().parse::<Element>().map_err(fault);
+        let elements: Vec<Element> = symbols.iter().map(parse).collect::<ScriptResult<_>>()?;
+        model::check_species(&elements).map_err(fault)?;
+        Ok(elements.iter().map(|element| element.symbol().into()).collect())
     }
 
     /// Compares atoms with the true ones, after the best motion of either hand.

@@ -54,6 +54,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn make_dirs(folder: &str) -> ScriptResult<()> {
-        std::fs::create_dir_all(folder).map_err(|error| fault(format!("cannot make the folder {folder}: {error}")))
+        std::fs::create_dir_all(folder).map_err(|error| fault(format!("cannot make the folder {folder}: {error}")))?;
+        // A file that is gone at once shows now, not after hours of work, whether results can be written.
+        tempfile::tempfile_in(folder)
+            .map(drop)
+            .map_err(|error| fault(format!("cannot write into the folder {folder}: {error}")))
     }
 }
