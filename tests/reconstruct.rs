@@ -151,7 +151,9 @@ fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
         })
         .collect();
     let out = runs[0].path().join("a/b");
-    for name in ["atoms.xyz", "run.h5", "summary.json", "images.png", "density.png", "fsc.png", "intensity.png", "atoms.png"] {
+    for name in
+        ["atoms.xyz", "run.h5", "summary.json", "images.png", "density.png", "fsc.png", "intensity.png", "atoms.png"]
+    {
         assert!(out.join(name).is_file(), "no {name}");
     }
     let atoms = std::fs::read_to_string(out.join("atoms.xyz")).unwrap();

@@ -20,7 +20,7 @@ use super::correlate::Correlator;
 use super::power::match_rings;
 use super::refine::{RefineOptions, refine};
 use super::rings::{Expansion, Rings};
-use super::search::{check_positive, in_plane, mirror, ring_step};
+use super::search::{check_positive, in_plane, mirror, ring_step, spaced_directions};
 use super::soft::{Expectation, expectation, temperature_for};
 use super::{Error, directions, recentred};
 use crate::images::Particles;
@@ -37,8 +37,9 @@ pub struct AbInitioOptions {
     pub low_pass: f64,
     /// Rounds of expectation and maximisation; default 40.
     pub iterations: usize,
-    /// Directions on half the sphere in the first and the last round; default \[250, 1000\].
-    pub directions: [usize; 2],
+    /// Directions on half the sphere in the last round, 0.6 as many in the first; 0 (default) puts them 0.3 of the limit
+    /// apart at the particle's rim.
+    pub directions: usize,
     /// Share of all hypotheses that the weights spread over at first; default 0.25.
     pub first_spread: f64,
     /// Number of hypotheses that the weights spread over in the end; default 3.
@@ -56,7 +57,7 @@ impl Default for AbInitioOptions {
         Self {
             low_pass: 3.0,
             iterations: 40,
-            directions: [250, 1000],
+            directions: 0,
             first_spread: 0.25,
             last_perplexity: 3.0,
             max_shift: 0.8,
@@ -83,6 +84,12 @@ pub struct AbInitio {
 const HARDEST_AT: f64 = 0.87;
 /// Fractions of the run at which images are recentred.
 const RECENTRE_AT: [f64; 6] = [0.45, 0.55, 0.65, 0.75, 0.85, 0.93];
+/// Directions of the first round over those of the last.
+const FIRST_DIRECTIONS: f64 = 0.6;
+/// Distance of directions at the particle's rim, in units of the limit.
+const SPACING: f64 = 0.3;
+/// Most directions: their hypotheses for a tile of images still fit into memory many times.
+const MOST_DIRECTIONS: usize = 20_000;
 /// Fewest images from which anything can be found.
 const FEWEST_IMAGES: usize = 20;
 /// Width of the soft edge of the density's mask [Å].
@@ -120,10 +127,8 @@ fn check(particles: &Particles, options: &AbInitioOptions) -> Result<(), Error> 
     }
     check_positive("first_spread", options.first_spread)?;
     check_positive("last_perplexity", options.last_perplexity)?;
-    for count in options.directions {
-        if !(10..=100_000).contains(&count) {
-            return Err(Error::Option { name: "directions", range: "10 to 100000", value: count as f64 });
-        }
+    if options.directions > MOST_DIRECTIONS {
+        return Err(Error::Option { name: "directions", range: "at most 20000", value: options.directions as f64 });
     }
     Ok(())
 }
@@ -152,6 +157,8 @@ struct Run<'a> {
     shifts: Vec<Vector2<f64>>,
     /// Rounds after which images are recentred.
     recentre_after: Vec<usize>,
+    /// Directions in the last round.
+    directions: f64,
 }
 
 impl<'a> Run<'a> {
@@ -163,7 +170,12 @@ impl<'a> Run<'a> {
         } else {
             Vec::new()
         };
-        Self { particles, options, rings, images, shifts: vec![Vector2::zeros(); particles.len()], recentre_after }
+        let directions = match options.directions {
+            0 => spaced_directions(particles.diameter(), SPACING * options.low_pass).min(MOST_DIRECTIONS),
+            given => given,
+        };
+        let shifts = vec![Vector2::zeros(); particles.len()];
+        Self { particles, options, rings, images, shifts, recentre_after, directions: directions as f64 }
     }
 
     /// Random phases within the mask, each ring as strong as the images' own.
@@ -187,8 +199,7 @@ impl<'a> Run<'a> {
 
     fn round(&self, density: &Spectrum, index: usize, stage: &Stage) -> Result<Round, Error> {
         let progress = self.progress(index);
-        let [first, last] = self.options.directions.map(|count| count as f64);
-        let views = directions((first * (last / first).powf(progress)).round() as usize);
+        let views = directions((self.directions * FIRST_DIRECTIONS.powf(1.0 - progress)).ceil() as usize);
         let matrices: Vec<_> = views.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
         let references = Expansion::of_slices(&self.rings, density, &matrices);
         let correlator = Correlator::new(&self.rings, &self.images, references);

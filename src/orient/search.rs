@@ -20,8 +20,8 @@ use crate::volume::{Spectrum, Volume};
 pub struct SearchOptions {
     /// Resolution to which images and density are compared [Å]; default 2.7.
     pub low_pass: f64,
-    /// Directions on half the sphere, their mirror images come with them; 0 (default) chooses them 1.5 times as far apart as the
-    /// limit resolves at the particle's rim.
+    /// Directions on half the sphere, their mirror images come with them; 0 (default) puts them half the
+    /// limit apart at the particle's rim.
     pub directions: usize,
     /// Largest shift tried [Å]; default 0: images are taken as centred.
     pub max_shift: f64,
@@ -35,6 +35,8 @@ impl Default for SearchOptions {
     }
 }
 
+/// Distance of directions at the particle's rim, in units of the limit.
+const SPACING: f64 = 0.5;
 /// References held in memory at a time.
 const BLOCK: usize = 2048;
 
@@ -58,7 +60,7 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
     check_positive("shift_step", options.shift_step)?;
     let rings = Rings::new(particles, options.low_pass, ring_step(particles));
     let count = match options.directions {
-        0 => default_directions(particles.diameter(), options.low_pass),
+        0 => spaced_directions(particles.diameter(), SPACING * options.low_pass),
         given => given,
     };
     let rotations = directions(count);
@@ -98,10 +100,10 @@ pub(super) fn ring_step(particles: &Particles) -> f64 {
     if particles.edge() >= 4.0 * particles.mask_radius() { 1.0 / particles.edge() } else { 0.5 / particles.edge() }
 }
 
-/// Directions on the half sphere about 1.5 × `low_pass` / `diameter` rad apart.
-fn default_directions(diameter: f64, low_pass: f64) -> usize {
-    let spacing = 1.5 * low_pass / diameter;
-    (TAU / (spacing * spacing)).ceil().max(50.0) as usize
+/// Number of directions on half the sphere that lie about `distance` Å apart at the rim of a particle of `diameter` Å.
+pub(super) fn spaced_directions(diameter: f64, distance: f64) -> usize {
+    let angle = distance / (diameter / 2.0);
+    (TAU / (angle * angle)).ceil().max(50.0) as usize
 }
 
 /// Shifts on a square grid within a disc, the centre first.

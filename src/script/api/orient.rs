@@ -33,8 +33,8 @@ pub mod api {
     ///
     /// * `particles`: from `images.prepare`.
     /// * options: `low_pass` (Å, default 3.0), the resolution of the first density, coarser than the particle's first lattice spacing;
-    ///   `seed` (default 1); `iterations` (default 40); `directions` on half the sphere in the first and last round (default
-    ///   `[250, 1000]`); `first_spread` (default 0.25), share of all hypotheses the weights spread over at first; `last_perplexity`
+    ///   `seed` (default 1); `iterations` (default 40); `directions` on half the sphere in the last round (default 0: 0.3
+    ///   `low_pass` apart at the particle's rim); `first_spread` (default 0.25), share of all hypotheses the weights spread over at first; `last_perplexity`
     ///   (default 3), their number in the end; `max_shift` (Å, default 0.8) of the recentring; `images` (default 1000), used at most.
     ///
     /// Gives a map: `volume`, `poses` of the images used, `images` (their indices), `score` (mean log-likelihood gain, higher is better),
@@ -63,8 +63,8 @@ pub mod api {
     /// Finds the best pose of every image over all directions and in-plane angles of a density.
     ///
     /// * `particles`: from `images.prepare`. `density`: a Volume in the same units, from `volume::reconstruct` or `orient::ab_initio`.
-    /// * options: `low_pass` (Å, default 2.7), resolution of the comparison; `directions` on half the sphere (default 0: about
-    ///   1.5 `low_pass` apart at the particle's rim); `max_shift` (Å, default 0), tried in steps of `shift_step` (Å, default 0.5).
+    /// * options: `low_pass` (Å, default 2.7), resolution of the comparison; `directions` on half the sphere (default 0: half
+    ///   `low_pass` apart at the particle's rim); `max_shift` (Å, default 0), tried in steps of `shift_step` (Å, default 0.5).
     ///
     /// Scores of the poses are log-likelihood gains over an empty image.
     ///
