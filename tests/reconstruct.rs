@@ -106,6 +106,18 @@ fn a_misspelt_argument_is_the_fault_of_the_command_line() {
 }
 
 #[test]
+fn a_misspelt_option_of_a_strategy_is_named() {
+    let text = r#"
+        import "two_step" as two_step;
+        let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+        two_step::reconstruct(raw.invert(), #{ diametre: 15 });
+    "#;
+    let run = common::run_script(text, &[]);
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("\"diametre\"; did you mean \"diameter\"?"), "{}", run.stderr);
+}
+
+#[test]
 fn unknown_and_repeated_species_are_refused() {
     assert_refused(&[("species", "Fe,Xx")], 1, &["Xx"]);
     assert_refused(&[("species", "Fe,Fe")], 1, &["Fe"]);
@@ -147,6 +159,7 @@ fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
             let folder = tempfile::tempdir().unwrap();
             let run = reconstruct(folder.path(), &[("threads", threads), ("truth", &truth), ("out", "a/b")]);
             assert_eq!(run.status, Some(0), "{threads} threads: {}", run.stderr);
+            assert!(run.stdout.contains("against the truth"), "{}", run.stdout);
             folder
         })
         .collect();

@@ -152,3 +152,63 @@ fn gather(m: usize, real: &[f32], imaginary: &[f32], spectra: &mut [Complex32], 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::{Images, Particles, PrepareOptions};
+    use crate::task::Task;
+    use crate::volume::{Spectrum, density_of_atoms};
+    use ndarray::Array3;
+    use rand::RngExt;
+
+    /// Σ over the rings of weight × mean over a full turn of F(θ)·conj R(θ − ψ), from samples on the rings.
+    fn direct_sum(rings: &Rings, image: &[Complex32], reference: &[Complex32], turn: usize, mirrored: bool) -> f64 {
+        let (n, half) = (rings.angles, rings.angles / 2);
+        let at = |samples: &[Complex32], ring: usize, angle: usize| {
+            let value = samples[ring * half + angle % half];
+            if angle % n < half { value } else { value.conj() }
+        };
+        let mut sum = 0.0;
+        for (ring, weight) in rings.weights.iter().enumerate() {
+            for angle in 0..n {
+                let turned = (angle + n - turn) % n;
+                let other = at(reference, ring, if mirrored { (n - turned) % n } else { turned });
+                sum += weight * f64::from((at(image, ring, angle) * other.conj()).re) / n as f64;
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn correlations_match_direct_sums_over_the_rings() {
+        let mut rng = crate::random::stream(8, "correlate test", 0);
+        let pixels = Array3::from_shape_simple_fn((3, 40, 40), || rng.random_range(-1.0f32..1.0));
+        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, crop: 1.6 };
+        let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
+        let rings = Rings::new(&particles, 2.5, 0.5 / particles.edge());
+        let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
+        let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 32, particles.edge() / 32.0));
+        let views: Vec<_> = crate::orient::directions(5).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
+        let images = Expansion::of_particles(&rings, &particles);
+        let references = Expansion::of_slices(&rings, &spectrum, &views);
+        let correlator = Correlator::new(&rings, &images, references.clone());
+        let mut work = correlator.workspace();
+        correlator.tile(0..3, 0..5, &mut work);
+        let mut planner = FftPlanner::new();
+        for image in 0..3 {
+            let samples = images.polar(&rings, image, &mut planner);
+            for reference in 0..5 {
+                let slice = references.polar(&rings, reference, &mut planner);
+                let line = &work.correlations[(image * 5 + reference) * rings.angles..][..rings.angles];
+                let scale = line.iter().map(|v| v.norm()).fold(0.0, f32::max);
+                for (turn, value) in line.iter().enumerate() {
+                    for (got, mirrored) in [(value.re, false), (value.im, true)] {
+                        let expected = direct_sum(&rings, &samples, &slice, turn, mirrored);
+                        assert!((f64::from(got) - expected).abs() < 1e-4 * f64::from(scale), "{got} {expected}");
+                    }
+                }
+            }
+        }
+    }
+}
