@@ -60,4 +60,19 @@ pub mod api {
             .map(drop)
             .map_err(|error| fault(format!("cannot write into the folder {folder}: {error}")))
     }
+
+    /// Removes a file; does nothing if it is not there.
+    ///
+    /// ```rhai
+    /// path::remove("old.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn remove(name: &str) -> ScriptResult<()> {
+        match std::fs::remove_file(name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(fault(format!("cannot remove {name}: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
