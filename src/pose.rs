@@ -1,6 +1,6 @@
 //! Where a particle is in an image: its rotation and its in-plane shift.
 //!
-//! A pose is **active**: a point of the particle at `body` [Å] lies in the laboratory frame at
+//! A pose is **active**: a point of the particle at `body` \[Å\] lies in the laboratory frame at
 //! `R·body + (shift_x, shift_y, 0)`; the beam runs along +z and the image is the projection along z.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use nalgebra::{Matrix3, UnitQuaternion, Vector2};
 pub struct Pose {
     /// Active rotation, laboratory = R·body.
     pub rotation: UnitQuaternion<f64>,
-    /// In-plane shift (x, y) applied after the rotation [Å].
+    /// In-plane shift (x, y) applied after the rotation \[Å\].
     pub shift: Vector2<f64>,
 }
 

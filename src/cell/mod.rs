@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 /// A cell that the beam crosses along +z, the particle's centre at half its height.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Distance from the entrance face to the exit face [Å].
+    /// Distance from the entrance face to the exit face \[Å\].
     pub height: f64,
 }
 
 impl Cell {
-    /// The defocus [Å] (positive = underfocus) at an atom `z` [Å] above the particle's centre (towards the exit face), for a
-    /// microscope focused `defocus` [Å] with respect to the exit face: defocus − (height − height of the atom).
+    /// The defocus \[Å\] (positive = underfocus) at an atom `z` \[Å\] above the particle's centre (towards the exit face), for a
+    /// microscope focused `defocus` \[Å\] with respect to the exit face: defocus − (height − height of the atom).
     pub fn defocus_at(&self, defocus: f64, z: f64) -> f64 {
         defocus - (self.height - (self.height / 2.0 + z))
     }

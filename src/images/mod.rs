@@ -61,7 +61,7 @@ pub struct Images {
 }
 
 impl Images {
-    /// A stack from its pixels and the edge of a pixel [Å].
+    /// A stack from its pixels and the edge of a pixel \[Å\].
     ///
     /// # Panics
     /// If the images are not square or `pixel_size` is not positive.
@@ -90,7 +90,7 @@ impl Images {
         &self.data
     }
 
-    /// Edge of a pixel [Å].
+    /// Edge of a pixel \[Å\].
     pub fn pixel_size(&self) -> f64 {
         self.pixel_size
     }

@@ -15,18 +15,18 @@ use super::{Error, Images};
 use crate::fourier::{Fft2, fast_size, resample, signed_index};
 use crate::task::Task;
 
-/// Rim of the mask beyond the nominal radius: delocalised signal, and a diameter that is somewhat wrong [Å].
+/// Rim of the mask beyond the nominal radius: delocalised signal, and a diameter that is somewhat wrong \[Å\].
 const MASK_MARGIN: f64 = 2.5;
-/// Width of the mask's soft edge [Å].
+/// Width of the mask's soft edge \[Å\].
 pub const MASK_EDGE: f64 = 1.0;
 
 /// Options of [`Particles::prepare`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrepareOptions {
-    /// Nominal diameter of the particle [Å]; required.
+    /// Nominal diameter of the particle \[Å\]; required.
     pub diameter: f64,
-    /// Finest resolution that will be asked of these images [Å]; default 1.0.
+    /// Finest resolution that will be asked of these images \[Å\]; default 1.0.
     pub low_pass: f64,
     /// Edge of the kept square in diameters; default 1.6, never more than the image.
     pub crop: f64,
@@ -128,27 +128,27 @@ impl Particles {
         self.images.dim().1
     }
 
-    /// Edge of a pixel [Å].
+    /// Edge of a pixel \[Å\].
     pub fn pixel_size(&self) -> f64 {
         self.pixel_size
     }
 
-    /// Edge of an image [Å].
+    /// Edge of an image \[Å\].
     pub fn edge(&self) -> f64 {
         self.size() as f64 * self.pixel_size
     }
 
-    /// Radius inside which the particle is looked for, to the middle of the mask's soft edge [Å].
+    /// Radius inside which the particle is looked for, to the middle of the mask's soft edge \[Å\].
     pub fn mask_radius(&self) -> f64 {
         self.mask_radius
     }
 
-    /// Nominal diameter as the user gave it [Å].
+    /// Nominal diameter as the user gave it \[Å\].
     pub fn diameter(&self) -> f64 {
         self.diameter
     }
 
-    /// Power spectral density of the noise [Å²] at spatial frequency `s` [1/Å].
+    /// Power spectral density of the noise \[Å²\] at spatial frequency `s` [1/Å].
     pub fn noise_density(&self, s: f64) -> f64 {
         self.noise.density(s)
     }
@@ -158,7 +158,7 @@ impl Particles {
         self.contrast
     }
 
-    /// Fails where `low_pass` [Å] is finer than the pixels kept here can carry.
+    /// Fails where `low_pass` \[Å\] is finer than the pixels kept here can carry.
     pub fn check_limit(&self, low_pass: f64) -> Result<(), Error> {
         if low_pass.is_finite() && low_pass >= 2.0 * self.pixel_size {
             Ok(())
@@ -233,7 +233,7 @@ fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Array2
 /// Mean power spectral density of the noise against spatial frequency.
 #[derive(Debug)]
 struct NoiseSpectrum {
-    /// Density [Å²] of ring i, at frequency (i + ½)·`step`.
+    /// Density \[Å²\] of ring i, at frequency (i + ½)·`step`.
     rings: Vec<f64>,
     step: f64,
 }

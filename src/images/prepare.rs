@@ -34,7 +34,7 @@ pub struct Noise {
     pub snr: Option<f64>,
     /// "frame" (default) or "particle".
     pub region: Region,
-    /// Diameter of the particle [Å]. Default: that of the disc about the centre with 95 % of the stack's squared contrast
+    /// Diameter of the particle \[Å\]. Default: that of the disc about the centre with 95 % of the stack's squared contrast
     /// (give it where there is liquid around the particle).
     pub diameter: Option<f64>,
     /// Seed of the noise. Default: 0.
@@ -48,7 +48,7 @@ pub struct NoiseReport {
     pub snr_frame: f64,
     /// Over the disc of the particle.
     pub snr_particle: f64,
-    /// Diameter of that disc [Å].
+    /// Diameter of that disc \[Å\].
     pub diameter: f64,
 }
 
@@ -130,7 +130,7 @@ impl Images {
         Ok((self.with_data(data), NoiseReport { snr_frame: mean(0), snr_particle: mean(1), diameter }))
     }
 
-    /// Diameter [Å] of the disc about the centre that holds 95 % of the stack's squared deviation from the mean of each image's edge.
+    /// Diameter \[Å\] of the disc about the centre that holds 95 % of the stack's squared deviation from the mean of each image's edge.
     fn signal_diameter(&self) -> f64 {
         const SHARE: f64 = 0.95;
         let size = self.size();
@@ -153,13 +153,13 @@ impl Images {
         2.0 * radius * self.pixel_size()
     }
 
-    /// Distance of a pixel from the image's centre [pixels].
+    /// Distance of a pixel from the image's centre \[pixels\].
     fn radius(&self, y: usize, x: usize) -> f64 {
         let centre = (self.size() / 2) as f64;
         (y as f64 - centre).hypot(x as f64 - centre)
     }
 
-    /// The pixels (y, x) within `diameter`/2 [Å] of the centre.
+    /// The pixels (y, x) within `diameter`/2 \[Å\] of the centre.
     fn disc(&self, diameter: f64) -> Vec<(usize, usize)> {
         let radius = diameter / 2.0 / self.pixel_size();
         let pixels = (0..self.size()).flat_map(|y| (0..self.size()).map(move |x| (y, x)));

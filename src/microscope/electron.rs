@@ -5,19 +5,19 @@ use std::f64::consts::PI;
 /// h·c [eV Å] (CODATA 2018).
 const HC: f64 = 12_398.419_843_320;
 
-/// Rest energy m·c² of the electron [eV] (CODATA 2018).
+/// Rest energy m·c² of the electron \[eV\] (CODATA 2018).
 const REST_ENERGY: f64 = 510_998.950_00;
 
-/// h²/(2π m e) [V Å²], 47.8776: turns a scattering factor [Å] into the Fourier transform of an atom's projected potential [V Å³].
+/// h²/(2π m e) [V Å²], 47.8776: turns a scattering factor \[Å\] into the Fourier transform of an atom's projected potential [V Å³].
 pub const POTENTIAL_PER_SCATTERING_FACTOR: f64 = HC * HC / (2.0 * PI * REST_ENERGY);
 
-/// Wavelength λ [Å] at `energy` [kV].
+/// Wavelength λ \[Å\] at `energy` \[kV\].
 pub fn wavelength(energy: f64) -> f64 {
     let energy = energy * 1e3;
     HC / (energy * (2.0 * REST_ENERGY + energy)).sqrt()
 }
 
-/// Interaction parameter σ [rad/(V Å)] at `energy` [kV]: a projected potential of V [V Å] advances the phase of the wave by σV.
+/// Interaction parameter σ [rad/(V Å)] at `energy` \[kV\]: a projected potential of V [V Å] advances the phase of the wave by σV.
 pub fn interaction_parameter(energy: f64) -> f64 {
     let volts = energy * 1e3;
     2.0 * PI / (wavelength(energy) * volts) * (REST_ENERGY + volts) / (2.0 * REST_ENERGY + volts)

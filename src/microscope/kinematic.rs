@@ -50,7 +50,7 @@ pub fn render(
 
 /// Atoms of one element and their common weight.
 struct Species {
-    /// Positions in the particle's frame [Å].
+    /// Positions in the particle's frame \[Å\].
     positions: Vec<nalgebra::Point3<f64>>,
     /// W(k)/area on the half plane `[ky + reach][kx]`, kx = 0…reach: zero beyond the band limit.
     weight: Array2<f32>,

@@ -70,21 +70,21 @@ fn within(
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Microscope {
-    /// Accelerating voltage [kV]. Default: 200.
+    /// Accelerating voltage \[kV\]. Default: 200.
     pub energy: f64,
-    /// Mean defocus from the exit face of the cell [Å], positive = underfocus. Default: 60.
+    /// Mean defocus from the exit face of the cell \[Å\], positive = underfocus. Default: 60.
     pub defocus: f64,
-    /// Standard deviation of the defocus while an image is taken [Å]. Default: 40.
+    /// Standard deviation of the defocus while an image is taken \[Å\]. Default: 40.
     pub defocus_spread: f64,
-    /// Spherical aberration of third order C3 [mm]. Default: −0.01.
+    /// Spherical aberration of third order C3 \[mm\]. Default: −0.01.
     pub c3: f64,
-    /// Spherical aberration of fifth order C5 [mm]. Default: 3.
+    /// Spherical aberration of fifth order C5 \[mm\]. Default: 3.
     pub c5: f64,
-    /// Half-angle of the objective aperture [mrad]; its edge is sharp. Default: 30.
+    /// Half-angle of the objective aperture \[mrad\]; its edge is sharp. Default: 30.
     pub aperture: f64,
-    /// Half-angle of the illumination, a uniformly filled cone [mrad]. Default: 1.
+    /// Half-angle of the illumination, a uniformly filled cone \[mrad\]. Default: 1.
     pub illumination: f64,
-    /// Height of the cell with the particle at half of it [Å]. Default: 100.
+    /// Height of the cell with the particle at half of it \[Å\]. Default: 100.
     pub cell_height: f64,
 }
 
@@ -114,7 +114,7 @@ impl Microscope {
         Cell { height: self.cell_height }
     }
 
-    /// Wavelength of the electrons [Å].
+    /// Wavelength of the electrons \[Å\].
     pub fn wavelength(&self) -> f64 {
         electron::wavelength(self.energy)
     }

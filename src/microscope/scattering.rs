@@ -22,7 +22,7 @@ pub enum ScatteringFactors {
 }
 
 impl ScatteringFactors {
-    /// Scattering factor f_e [Å] of `element` at the spatial frequency `k` [Å⁻¹].
+    /// Scattering factor f_e \[Å\] of `element` at the spatial frequency `k` [Å⁻¹].
     pub fn f_e(self, element: Element, k: f64) -> f64 {
         let k2 = k * k;
         let row = self.row(element);

@@ -30,13 +30,13 @@ pub struct Simulation {
     pub n: Option<usize>,
     /// Seed of the random poses. Default: 0.
     pub seed: u64,
-    /// Shifts are drawn uniformly from ± this along x and y [Å]. Default: 0.
+    /// Shifts are drawn uniformly from ± this along x and y \[Å\]. Default: 0.
     pub max_shift: f64,
     /// Pixels along the edge of an image. Default: 160.
     pub size: usize,
-    /// Edge of a pixel [Å]. Default: 0.25.
+    /// Edge of a pixel \[Å\]. Default: 0.25.
     pub pixel_size: f64,
-    /// Isotropic B factor of all atoms [Å²]: amplitudes fall by exp(−Bk²/4). Default: 0.
+    /// Isotropic B factor of all atoms \[Å²\]: amplitudes fall by exp(−Bk²/4). Default: 0.
     pub b_factor: f64,
     /// Table of scattering factors. Default: Kirkland's.
     pub scattering_factors: ScatteringFactors,
@@ -61,7 +61,7 @@ impl Default for Simulation {
     }
 }
 
-/// `n` poses: rotations uniform over SO(3), shifts uniform in a square of ±`max_shift` [Å].
+/// `n` poses: rotations uniform over SO(3), shifts uniform in a square of ±`max_shift` \[Å\].
 pub fn random_poses(n: usize, max_shift: f64, seed: u64) -> Poses {
     let pose = |i: usize| {
         let mut rng = random::stream(seed, "pose", i as u64);

@@ -13,19 +13,19 @@ use super::Microscope;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transfer {
     wavelength: f64,
-    /// −C1 [Å].
+    /// −C1 \[Å\].
     defocus: f64,
-    /// C3 and C5 [Å].
+    /// C3 and C5 \[Å\].
     c3: f64,
     c5: f64,
-    /// Standard deviation of the defocus [Å].
+    /// Standard deviation of the defocus \[Å\].
     spread: f64,
     /// Radius of the disc of illumination [Å⁻¹].
     tilt: f64,
 }
 
 impl Transfer {
-    /// The transfer of `microscope` at `defocus` [Å]: for an atom, that of its own height
+    /// The transfer of `microscope` at `defocus` \[Å\]: for an atom, that of its own height
     /// ([`Cell::defocus_at`](crate::cell::Cell::defocus_at)).
     pub fn new(microscope: &Microscope, defocus: f64) -> Self {
         const ANGSTROM_PER_MM: f64 = 1e7;
@@ -39,7 +39,7 @@ impl Transfer {
         }
     }
 
-    /// Aberration phase χ(k) [rad] at the spatial frequency `k` [Å⁻¹].
+    /// Aberration phase χ(k) \[rad\] at the spatial frequency `k` [Å⁻¹].
     pub fn chi(&self, k: f64) -> f64 {
         let a2 = (self.wavelength * k).powi(2);
         2.0 * PI / self.wavelength * a2 * (-self.defocus / 2.0 + a2 * (self.c3 / 4.0 + a2 * self.c5 / 6.0))

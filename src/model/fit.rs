@@ -22,10 +22,10 @@ pub(super) struct Sample {
 type Parameters = SVector<f64, 6>;
 
 const ITERATIONS: usize = 40;
-/// Widths outside this range [Å] are not atoms: the fit has run away.
+/// Widths outside this range \[Å\] are not atoms: the fit has run away.
 const WIDTHS: std::ops::Range<f64> = 0.1..1.5;
 
-/// Least squares from `start`; `None` if the fit leaves the neighbourhood (`reach` [Å]) or stops being a peak.
+/// Least squares from `start`; `None` if the fit leaves the neighbourhood (`reach` \[Å\]) or stops being a peak.
 pub(super) fn gaussian(samples: &[Sample], start: Gaussian, reach: f64) -> Option<Gaussian> {
     let mut best = start;
     let mut cost = squares(samples, &best);

@@ -72,12 +72,12 @@ pub enum Error {
 /// A spot of the density, as the Gaussian fitted to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Peak {
-    /// Position from the centre of the density [Å].
+    /// Position from the centre of the density \[Å\].
     pub position: Point3<f64>,
     /// Height of the atom shape that fits best here, neighbours subtracted [units of the density]. Spikes of noise, narrower than
     /// an atom, have little of it.
     pub intensity: f64,
-    /// Standard deviation of the fitted Gaussian [Å].
+    /// Standard deviation of the fitted Gaussian \[Å\].
     pub width: f64,
     /// Root mean square misfit of the Gaussian over the intensity; below 0.02 for a clean atom.
     pub residual: f64,
@@ -88,7 +88,7 @@ pub struct Peak {
 pub struct TracedAtom {
     pub element: Element,
     pub peak: Peak,
-    /// Distance from the centre of mass [Å].
+    /// Distance from the centre of mass \[Å\].
     pub radius: f64,
 }
 
@@ -144,7 +144,7 @@ impl Model {
         &self.0.rejected
     }
 
-    /// Centre of mass, atomic number standing in for mass [Å].
+    /// Centre of mass, atomic number standing in for mass \[Å\].
     pub fn center(&self) -> Point3<f64> {
         self.0.center
     }
@@ -212,7 +212,7 @@ impl Model {
         ]
     }
 
-    /// The rejected peaks' positions [Å] and intensities, by the names of [`Model::columns`].
+    /// The rejected peaks' positions \[Å\] and intensities, by the names of [`Model::columns`].
     pub fn rejected_columns(&self) -> Vec<(&'static str, Vec<f64>)> {
         let column = |value: &dyn Fn(&Peak) -> f64| self.0.rejected.iter().map(value).collect();
         vec![

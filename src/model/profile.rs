@@ -20,7 +20,7 @@ const PROFILE_POINTS: usize = 401;
 
 /// Fourier coefficients of a density up to its band limit.
 pub(super) struct Spectrum {
-    /// Edge of the box [Å].
+    /// Edge of the box \[Å\].
     length: f64,
     /// Edge of the box [voxels].
     size: usize,
@@ -147,7 +147,7 @@ impl Spectrum {
         (Profile((0..PROFILE_POINTS).map(|i| scale * value(i)).collect()), height)
     }
 
-    /// e^(−2πi k x/L) for the frequency `k` [Fourier voxels] and the coordinate `x` [Å].
+    /// e^(−2πi k x/L) for the frequency `k` [Fourier voxels] and the coordinate `x` \[Å\].
     fn wave(&self, k: isize, x: f64) -> Complex32 {
         let (sin, cos) = (-2.0 * std::f64::consts::PI * k as f64 * x / self.length).sin_cos();
         Complex32::new(cos as f32, sin as f32)
@@ -191,7 +191,7 @@ impl Transfer {
 }
 
 impl Profile {
-    /// Value at distance `r` [Å], linear between points; zero beyond 2 Å.
+    /// Value at distance `r` \[Å\], linear between points; zero beyond 2 Å.
     pub fn at(&self, r: f64) -> f64 {
         let position = r / PROFILE_STEP;
         let (i, t) = (position as usize, position.fract());

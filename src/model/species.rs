@@ -46,7 +46,7 @@ fn percentile(mut values: Vec<f64>, part: f64) -> f64 {
     values[i] * (1.0 - t) + values[(i + 1).min(values.len() - 1)] * t
 }
 
-/// The indices of the largest group of points in which each is within `gap` [Å] of another, ascending.
+/// The indices of the largest group of points in which each is within `gap` \[Å\] of another, ascending.
 pub(super) fn largest_cluster(points: &[Point3<f64>], gap: f64) -> Vec<usize> {
     let mut cluster = vec![usize::MAX; points.len()];
     let mut largest: Vec<usize> = Vec::new();

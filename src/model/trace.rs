@@ -22,21 +22,21 @@ use crate::volume::Volume;
 pub struct TraceOptions {
     /// The elements of the particle, one to three, in any order. Required.
     pub species: Vec<Element>,
-    /// Peaks nearer than this to a brighter one are dropped [Å]; default 1.4.
+    /// Peaks nearer than this to a brighter one are dropped \[Å\]; default 1.4.
     pub min_separation: f64,
-    /// Atoms are sought within this distance of the centre [Å]; default: as far as the box allows.
+    /// Atoms are sought within this distance of the centre \[Å\]; default: as far as the box allows.
     pub radius: Option<f64>,
     /// Parts of the species, in their order, any scale (`[1, 1]`); default: left to the intensities.
     pub composition: Option<Vec<f64>>,
     /// Peaks below this part of the bright ones (95th percentile) are noise (0 … 1); default: the largest gap between 0.06 and 0.38.
     pub noise_cut: Option<f64>,
-    /// An atom farther than this from all others is not part of the particle [Å]; default 4.
+    /// An atom farther than this from all others is not part of the particle \[Å\]; default 4.
     pub largest_gap: f64,
     /// Fit a decline or growth of intensity towards the surface together with the species; default true.
     pub radial_trend: bool,
-    /// The density is interpolated until its voxels are at most this wide [Å]; default 0.25.
+    /// The density is interpolated until its voxels are at most this wide \[Å\]; default 0.25.
     pub voxel: f64,
-    /// Radius of the neighbourhood that the Gaussian is fitted to [Å]; default 1.
+    /// Radius of the neighbourhood that the Gaussian is fitted to \[Å\]; default 1.
     pub fit_radius: f64,
 }
 
@@ -60,7 +60,7 @@ impl Default for TraceOptions {
 const SWEEPS: usize = 5;
 /// After the first sweep, peaks below this part of the bright ones are dropped: they are ringing and faint noise.
 const NEGLIGIBLE: f64 = 0.02;
-/// How far a fit may move from where its peak was [Å].
+/// How far a fit may move from where its peak was \[Å\].
 const REACH: f64 = 0.5;
 /// Most voxels an edge of the interpolated grid, 1 GB.
 const LARGEST_GRID: usize = 640;
@@ -224,7 +224,7 @@ impl TraceOptions {
 /// The grid that peaks are sought and fitted on.
 struct Grid {
     size: usize,
-    /// Edge of a voxel [Å].
+    /// Edge of a voxel \[Å\].
     voxel: f64,
     fft: Fft3,
 }
@@ -239,7 +239,7 @@ struct Candidate {
     residual: f64,
 }
 
-/// Width of an atom before anything is fitted [Å].
+/// Width of an atom before anything is fitted \[Å\].
 const TYPICAL_WIDTH: f64 = 0.5;
 
 impl Candidate {
@@ -289,7 +289,7 @@ struct Surroundings<'a> {
     left_over: Array3<f32>,
     profile: Profile,
     grid: &'a Grid,
-    /// Radius of the neighbourhood [Å].
+    /// Radius of the neighbourhood \[Å\].
     reach: f64,
 }
 

@@ -33,7 +33,7 @@ use crate::volume::{Gridding, Spectrum, Volume, grid_size};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AbInitioOptions {
-    /// Resolution of the first density [Å]; default 3.0. Below the particle's first lattice spacing nothing tells directions apart.
+    /// Resolution of the first density \[Å\]; default 3.0. Below the particle's first lattice spacing nothing tells directions apart.
     pub low_pass: f64,
     /// Rounds of expectation and maximisation; default 40.
     pub iterations: usize,
@@ -44,7 +44,7 @@ pub struct AbInitioOptions {
     pub first_spread: f64,
     /// Number of hypotheses that the weights spread over in the end; default 3.
     pub last_perplexity: f64,
-    /// Largest shift that recentring may give an image [Å]; default 0.8, 0 keeps images where they are.
+    /// Largest shift that recentring may give an image \[Å\]; default 0.8, 0 keeps images where they are.
     pub max_shift: f64,
     /// Images used, drawn at random if there are more; default 1000.
     pub images: usize,
@@ -92,7 +92,7 @@ const SPACING: f64 = 0.3;
 const MOST_DIRECTIONS: usize = 20_000;
 /// Fewest images from which anything can be found.
 const FEWEST_IMAGES: usize = 20;
-/// Width of the soft edge of the density's mask [Å].
+/// Width of the soft edge of the density's mask \[Å\].
 const MASK_EDGE: f64 = 2.0;
 
 /// Finds poses and a first density from a random start.

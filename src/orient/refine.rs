@@ -21,7 +21,7 @@ use crate::volume::{Spectrum, Volume};
 const PARAMETERS: usize = 5;
 /// Samples taken together, so that sums run in vector registers.
 const BLOCK: usize = 16;
-/// Largest rotation of one step [rad]: beyond it the linear model means nothing.
+/// Largest rotation of one step \[rad\]: beyond it the linear model means nothing.
 const LONGEST_TURN: f64 = 0.1;
 
 type Vector5 = SVector<f64, PARAMETERS>;
@@ -31,13 +31,13 @@ type Matrix5 = SMatrix<f64, PARAMETERS, PARAMETERS>;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RefineOptions {
-    /// Resolution to which images and density are compared [Å]; default 2.0.
+    /// Resolution to which images and density are compared \[Å\]; default 2.0.
     pub low_pass: f64,
     /// Steps of Levenberg–Marquardt; 0 only scores the poses as they are; default 4.
     pub steps: usize,
     /// Refines the shifts as well as the rotations; default true.
     pub shifts: bool,
-    /// Largest shift allowed [Å], farther ones are pulled back to it; default 2.0.
+    /// Largest shift allowed \[Å\], farther ones are pulled back to it; default 2.0.
     pub max_shift: f64,
 }
 

@@ -18,14 +18,14 @@ use crate::volume::{Spectrum, Volume};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchOptions {
-    /// Resolution to which images and density are compared [Å]; default 2.7.
+    /// Resolution to which images and density are compared \[Å\]; default 2.7.
     pub low_pass: f64,
     /// Directions on half the sphere, their mirror images come with them; 0 (default) puts them half the
     /// limit apart at the particle's rim.
     pub directions: usize,
-    /// Largest shift tried [Å]; default 0: images are taken as centred.
+    /// Largest shift tried \[Å\]; default 0: images are taken as centred.
     pub max_shift: f64,
-    /// Distance between the shifts tried [Å]; default 0.5.
+    /// Distance between the shifts tried \[Å\]; default 0.5.
     pub shift_step: f64,
 }
 

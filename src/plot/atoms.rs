@@ -63,7 +63,7 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
 /// Views of [`against_truth`]: name, and the coordinates that run right, up and towards the viewer.
 const VIEWS: [(&str, [usize; 3]); 3] = [("along z", [0, 1, 2]), ("along x", [1, 2, 0]), ("along y", [2, 0, 1])];
 const AXES: [&str; 3] = ["x [Å]", "y [Å]", "z [Å]"];
-/// Radii of the circles that stand for true and for traced atoms [Å].
+/// Radii of the circles that stand for true and for traced atoms \[Å\].
 const TRUE_RADIUS: f64 = 0.85;
 const TRACED_RADIUS: f64 = 0.58;
 

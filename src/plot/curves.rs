@@ -59,7 +59,7 @@ pub fn lines(curves: &[Curve], options: &LinesOptions) -> Result<Figure, Error> 
 
 /// Correlations below which two half sets are said not to agree, and against which a map of all images is judged.
 const THRESHOLDS: [f64; 2] = [0.5, 0.143];
-/// Distances marked on the upper axis of a correlation, where they fit [Å].
+/// Distances marked on the upper axis of a correlation, where they fit \[Å\].
 const DISTANCES: [f64; 12] = [10.0, 5.0, 3.0, 2.0, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5];
 
 /// Fourier shell correlations by name; the resolutions at 0.5 and 0.143 are in the legend, and marked where the curve is alone.

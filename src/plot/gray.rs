@@ -32,9 +32,9 @@ impl Default for ImagesOptions {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlicesOptions {
-    /// Edge of the part shown, about the centre [Å]; default: what holds the bright part of the density.
+    /// Edge of the part shown, about the centre \[Å\]; default: what holds the bright part of the density.
     pub width: Option<f64>,
-    /// Where the slices lie, `[x, y, z]` from the centre [Å]; default: the brightest planes within 1.6 Å of it, because a plane
+    /// Where the slices lie, `[x, y, z]` from the centre \[Å\]; default: the brightest planes within 1.6 Å of it, because a plane
     /// between the atoms shows little.
     pub at: Option<[f64; 3]>,
     /// Title; default: size and voxel.
@@ -42,7 +42,7 @@ pub struct SlicesOptions {
 }
 
 const WIDTH: u32 = 1600;
-/// Half the distance between planes of atoms, at most [Å].
+/// Half the distance between planes of atoms, at most \[Å\].
 const NEAR_CENTER: f64 = 1.6;
 /// Most images in one figure.
 const MOST_IMAGES: usize = 400;
@@ -82,7 +82,7 @@ pub fn images(images: &Images, options: &ImagesOptions) -> Result<Figure, Error>
     })
 }
 
-/// A bar of a round length, about a quarter of the `edge` [Å], in the lower left corner of a tile.
+/// A bar of a round length, about a quarter of the `edge` \[Å\], in the lower left corner of a tile.
 fn scale_bar(area: &Area, (x, y): (i32, i32), tile: u32, edge: f64) -> Result<(), Error> {
     let length = style::round_down(0.3 * edge);
     let pixels = (length / edge * f64::from(tile)).round() as i32;
@@ -154,7 +154,7 @@ pub fn slices(volume: &Volume, options: &SlicesOptions) -> Result<Figure, Error>
     })
 }
 
-/// Index of the plane across `axis` of `part` that is shown: at `position` [Å] from `center`, or the brightest one near it.
+/// Index of the plane across `axis` of `part` that is shown: at `position` \[Å\] from `center`, or the brightest one near it.
 fn plane(
     volume: &Volume,
     part: ArrayView3<f32>,

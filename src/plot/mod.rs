@@ -63,7 +63,7 @@ impl Figure {
         &self.title
     }
 
-    /// Width and height [pixels].
+    /// Width and height \[pixels\].
     pub fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }

@@ -15,13 +15,13 @@ use crate::structure::Element;
 static FONT: &[u8] = include_bytes!("../../stdlib/fonts/DejaVuSans-subset.ttf");
 const FAMILY: &str = "pedesis";
 
-/// Heights of letters [pixels].
+/// Heights of letters \[pixels\].
 pub(super) const TITLE: u32 = 40;
 pub(super) const LABEL: u32 = 30;
 pub(super) const TICK: u32 = 26;
 pub(super) const NOTE: u32 = 26;
 
-/// Height of the strip with the title [pixels].
+/// Height of the strip with the title \[pixels\].
 pub(super) const TITLE_STRIP: u32 = 70;
 
 pub(super) const INK: RGBColor = RGBColor(34, 34, 34);
@@ -94,7 +94,7 @@ pub(super) fn render(
 /// Axes of all charts: from plain numbers to pixels.
 pub(super) type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// Room around the plot for tick labels and axis titles [pixels].
+/// Room around the plot for tick labels and axis titles \[pixels\].
 pub(super) const LEFT: u32 = 132;
 pub(super) const BOTTOM: u32 = 92;
 
@@ -155,7 +155,7 @@ pub(super) enum Symbol {
     Dashes,
 }
 
-/// Height of a row of a legend [pixels].
+/// Height of a row of a legend \[pixels\].
 pub(super) const LEGEND_ROW: u32 = 48;
 
 /// Draws a legend in one or more centred rows at the top of the area; the area below it.

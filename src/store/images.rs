@@ -15,7 +15,7 @@ use crate::volume::Volume;
 pub struct ImageStack {
     /// The images that can be used, in the order of the file.
     pub images: Images,
-    /// Edge of a pixel [Å] that the file itself gives, if it does.
+    /// Edge of a pixel \[Å\] that the file itself gives, if it does.
     pub header_pixel_size: Option<f64>,
     /// Indices in the file, from 0, of images that were left out because all their pixels are equal.
     pub dropped: Vec<usize>,
@@ -43,7 +43,7 @@ impl ImageStack {
 /// Reads a stack of square images from MRC (modes 0, 1, 2, 6 and 12, either byte order) or HDF5 (ours, or any file with
 /// exactly one three-dimensional dataset `[n][y][x]`).
 ///
-/// `pixel_size` [Å] takes the place of the one in the file. Images whose pixels are all equal (blank frames) are left
+/// `pixel_size` \[Å\] takes the place of the one in the file. Images whose pixels are all equal (blank frames) are left
 /// out and listed in the result.
 ///
 /// # Errors
@@ -79,7 +79,7 @@ fn read_images_h5(path: &Path, pixel_size: Option<f64>) -> Result<ImageStack, Er
 
 /// Reads a cubic volume from MRC, or from HDF5 that holds exactly one.
 ///
-/// `pixel_size` [Å] takes the place of the one in the file.
+/// `pixel_size` \[Å\] takes the place of the one in the file.
 ///
 /// # Errors
 /// If the file is not one cubic volume of finite values, is truncated or longer than its header says, or if no pixel

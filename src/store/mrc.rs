@@ -83,14 +83,14 @@ impl MrcFile {
         self.header.get_labels()
     }
 
-    /// Width and height of a pixel [Å] where the header gives them; its depth means nothing in a stack.
+    /// Width and height of a pixel \[Å\] where the header gives them; its depth means nothing in a stack.
     pub fn pixel(&self) -> Option<(f64, f64)> {
         let edge = |length: f32, samples: i32| f64::from(length) / f64::from(samples);
         let (x, y) = (edge(self.header.xlen, self.header.mx), edge(self.header.ylen, self.header.my));
         [x, y].iter().all(|edge| edge.is_finite() && *edge > 0.0).then_some((x, y))
     }
 
-    /// Edge of a pixel [Å] from the header, if there is one.
+    /// Edge of a pixel \[Å\] from the header, if there is one.
     ///
     /// # Errors
     /// If width and height differ by more than 1 %.

@@ -17,7 +17,7 @@ pub struct Truth {
     pub structure: Structure,
     /// One pose an image, where the file gives them.
     pub poses: Option<Poses>,
-    /// Edge of a pixel of the stack [Å], where the file gives it.
+    /// Edge of a pixel of the stack \[Å\], where the file gives it.
     pub pixel_size: Option<f64>,
 }
 
@@ -69,7 +69,7 @@ impl TruthFile {
     }
 }
 
-/// A pose from the quaternion (w, x, y, z) and the shift (x, y) [Å] as files hold them.
+/// A pose from the quaternion (w, x, y, z) and the shift (x, y) \[Å\] as files hold them.
 ///
 /// # Errors
 /// If the quaternion is not of length 1 to a thousandth, or the shift is not finite.
@@ -125,7 +125,7 @@ pub fn read_poses(path: &Path) -> Result<Poses, Error> {
     }
 }
 
-/// Writes atoms as extended XYZ, one row an atom: `species x y z` [Å], then its number of each of `columns`.
+/// Writes atoms as extended XYZ, one row an atom: `species x y z` \[Å\], then its number of each of `columns`.
 ///
 /// # Errors
 /// If the file cannot be written.

@@ -71,10 +71,10 @@ pub struct Lattice {
 }
 
 impl Lattice {
-    /// A lattice from its type, constants [Å] and species.
+    /// A lattice from its type, constants \[Å\] and species.
     ///
     /// The binary lattices take two species, fcc one, or several for a random alloy. `c` is needed by wurtzite and refused
-    /// by the cubic lattices; `u` is wurtzite's internal parameter ([`IDEAL_U`] if `None`).
+    /// by the cubic lattices; `u` is wurtzite's internal parameter (the ideal 3/8 if `None`).
     ///
     /// # Errors
     /// If a constant is not positive, missing or out of place, or the number of species is wrong.
@@ -113,7 +113,7 @@ impl Lattice {
         &self.species
     }
 
-    /// Vectors of the conventional cell as columns [Å]; the hexagonal cell has a₁ along x, c along z, 120° between a₁ and a₂.
+    /// Vectors of the conventional cell as columns \[Å\]; the hexagonal cell has a₁ along x, c along z, 120° between a₁ and a₂.
     pub fn vectors(&self) -> Matrix3<f64> {
         let a = self.a;
         match self.c {
@@ -136,7 +136,7 @@ impl Lattice {
         framework.iter().map(site(0, [0.0; 3])).chain(framework.iter().map(site(1, offset))).collect()
     }
 
-    /// Distance between nearest neighbours [Å].
+    /// Distance between nearest neighbours \[Å\].
     pub fn nearest_distance(&self) -> f64 {
         let a = self.a;
         match (self.kind, self.c) {
@@ -156,7 +156,7 @@ impl Lattice {
         self.basis().len() as f64 / self.vectors().determinant()
     }
 
-    /// All sites within `diameter`/2 [Å] of the point at fractional coordinates `centre`: position relative to that point [Å], and sublattice.
+    /// All sites within `diameter`/2 \[Å\] of the point at fractional coordinates `centre`: position relative to that point \[Å\], and sublattice.
     pub fn sites_in_sphere(&self, diameter: f64, centre: Vector3<f64>) -> Vec<(Point3<f64>, usize)> {
         let radius = diameter / 2.0;
         let vectors = self.vectors();

@@ -66,7 +66,7 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Atom {
     pub element: Element,
-    /// Position in the particle's frame [Å].
+    /// Position in the particle's frame \[Å\].
     pub position: Point3<f64>,
 }
 
@@ -98,19 +98,19 @@ impl Structure {
         self.atoms.is_empty()
     }
 
-    /// Mean position of the atoms [Å]; the origin if there are none.
+    /// Mean position of the atoms \[Å\]; the origin if there are none.
     pub fn centroid(&self) -> Point3<f64> {
         let sum: Vector3<f64> = self.atoms.iter().map(|atom| atom.position.coords).sum();
         Point3::from(sum / self.len().max(1) as f64)
     }
 
-    /// Twice the largest distance of an atom from the centroid [Å].
+    /// Twice the largest distance of an atom from the centroid \[Å\].
     pub fn diameter(&self) -> f64 {
         let centre = self.centroid();
         2.0 * self.atoms.iter().map(|atom| (atom.position - centre).norm()).fold(0.0, f64::max)
     }
 
-    /// Smallest distance between two atoms [Å]; infinite if there are fewer than two.
+    /// Smallest distance between two atoms \[Å\]; infinite if there are fewer than two.
     pub fn min_distance(&self) -> f64 {
         neighbours::smallest_distance(&self.positions())
     }

@@ -32,7 +32,7 @@ fn cube(point: &Point3<f64>, edge: f64) -> [i64; 3] {
     std::array::from_fn(|axis| (point[axis] / edge).floor() as i64)
 }
 
-/// For every point, the indices of the others within `cutoff` [Å].
+/// For every point, the indices of the others within `cutoff` \[Å\].
 pub fn within(points: &[Point3<f64>], cutoff: f64) -> Vec<Vec<usize>> {
     let grid = Grid::new(points, cutoff);
     let near = |i: usize, j: usize| (points[i] - points[j]).norm() <= cutoff;

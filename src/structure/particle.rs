@@ -45,7 +45,7 @@ pub struct Alloy {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Displacement {
-    /// Root mean square length, all three axes together [Å]. Default: 0.
+    /// Root mean square length, all three axes together \[Å\]. Default: 0.
     pub rms: f64,
     /// Default: 0.
     pub seed: u64,
@@ -58,7 +58,7 @@ impl Default for Sphere {
 }
 
 impl Lattice {
-    /// The particle left when a sphere of `diameter` [Å] is cut from the crystal, centred on its centroid.
+    /// The particle left when a sphere of `diameter` \[Å\] is cut from the crystal, centred on its centroid.
     ///
     /// # Errors
     /// If the diameter is not positive or holds no atom or absurdly many, or an option does not fit the lattice.

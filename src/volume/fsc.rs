@@ -49,7 +49,7 @@ impl Fsc {
         })
     }
 
-    /// Resolution [Å] at which the correlation first falls below `threshold`, linear between shells; none if it does not.
+    /// Resolution \[Å\] at which the correlation first falls below `threshold`, linear between shells; none if it does not.
     pub fn resolution(&self, threshold: f64) -> Option<f64> {
         // The first shells hold a handful of coefficients and say nothing.
         let first = 3.min(self.correlations.len());

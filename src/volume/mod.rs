@@ -49,7 +49,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// A volume from its values and the edge of a voxel [Å].
+    /// A volume from its values and the edge of a voxel \[Å\].
     ///
     /// # Panics
     /// If the grid is not cubic or `pixel_size` is not positive.
@@ -65,7 +65,7 @@ impl Volume {
         &self.data
     }
 
-    /// Edge of a voxel [Å].
+    /// Edge of a voxel \[Å\].
     pub fn pixel_size(&self) -> f64 {
         self.pixel_size
     }
@@ -75,7 +75,7 @@ impl Volume {
         self.data.dim().0
     }
 
-    /// Edge of the cube [Å].
+    /// Edge of the cube \[Å\].
     pub fn edge(&self) -> f64 {
         self.size() as f64 * self.pixel_size
     }

@@ -11,7 +11,7 @@ use crate::images::{Particles, Samples};
 use crate::pose::{Pose, Poses};
 use crate::task::Task;
 
-/// Width of the soft edge of a density's mask [Å].
+/// Width of the soft edge of a density's mask \[Å\].
 const DENSITY_MASK_EDGE: f64 = 1.5;
 /// Parts into which each half set is cut to be gridded side by side; fixed, so that sums do not depend on threads.
 const PARTS: usize = 2;
@@ -20,7 +20,7 @@ const PARTS: usize = 2;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReconstructOptions {
-    /// Resolution to which frequencies are kept [Å]; default 1.0.
+    /// Resolution to which frequencies are kept \[Å\]; default 1.0.
     pub low_pass: f64,
     /// Sets to zero what lies outside the particles' mask; default true.
     pub mask: bool,
@@ -126,7 +126,7 @@ fn insert_image(grid: &mut Gridding, samples: &Samples, image: usize, pose: &Pos
     }
 }
 
-/// A density of Gaussian atoms, each `(position [Å], weight)`, of standard deviation `width` Å, in a box of `size` voxels.
+/// A density of Gaussian atoms, each `(position \[Å\], weight)`, of standard deviation `width` Å, in a box of `size` voxels.
 pub fn density_of_atoms(atoms: &[(Point3<f64>, f64)], width: f64, size: usize, pixel_size: f64) -> Volume {
     let centre = (size / 2) as f64;
     let reach = 4.5 * width;

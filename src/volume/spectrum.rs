@@ -15,7 +15,7 @@ use crate::fourier::{Complex32, Fft3};
 pub struct Spectrum {
     /// Centred half spectrum `[z][y][x ≥ 0]`.
     data: Array3<Complex32>,
-    /// Edge of the padded cube [Å]: grid points an 1/Å.
+    /// Edge of the padded cube \[Å\]: grid points an 1/Å.
     edge: f64,
 }
 
@@ -47,7 +47,7 @@ impl Spectrum {
         Self { data, edge }
     }
 
-    /// Edge of the padded cube [Å].
+    /// Edge of the padded cube \[Å\].
     pub fn edge(&self) -> f64 {
         self.edge
     }

@@ -3,7 +3,7 @@
 use nalgebra::Vector3;
 use std::collections::HashMap;
 
-/// Edge of a cell [Å]: at least the largest distance ever asked for.
+/// Edge of a cell \[Å\]: at least the largest distance ever asked for.
 const CELL: f64 = 2.0;
 
 /// Fixed points sorted into cubic cells, to find those near a place.
@@ -48,7 +48,7 @@ impl Neighbours {
         found
     }
 
-    /// Pairs (index in `moved`, index of a fixed point) within `reach` [Å] that are each other's nearest.
+    /// Pairs (index in `moved`, index of a fixed point) within `reach` \[Å\] that are each other's nearest.
     pub fn mutual(&self, moved: &[Vector3<f64>], reach: f64) -> Vec<(usize, usize)> {
         let nearest_fixed = |place| self.near(place, reach).into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
         let mut nearest_moved: HashMap<usize, (usize, f64)> = HashMap::new();
@@ -64,7 +64,7 @@ impl Neighbours {
         pairs
     }
 
-    /// Pairs (index in `moved`, index of a fixed point) within `reach` [Å]: as many as possible, each point in one pair at most, and of all
+    /// Pairs (index in `moved`, index of a fixed point) within `reach` \[Å\]: as many as possible, each point in one pair at most, and of all
     /// such pairings one with the least sum of squared distances.
     pub fn pairs(&self, moved: &[Vector3<f64>], reach: f64) -> Vec<(usize, usize)> {
         let edges: Vec<Vec<(usize, f64)>> = moved.iter().map(|place| self.near(place, reach)).collect();

@@ -30,7 +30,7 @@ use crate::task::Task;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompareOptions {
-    /// Atoms farther apart than this are not a pair [Å]; default 0.7.
+    /// Atoms farther apart than this are not a pair \[Å\]; default 0.7.
     pub tolerance: f64,
 }
 
@@ -47,7 +47,7 @@ pub struct Pair {
     pub found: usize,
     /// Index in the reference.
     pub truth: usize,
-    /// Distance after the motion [Å].
+    /// Distance after the motion \[Å\].
     pub distance: f64,
 }
 
@@ -62,15 +62,15 @@ pub struct Comparison {
     pub missing: usize,
     /// Atoms of the structure under test without a partner.
     pub extra: usize,
-    /// Root mean square distance over the pairs [pm]; NaN without pairs.
+    /// Root mean square distance over the pairs \[pm\]; NaN without pairs.
     pub rmsd_pm: f64,
     /// Part of the pairs whose elements agree (0 … 1); NaN without pairs.
     pub species_accuracy: f64,
-    /// Atoms farther apart than this were not paired [Å].
+    /// Atoms farther apart than this were not paired \[Å\].
     pub radius: f64,
     pub mirrored: bool,
     pub rotation: UnitQuaternion<f64>,
-    /// [Å]
+    /// \[Å\]
     pub translation: Vector3<f64>,
     /// In the order of the reference.
     pub pairs: Vec<Pair>,
@@ -138,7 +138,7 @@ fn judge(motion: &Motion, found: &Structure, truth: &Structure, fixed: &Neighbou
     }
 }
 
-/// RMSDs nearer than this are equal [pm].
+/// RMSDs nearer than this are equal \[pm\].
 const SAME_RMSD: f64 = 1e-4;
 
 impl Comparison {
@@ -157,7 +157,7 @@ impl Comparison {
         !self.mirrored && other.mirrored
     }
 
-    /// A point of the structure under test in the frame of the reference [Å].
+    /// A point of the structure under test in the frame of the reference \[Å\].
     pub fn to_reference(&self, point: &Point3<f64>) -> Point3<f64> {
         let motion = Motion { rotation: self.rotation, translation: self.translation, mirrored: self.mirrored };
         motion.apply(&point.coords).into()

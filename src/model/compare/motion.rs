@@ -6,7 +6,7 @@ use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Motion {
     pub rotation: UnitQuaternion<f64>,
-    /// [Å]
+    /// \[Å\]
     pub translation: Vector3<f64>,
     pub mirrored: bool,
 }

@@ -12,9 +12,9 @@ use crate::task::{Cancelled, Task};
 /// Triangles tried: this number over that of the points, which keeps the time in bounds, but no fewer and no more than these.
 const TRIANGLES_TIMES_POINTS: usize = 12_000;
 const TRIANGLES: (usize, usize) = (16, 96);
-/// Sides of a triangle may differ by this from its image's [Å]: twice the scatter of a distance between atoms that are 0.2 Å off.
+/// Sides of a triangle may differ by this from its image's \[Å\]: twice the scatter of a distance between atoms that are 0.2 Å off.
 const SIDE_TOLERANCE: f64 = 0.5;
-/// Sides sought, in parts of the radius of the set, and at most [Å]: long sides fix the rotation, longer ones have too many images.
+/// Sides sought, in parts of the radius of the set, and at most \[Å\]: long sides fix the rotation, longer ones have too many images.
 const SIDES: (f64, f64) = (0.4, 1.1);
 const LONGEST_SIDES: (f64, f64) = (5.0, 10.0);
 /// Points by which a motion is first judged, how many of them come first, and the part of the score to beat they must reach.
@@ -150,7 +150,7 @@ fn triangles(points: &[Vector3<f64>]) -> Vec<Triangle> {
     (0..wanted).filter_map(draw).collect()
 }
 
-/// Distance of the third point from the line through the others [Å]; zero if two coincide.
+/// Distance of the third point from the line through the others \[Å\]; zero if two coincide.
 fn height(triangle: &Triangle) -> f64 {
     let side = triangle[1] - triangle[0];
     let length = side.norm();
@@ -290,7 +290,7 @@ struct Field {
     values: Vec<u8>,
 }
 
-/// Distance at which nearness has fallen to zero [Å], voxel [Å], and the most voxels along an edge.
+/// Distance at which nearness has fallen to zero \[Å\], voxel \[Å\], and the most voxels along an edge.
 const FIELD_REACH: f64 = 1.2;
 const FIELD_VOXEL: f64 = 0.4;
 const FIELD_EDGE: f64 = 300.0;

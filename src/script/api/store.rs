@@ -21,7 +21,7 @@ pub mod api {
     #[derive(Debug, Clone, Default, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     pub struct Reading {
-        /// Edge of a pixel [Å]; as in the file if it is not given.
+        /// Edge of a pixel \[Å\]; as in the file if it is not given.
         pub pixel_size: Option<f64>,
     }
 

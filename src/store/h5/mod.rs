@@ -1,7 +1,7 @@
 //! HDF5: one file a run, readable by h5py and every other HDF5 reader without our help.
 //!
 //! A value of the run is a group, or for single numbers, texts and short arrays a dataset, under its name in the script.
-//! The attribute `pedesis_type` says what it is, `units` and `pixel_size` [Å] what its numbers mean:
+//! The attribute `pedesis_type` says what it is, `units` and `pixel_size` \[Å\] what its numbers mean:
 //!
 //! | `pedesis_type` | members |
 //! | --- | --- |

@@ -121,7 +121,7 @@ impl Stack {
         self.shape
     }
 
-    /// Edge of a pixel [Å], where an attribute `pixel_size` of the dataset or its group gives it.
+    /// Edge of a pixel \[Å\], where an attribute `pixel_size` of the dataset or its group gives it.
     pub fn pixel_size(&self) -> Option<f64> {
         self.pixel_size
     }
