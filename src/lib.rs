@@ -16,9 +16,10 @@
 //! ```
 //!
 //! Arrows point down only: a kernel module imports modules to its left and the foundation below it, `store` and `plot`
-//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is five small
+//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is six small
 //! files: [`pose`] (where the particle is), [`fourier`] (transforms on one convention), [`product`] (matrix products),
-//! [`random`] (streams that do not depend on threads) and [`task`] (progress and cancellation).
+//! [`memory`] (refusing what does not fit), [`random`] (streams that do not depend on threads) and [`task`] (progress and
+//! cancellation).
 //!
 //! Lengths are in Å, images are `[n][y][x]`, volumes `[z][y][x]`; the particle's centre is pixel N/2 (integer division).
 

@@ -142,6 +142,42 @@ fn an_output_folder_that_cannot_be_written_is_refused() {
 }
 
 #[test]
+fn a_first_limit_too_coarse_and_no_start_at_all_are_refused() {
+    assert_refused(&[("first_low_pass", "100")], 1, &["100 Å", "at most"]);
+    assert_refused(&[("starts", "0")], 1, &["at least 1"]);
+    assert_refused(&[("diameter", "1.5")], 1, &["1.5 nm"]);
+}
+
+#[test]
+fn images_that_were_masked_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(input().join("stack.mrcs")).unwrap();
+    // image 5 keeps a few pixels in its middle only
+    let (header, pixels) = (1024, 80 * 80);
+    for (i, value) in bytes[header + 5 * pixels * 4..][..pixels * 4].iter_mut().enumerate() {
+        if !(3230..3250).contains(&(i / 4)) {
+            *value = 0;
+        }
+    }
+    let masked = folder.path().join("masked.mrcs");
+    std::fs::write(&masked, &bytes).unwrap();
+    assert_refused(&[("images", &masked.to_string_lossy())], 1, &["image 5", "flat outside"]);
+}
+
+#[test]
+fn a_truth_that_cannot_be_read_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let truth = folder.path().join("truth.xyz");
+    std::fs::write(&truth, "not a structure").unwrap();
+    let run = reconstruct(folder.path(), &[("truth", &truth.to_string_lossy())]);
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("truth.xyz"), "{}", run.stderr);
+    for name in ["atoms.xyz", "run.h5", "summary.json", "intensity.png"] {
+        assert!(folder.path().join("out").join(name).is_file(), "no {name}");
+    }
+}
+
+#[test]
 fn a_truncated_stack_is_refused() {
     let bytes = std::fs::read(input().join("stack.mrcs")).unwrap();
     let folder = tempfile::tempdir().unwrap();

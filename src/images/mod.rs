@@ -24,8 +24,16 @@ pub use samples::Samples;
 /// What can be wrong with images or with the options that work on them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the diameter must be a positive number of Å, got {0}")]
-    Diameter(f64),
+    #[error(
+        "the diameter must be a positive number of Å, at least {smallest} (15, not 1.5, for 1.5 nm), got {diameter}"
+    )]
+    Diameter { diameter: f64, smallest: f64 },
+    #[error(
+        "image {0} (counted from 0) is flat outside the particle, so that its noise cannot be measured; give images that were not masked"
+    )]
+    FlatBorder(usize),
+    #[error("a limit of {low_pass} Å leaves nothing of particles in images of this size; give at most {coarsest:.1} Å")]
+    TooCoarse { low_pass: f64, coarsest: f64 },
     #[error(
         "a particle of {diameter} Å needs images at least {needed:.1} Å wide, these are {edge:.1} Å; give a smaller diameter, or images with a wider field"
     )]

@@ -15,8 +15,12 @@ use super::{Error, Images};
 use crate::fourier::{Fft2, fast_size, resample, signed_index};
 use crate::task::Task;
 
-/// Rim of the mask beyond the nominal radius: delocalised signal, and a diameter that is somewhat wrong \[Å\].
+/// Least rim of the mask beyond the nominal radius: delocalised signal \[Å\].
 const MASK_MARGIN: f64 = 2.5;
+/// Least rim in nominal diameters: a diameter that is 15 % too small still holds the particle.
+const RELATIVE_MARGIN: f64 = 0.09;
+/// Smaller particles than this have no atoms to speak of; a diameter in nanometres looks like one \[Å\].
+const SMALLEST_DIAMETER: f64 = 4.0;
 /// Width of the mask's soft edge \[Å\].
 pub const MASK_EDGE: f64 = 1.0;
 
@@ -62,16 +66,17 @@ impl Particles {
             return Err(Error::Crop(crop));
         }
         let box_edge = images.size() as f64 * images.pixel_size();
-        let mask_radius = (diameter / 2.0 + MASK_MARGIN).min(box_edge / 2.0 - MASK_EDGE);
+        let margin = MASK_MARGIN.max(RELATIVE_MARGIN * diameter);
+        let mask_radius = (diameter / 2.0 + margin).min(box_edge / 2.0 - MASK_EDGE);
         let outside = outside_mask(images.size(), images.pixel_size(), mask_radius);
-        let grid = CropGrid::new(images, diameter * crop, low_pass);
+        let grid = CropGrid::new(images, (diameter * crop).max(2.0 * (mask_radius + MASK_EDGE)), low_pass);
         let plans = (Fft2::new(grid.cropped), Fft2::new(grid.size));
 
         let stage = task.stage("prepare images", images.len());
         let mut data = Array3::zeros((images.len(), grid.size, grid.size));
-        data.axis_iter_mut(Axis(0)).into_par_iter().zip(images.data().axis_iter(Axis(0))).try_for_each(
-            |(mut target, image)| -> Result<(), Error> {
-                let flat = normalized_by_border(image, &outside);
+        data.axis_iter_mut(Axis(0)).into_par_iter().zip(images.data().axis_iter(Axis(0))).enumerate().try_for_each(
+            |(index, (mut target, image))| -> Result<(), Error> {
+                let flat = normalized_by_border(image, &outside).ok_or(Error::FlatBorder(index))?;
                 let offset = images.size() / 2 - grid.cropped / 2;
                 let window = flat.slice(ndarray::s![offset..offset + grid.cropped, offset..offset + grid.cropped]);
                 let small = resample(window, &plans.0, &plans.1);
@@ -158,8 +163,12 @@ impl Particles {
         self.contrast
     }
 
-    /// Fails where `low_pass` \[Å\] is finer than the pixels kept here can carry.
+    /// Fails where `low_pass` \[Å\] is finer than the pixels kept here can carry, or so coarse that nothing is left.
     pub fn check_limit(&self, low_pass: f64) -> Result<(), Error> {
+        let coarsest = self.edge() / 4.0;
+        if low_pass > coarsest {
+            return Err(Error::TooCoarse { low_pass, coarsest });
+        }
         if low_pass.is_finite() && low_pass >= 2.0 * self.pixel_size {
             Ok(())
         } else {
@@ -190,8 +199,8 @@ impl CropGrid {
 
 fn check_diameter(images: &Images, diameter: f64) -> Result<(), Error> {
     let edge = images.size() as f64 * images.pixel_size();
-    if !(diameter.is_finite() && diameter > 0.0) {
-        return Err(Error::Diameter(diameter));
+    if !(diameter.is_finite() && diameter >= SMALLEST_DIAMETER) {
+        return Err(Error::Diameter { diameter, smallest: SMALLEST_DIAMETER });
     }
     if diameter * 1.3 > edge * (1.0 + 1e-9) {
         return Err(Error::BoxTooSmall { diameter, edge, needed: 1.3 * diameter });
@@ -216,8 +225,8 @@ pub fn soft_disc(y: usize, x: usize, size: usize, pixel_size: f64, radius: f64) 
     ((radius + MASK_EDGE / 2.0 - r) / MASK_EDGE).clamp(0.0, 1.0) as f32
 }
 
-/// `image` with the mean of its border subtracted and divided by the border's standard deviation.
-fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Array2<f32> {
+/// `image` with the mean of its border subtracted and divided by the border's standard deviation; none if the border is flat.
+fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Option<Array2<f32>> {
     let (mut weight, mut sum, mut squares) = (0.0f64, 0.0f64, 0.0f64);
     for (&value, &w) in image.iter().zip(outside) {
         let (value, w) = (f64::from(value), f64::from(w));
@@ -226,8 +235,11 @@ fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Array2
         squares += w * value * value;
     }
     let mean = sum / weight;
-    let deviation = (squares / weight - mean * mean).max(f64::MIN_POSITIVE).sqrt();
-    image.mapv(|value| ((f64::from(value) - mean) / deviation) as f32)
+    let deviation = (squares / weight - mean * mean).max(0.0).sqrt();
+    let largest = image.iter().fold(0.0f64, |largest, &value| largest.max(f64::from(value).abs()));
+    // below single precision there is no noise to measure
+    let measurable = deviation > 1e-6 * largest;
+    measurable.then(|| image.mapv(|value| ((f64::from(value) - mean) / deviation) as f32))
 }
 
 /// Mean power spectral density of the noise against spatial frequency.
@@ -253,7 +265,8 @@ impl NoiseSpectrum {
         let per_image: Vec<Vec<f64>> = chosen
             .par_iter()
             .map(|&i| {
-                let flat = normalized_by_border(images.data().index_axis(Axis(0), i), outside) * outside;
+                let image = images.data().index_axis(Axis(0), i);
+                let flat = normalized_by_border(image, outside).expect("every border was checked before") * outside;
                 let spectrum = fft.forward(flat.as_slice().expect("standard layout"));
                 let mut power = vec![0.0; RINGS];
                 for (index, value) in spectrum.iter().enumerate() {

@@ -20,7 +20,7 @@ use super::correlate::Correlator;
 use super::power::match_rings;
 use super::refine::{RefineOptions, refine};
 use super::rings::{Expansion, Rings};
-use super::search::{check_positive, in_plane, mirror, ring_step, spaced_directions};
+use super::search::{check_not_negative, check_positive, in_plane, mirror, ring_step, spaced_directions};
 use super::soft::{Expectation, expectation, temperature_for};
 use super::{Error, directions, recentred};
 use crate::images::Particles;
@@ -119,12 +119,12 @@ pub fn ab_initio(particles: &Particles, options: &AbInitioOptions, task: &Task) 
 
 fn check(particles: &Particles, options: &AbInitioOptions) -> Result<(), Error> {
     particles.check_limit(options.low_pass)?;
-    if particles.len() < FEWEST_IMAGES {
-        return Err(Error::TooFewImages { images: particles.len(), needed: FEWEST_IMAGES });
+    let images = particles.len().min(options.images);
+    if images < FEWEST_IMAGES {
+        return Err(Error::TooFewImages { images, needed: FEWEST_IMAGES });
     }
-    for (name, count) in [("iterations", options.iterations), ("images", options.images)] {
-        check_positive(name, count as f64)?;
-    }
+    check_positive("iterations", options.iterations as f64)?;
+    check_not_negative("max_shift", options.max_shift)?;
     check_positive("first_spread", options.first_spread)?;
     check_positive("last_perplexity", options.last_perplexity)?;
     if options.directions > MOST_DIRECTIONS {

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::search::check_not_negative;
 use crate::fourier::Complex32;
 use crate::images::{Particles, Samples};
 use crate::pose::{Pose, Poses};
@@ -71,6 +72,7 @@ pub fn refine(
     task: &Task,
 ) -> Result<Refinement, Error> {
     particles.check_limit(options.low_pass)?;
+    check_not_negative("max_shift", options.max_shift)?;
     for density in densities {
         density.check_limit(options.low_pass)?;
     }

@@ -58,6 +58,7 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
     particles.check_limit(options.low_pass)?;
     density.check_limit(options.low_pass)?;
     check_positive("shift_step", options.shift_step)?;
+    check_not_negative("max_shift", options.max_shift)?;
     let rings = Rings::new(particles, options.low_pass, ring_step(particles));
     let count = match options.directions {
         0 => spaced_directions(particles.diameter(), SPACING * options.low_pass),
@@ -119,6 +120,14 @@ pub(super) fn shift_grid(max_shift: f64, step: f64) -> Vec<Vector2<f64>> {
 
 pub(super) fn check_positive(name: &'static str, value: f64) -> Result<(), Error> {
     if value.is_finite() && value > 0.0 { Ok(()) } else { Err(Error::Option { name, range: "positive", value }) }
+}
+
+pub(super) fn check_not_negative(name: &'static str, value: f64) -> Result<(), Error> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(())
+    } else {
+        Err(Error::Option { name, range: "zero or positive", value })
+    }
 }
 
 /// Best direction, mirror image and angle of every image among the correlator's references.

@@ -35,6 +35,10 @@ pub enum Error {
     BeyondDensity { low_pass: f64, finest: f64 },
     #[error("the density holds a value that is not a number")]
     NotFinite,
+    #[error("the fraction of images left out must be from 0 to 0.9, got {0}")]
+    Reject(f64),
+    #[error(transparent)]
+    Memory(#[from] crate::memory::NotEnough),
     #[error(transparent)]
     Images(#[from] crate::images::Error),
     #[error(transparent)]
@@ -109,7 +113,9 @@ impl Volume {
 
     /// Fails where frequencies of 1/`low_pass` [1/Å] lie beyond the density's grid.
     pub fn check_limit(&self, low_pass: f64) -> Result<(), Error> {
-        let finest = 2.2 * self.pixel_size;
+        // interpolation reads the next point of the padded grid too
+        let padded = spectrum::padded_size(self.size()) as f64;
+        let finest = (2.2 * self.pixel_size).max(padded * self.pixel_size / (padded / 2.0 - 2.0).max(0.5));
         if !(low_pass.is_finite() && low_pass >= finest) {
             return Err(Error::BeyondDensity { low_pass, finest });
         }

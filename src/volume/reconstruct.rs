@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{Error, Fsc, Gridding, Volume};
 use crate::fourier::{Complex32, fast_size};
 use crate::images::{Particles, Samples};
+use crate::memory;
 use crate::pose::{Pose, Poses};
 use crate::task::Task;
 
 /// Width of the soft edge of a density's mask \[Å\].
 const DENSITY_MASK_EDGE: f64 = 1.5;
+/// Fewest voxels along the edge of a density.
+const SMALLEST_GRID: usize = 16;
 /// Parts into which each half set is cut to be gridded side by side; fixed, so that sums do not depend on threads.
 const PARTS: usize = 2;
 
@@ -44,7 +47,7 @@ pub struct Reconstruction {
 
 /// Voxels along the edge of a density of `edge` Å that carries frequencies up to 1/`low_pass` with room for interpolation.
 pub fn grid_size(edge: f64, low_pass: f64) -> usize {
-    fast_size((2.5 * edge / low_pass - 1e-6).ceil() as usize)
+    fast_size(((2.5 * edge / low_pass - 1e-6).ceil() as usize).max(SMALLEST_GRID))
 }
 
 /// The density whose projections at `poses` the particles show.
@@ -63,10 +66,16 @@ pub fn reconstruct(
     if particles.len() != poses.len() {
         return Err(Error::PoseCount { images: particles.len(), poses: poses.len() });
     }
+    if !(0.0..=0.9).contains(&options.reject) {
+        return Err(Error::Reject(options.reject));
+    }
     let samples = Samples::new(particles, options.low_pass);
     let size = grid_size(particles.edge(), options.low_pass);
     let pixel_size = particles.edge() / size as f64;
     let kept = best_scored(poses, options.reject);
+    // the parts, the sums of the halves and of all, and the spectrum that one of them becomes
+    let grids = 2 * PARTS + 4;
+    memory::require((grids * Gridding::bytes(size)) as f64, "the grids of this reconstruction")?;
 
     let stage = task.stage("reconstruct", particles.len());
     // part p takes images p, p + 2·PARTS, …: even parts make the first half
@@ -108,7 +117,7 @@ pub fn reconstruct(
 fn best_scored(poses: &Poses, reject: f64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..poses.len()).collect();
     order.sort_by(|&a, &b| poses.scores()[a].total_cmp(&poses.scores()[b]));
-    let dropped = (reject.clamp(0.0, 0.9) * poses.len() as f64) as usize;
+    let dropped = (reject * poses.len() as f64) as usize;
     let mut kept = vec![true; poses.len()];
     order[..dropped].iter().for_each(|&i| kept[i] = false);
     kept
