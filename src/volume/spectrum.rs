@@ -110,13 +110,12 @@ impl Slice<'_> {
     /// Values at the eight corners of a cell, `[z][y][x]`.
     #[inline]
     fn corners(&self, cell: &Cell) -> [[[Complex32; 2]; 2]; 2] {
-        [0, 1].map(|z| {
-            [0, 1].map(|y| {
-                let start = cell.corner + z * self.stride[2] + y * self.stride[1];
-                let pair = &self.data[start..start + 2];
-                [pair[0], pair[1]]
-            })
-        })
+        let pair = |start: usize| {
+            let pair = &self.data[start..start + 2];
+            [pair[0], pair[1]]
+        };
+        let (near, far) = (cell.corner, cell.corner + self.stride[2]);
+        [[pair(near), pair(near + self.stride[1])], [pair(far), pair(far + self.stride[1])]]
     }
 
     /// Spectrum at image frequency (kx, ky) [1/Å].
@@ -124,10 +123,9 @@ impl Slice<'_> {
     pub fn value(&self, kx: f32, ky: f32) -> Complex32 {
         let cell = self.cell(kx, ky);
         let [fx, fy, fz] = cell.fraction;
-        let c = self.corners(&cell);
-        let along_x = c.map(|plane| plane.map(|[a, b]| a + (b - a) * fx));
-        let along_y = along_x.map(|[a, b]| a + (b - a) * fy);
-        let value = along_y[0] + (along_y[1] - along_y[0]) * fz;
+        let [near, far] = self.corners(&cell);
+        let plane = |[low, high]: [[Complex32; 2]; 2]| mix(mix(low[0], low[1], fx), mix(high[0], high[1], fx), fy);
+        let value = mix(plane(near), plane(far), fz);
         if cell.mirrored { value.conj() } else { value }
     }
 
@@ -136,16 +134,16 @@ impl Slice<'_> {
     pub fn gradient(&self, kx: f32, ky: f32) -> Gradient {
         let cell = self.cell(kx, ky);
         let [fx, fy, fz] = cell.fraction;
-        let c = self.corners(&cell);
-        let mix = |a: Complex32, b: Complex32, f: f32| a + (b - a) * f;
-        let along_x = c.map(|plane| plane.map(|[a, b]| mix(a, b, fx)));
-        let step_x = c.map(|plane| plane.map(|[a, b]| b - a));
-        let along_y = along_x.map(|[a, b]| mix(a, b, fy));
-        let value = mix(along_y[0], along_y[1], fz);
+        let [[c00, c01], [c10, c11]] = self.corners(&cell);
+        // along x on the four edges of the cell: value and step
+        let (v00, v01) = (mix(c00[0], c00[1], fx), mix(c01[0], c01[1], fx));
+        let (v10, v11) = (mix(c10[0], c10[1], fx), mix(c11[0], c11[1], fx));
+        let (near, far) = (mix(v00, v01, fy), mix(v10, v11, fy));
+        let value = mix(near, far, fz);
         let slope = [
-            mix(mix(step_x[0][0], step_x[0][1], fy), mix(step_x[1][0], step_x[1][1], fy), fz),
-            mix(along_x[0][1] - along_x[0][0], along_x[1][1] - along_x[1][0], fz),
-            along_y[1] - along_y[0],
+            mix(mix(c00[1] - c00[0], c01[1] - c01[0], fy), mix(c10[1] - c10[0], c11[1] - c11[0], fy), fz),
+            mix(v01 - v00, v11 - v10, fz),
+            far - near,
         ]
         .map(|step| step * self.edge);
         if cell.mirrored {
@@ -155,6 +153,12 @@ impl Slice<'_> {
             Gradient { value, slope }
         }
     }
+}
+
+/// The value a fraction `f` of the way from `a` to `b`.
+#[inline]
+fn mix(a: Complex32, b: Complex32, f: f32) -> Complex32 {
+    a + (b - a) * f
 }
 
 /// Edge of the padded cube for a density of `n` voxels an edge.
