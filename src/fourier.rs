@@ -36,66 +36,75 @@ pub fn signed_index(i: usize, n: usize) -> isize {
     if i < n.div_ceil(2) { i as isize } else { i as isize - n as isize }
 }
 
-/// Transform of real square images, origin at pixel N/2.
-///
-/// The spectrum has N rows in the usual order of frequencies (0, 1, …, −1) and N/2 + 1 columns (0 … N/2).
+/// Plans of the 1D transforms that images and cubes of one edge are transformed by.
 #[derive(Clone)]
-pub struct Fft2 {
+struct Plans {
     size: usize,
     rows: Arc<dyn RealToComplex<f32>>,
     rows_back: Arc<dyn ComplexToReal<f32>>,
-    columns: Arc<dyn Fft<f32>>,
-    columns_back: Arc<dyn Fft<f32>>,
+    lines: Arc<dyn Fft<f32>>,
+    lines_back: Arc<dyn Fft<f32>>,
 }
 
-impl Fft2 {
-    /// Plans for images of `size` × `size` pixels.
-    pub fn new(size: usize) -> Self {
-        let mut real = RealFftPlanner::new();
-        let mut complex = FftPlanner::new();
+impl Plans {
+    fn new(size: usize) -> Self {
+        let (mut real, mut complex) = (RealFftPlanner::new(), FftPlanner::new());
         Self {
             size,
             rows: real.plan_fft_forward(size),
             rows_back: real.plan_fft_inverse(size),
-            columns: complex.plan_fft_forward(size),
-            columns_back: complex.plan_fft_inverse(size),
+            lines: complex.plan_fft_forward(size),
+            lines_back: complex.plan_fft_inverse(size),
         }
+    }
+}
+
+/// Transform of real square images, origin at pixel N/2.
+///
+/// The spectrum has N rows in the usual order of frequencies (0, 1, …, −1) and N/2 + 1 columns (0 … N/2).
+#[derive(Clone)]
+pub struct Fft2(Plans);
+
+impl Fft2 {
+    /// Plans for images of `size` × `size` pixels.
+    pub fn new(size: usize) -> Self {
+        Self(Plans::new(size))
     }
 
     /// Columns of the half spectrum.
     pub fn columns(&self) -> usize {
-        self.size / 2 + 1
+        self.0.size / 2 + 1
     }
 
     /// Half spectrum of `image` (row-major, size²), origin at pixel N/2.
     pub fn forward(&self, image: &[f32]) -> Vec<Complex32> {
-        let (n, m, h) = (self.size, self.columns(), self.size / 2);
+        let (n, m, h) = (self.0.size, self.columns(), self.0.size / 2);
         assert_eq!(image.len(), n * n, "an image of the planned size");
         // Transposed between the two passes, so that each 1D transform runs over contiguous memory.
         let mut turned = vec![Complex32::default(); n * m];
-        let (mut row, mut out) = (self.rows.make_input_vec(), self.rows.make_output_vec());
+        let (mut row, mut out) = (self.0.rows.make_input_vec(), self.0.rows.make_output_vec());
         for y in 0..n {
             // pixel N/2 goes to index 0
             let source = &image[(y + h) % n * n..][..n];
             row[..n - h].copy_from_slice(&source[h..]);
             row[n - h..].copy_from_slice(&source[..h]);
-            self.rows.process(&mut row, &mut out).expect("buffers of the planned size");
+            self.0.rows.process(&mut row, &mut out).expect("buffers of the planned size");
             for (x, value) in out.iter().enumerate() {
                 turned[x * n + y] = *value;
             }
         }
-        self.columns.process(&mut turned);
+        self.0.lines.process(&mut turned);
         transpose(&turned, m, n)
     }
 
     /// Real image of the half spectrum that [`Fft2::forward`] gives, divided by the number of pixels.
     pub fn inverse(&self, spectrum: &[Complex32]) -> Vec<f32> {
-        let (n, m, h) = (self.size, self.columns(), self.size / 2);
+        let (n, m, h) = (self.0.size, self.columns(), self.0.size / 2);
         assert_eq!(spectrum.len(), n * m, "a spectrum of the planned size");
         let mut turned = transpose(spectrum, n, m);
-        self.columns_back.process(&mut turned);
+        self.0.lines_back.process(&mut turned);
         let mut image = vec![0.0; n * n];
-        let (mut row, mut out) = (self.rows_back.make_input_vec(), self.rows_back.make_output_vec());
+        let (mut row, mut out) = (self.0.rows_back.make_input_vec(), self.0.rows_back.make_output_vec());
         let scale = 1.0 / (n * n) as f32;
         for y in 0..n {
             for (x, value) in row.iter_mut().enumerate() {
@@ -105,7 +114,7 @@ impl Fft2 {
             if n % 2 == 0 {
                 row[m - 1].im = 0.0;
             }
-            self.rows_back.process(&mut row, &mut out).expect("buffers of the planned size");
+            self.0.rows_back.process(&mut row, &mut out).expect("buffers of the planned size");
             let target = &mut image[(y + h) % n * n..][..n];
             for (x, value) in out.iter().enumerate() {
                 target[(x + h) % n] = value * scale;
@@ -133,7 +142,7 @@ fn transpose(a: &[Complex32], rows: usize, columns: usize) -> Vec<Complex32> {
 pub fn resample(image: ArrayView2<f32>, from: &Fft2, to: &Fft2) -> Vec<f32> {
     let contiguous = image.as_standard_layout();
     let spectrum = from.forward(contiguous.as_slice().expect("standard layout"));
-    let (n, m) = (from.size, to.size);
+    let (n, m) = (from.0.size, to.0.size);
     let mut out = vec![Complex32::default(); m * to.columns()];
     let scale = (m * m) as f32 / (n * n) as f32;
     let kept = (n.min(m) - 1) as isize / 2; // without the unpaired frequency of even sizes
@@ -149,13 +158,7 @@ pub fn resample(image: ArrayView2<f32>, from: &Fft2, to: &Fft2) -> Vec<f32> {
 /// Transform of real cubes of even edge, origin at voxel N/2, spectrum centred on y and z.
 ///
 /// The spectrum is `[z][y][x]` with frequency (z − N/2, y − N/2, x), x = 0 … N/2.
-pub struct Fft3 {
-    size: usize,
-    rows: Arc<dyn RealToComplex<f32>>,
-    rows_back: Arc<dyn ComplexToReal<f32>>,
-    lines: Arc<dyn Fft<f32>>,
-    lines_back: Arc<dyn Fft<f32>>,
-}
+pub struct Fft3(Plans);
 
 impl Fft3 {
     /// Plans for cubes of `size` voxels an edge.
@@ -164,60 +167,52 @@ impl Fft3 {
     /// If `size` is odd: the shifts of origin used here are exact for even sizes only.
     pub fn new(size: usize) -> Self {
         assert!(size.is_multiple_of(2), "the edge of a transformed cube is even, got {size}");
-        let mut real = RealFftPlanner::new();
-        let mut complex = FftPlanner::new();
-        Self {
-            size,
-            rows: real.plan_fft_forward(size),
-            rows_back: real.plan_fft_inverse(size),
-            lines: complex.plan_fft_forward(size),
-            lines_back: complex.plan_fft_inverse(size),
-        }
+        Self(Plans::new(size))
     }
 
     /// Centred half spectrum `[z][y][x]` of a real cube.
     pub fn forward(&self, volume: &Array3<f32>) -> Array3<Complex32> {
-        let n = self.size;
+        let n = self.0.size;
         assert_eq!(volume.dim(), (n, n, n), "a cube of the planned size");
         let mut spectrum = Array3::zeros((n, n, n / 2 + 1));
         spectrum.axis_iter_mut(Axis(0)).into_par_iter().zip(volume.axis_iter(Axis(0))).enumerate().for_each(
             |(z, (mut plane, source))| {
-                let (mut row, mut out) = (self.rows.make_input_vec(), self.rows.make_output_vec());
+                let (mut row, mut out) = (self.0.rows.make_input_vec(), self.0.rows.make_output_vec());
                 for (y, (mut target, values)) in plane.rows_mut().into_iter().zip(source.rows()).enumerate() {
                     // (−1)^(y+z) in real space centres the spectrum on y and z
                     let sign = parity(y + z);
                     for (to, from) in row.iter_mut().zip(values) {
                         *to = from * sign;
                     }
-                    self.rows.process(&mut row, &mut out).expect("buffers of the planned size");
+                    self.0.rows.process(&mut row, &mut out).expect("buffers of the planned size");
                     for (to, from) in target.iter_mut().zip(&out) {
                         *to = *from;
                     }
                 }
             },
         );
-        self.along_y_and_z(&mut spectrum, &self.lines);
+        self.along_y_and_z(&mut spectrum, &self.0.lines);
         shift_origin(&mut spectrum, 1.0);
         spectrum
     }
 
     /// Real cube of a centred half spectrum, divided by the number of voxels.
     pub fn inverse(&self, mut spectrum: Array3<Complex32>) -> Array3<f32> {
-        let n = self.size;
+        let n = self.0.size;
         assert_eq!(spectrum.dim(), (n, n, n / 2 + 1), "a spectrum of the planned size");
         shift_origin(&mut spectrum, 1.0 / (n * n * n) as f32);
-        self.along_y_and_z(&mut spectrum, &self.lines_back);
+        self.along_y_and_z(&mut spectrum, &self.0.lines_back);
         let mut volume = Array3::zeros((n, n, n));
         volume.axis_iter_mut(Axis(0)).into_par_iter().zip(spectrum.axis_iter(Axis(0))).enumerate().for_each(
             |(z, (mut plane, source))| {
-                let (mut row, mut out) = (self.rows_back.make_input_vec(), self.rows_back.make_output_vec());
+                let (mut row, mut out) = (self.0.rows_back.make_input_vec(), self.0.rows_back.make_output_vec());
                 for (y, (mut target, values)) in plane.rows_mut().into_iter().zip(source.rows()).enumerate() {
                     for (to, from) in row.iter_mut().zip(values) {
                         *to = *from;
                     }
                     row[0].im = 0.0;
                     row[n / 2].im = 0.0;
-                    self.rows_back.process(&mut row, &mut out).expect("buffers of the planned size");
+                    self.0.rows_back.process(&mut row, &mut out).expect("buffers of the planned size");
                     let sign = parity(y + z);
                     for (to, from) in target.iter_mut().zip(&out) {
                         *to = from * sign;

@@ -43,6 +43,11 @@ impl Task {
         Self { cancel, observer: Some(Arc::new(observer)) }
     }
 
+    /// The same task without its observer: for a kernel that another kernel uses within a stage of its own.
+    pub fn unseen(&self) -> Self {
+        Self { cancel: self.cancel.clone(), observer: None }
+    }
+
     /// Fails if the user has asked to stop.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.cancel.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }

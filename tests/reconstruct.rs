@@ -229,6 +229,66 @@ fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
     }
 }
 
+/// A kinematic stack of `size` pixels saved as `stack.mrcs` in a folder of its own; `change` acts on the finished images.
+fn other_input(size: usize, change: &str) -> TempDir {
+    let text = format!(
+        r#"
+        let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{{ method: "kinematic", n: 30, size: {size} }});
+        raw.normalize().add_noise(#{{ snr: 1.0, seed: 4 }}){change}.save("stack.mrcs");
+    "#
+    );
+    let folder = common::folder_with("make.rhai", &text);
+    let run: Run = pedesis(folder.path()).args(["run", "make.rhai"]).output().expect("the binary starts").into();
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    folder
+}
+
+#[test]
+fn boxes_of_odd_size_and_dark_atoms_are_read_as_they_are() {
+    let folder = other_input(81, "");
+    let stack = folder.path().join("stack.mrcs").to_string_lossy().into_owned();
+    let summary = |contrast| {
+        let run = reconstruct(folder.path(), &[("images", &stack), ("contrast", contrast), ("out", contrast)]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        std::fs::read_to_string(folder.path().join(contrast).join("atoms.xyz")).unwrap()
+    };
+    // atoms are dark as the simulator makes them: both ways of turning them white give the same atoms
+    let atoms = |text: String| text.lines().skip(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(atoms(summary("auto")), atoms(summary("black")));
+    assert_refused(&[("images", &stack), ("contrast", "white")], 1, &["contrast=black"]);
+}
+
+#[test]
+fn a_second_run_into_the_same_folder_leaves_nothing_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let truth = truth_as_json(folder.path());
+    let first = reconstruct(folder.path(), &[("truth", &truth)]);
+    assert_eq!(first.status, Some(0), "{}", first.stderr);
+    assert!(first.stdout.contains("against the truth"), "{}", first.stdout);
+    let out = folder.path().join("out");
+    std::fs::write(out.join("mine.txt"), "a file of the user").unwrap();
+    let second = reconstruct(folder.path(), &[("seed", "2")]);
+    assert_eq!(second.status, Some(0), "{}", second.stderr);
+    let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["seed"], 2);
+    assert!(summary.get("comparison").is_none(), "{summary}");
+    assert!(!out.join("atoms.png").exists(), "the picture of the first run's comparison is still there");
+    assert!(out.join("mine.txt").is_file());
+}
+
+/// The truth of the common stack in the form of the JSON files beside simulated stacks.
+fn truth_as_json(folder: &Path) -> String {
+    let text = std::fs::read_to_string(input().join("truth.xyz")).unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().skip(2).map(|row| row.split_whitespace().collect()).collect();
+    let positions: Vec<Vec<f64>> =
+        rows.iter().map(|row| row[1..4].iter().map(|word| word.parse().unwrap()).collect()).collect();
+    let species: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    let path = folder.join("truth.json");
+    std::fs::write(&path, serde_json::json!({ "atoms_A": positions, "species": species }).to_string()).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
 /// The bytes of every dataset below a group of an HDF5 file, with their names.
 fn datasets(file: &Path, group: &str) -> Vec<(String, Vec<u8>)> {
     let file = hdf5::File::open(file).unwrap();

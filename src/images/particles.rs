@@ -8,11 +8,13 @@
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayView2, Axis};
+use rand::seq::index::sample;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Images};
 use crate::fourier::{Fft2, fast_size, resample, signed_index};
+use crate::random;
 use crate::task::Task;
 
 /// Least rim of the mask beyond the nominal radius: delocalised signal \[Å\].
@@ -112,10 +114,10 @@ impl Particles {
         Self { images: Arc::new(self.images.select(Axis(0), indices)), ..self.clone() }
     }
 
-    /// `count` particles spread evenly through the stack, or all if there are fewer.
-    pub fn subset(&self, count: usize) -> Self {
-        let count = count.clamp(1, self.len().max(1));
-        let indices: Vec<usize> = (0..count.min(self.len())).map(|i| i * self.len() / count).collect();
+    /// `count` particles drawn at random, in the order of the stack, or all if there are fewer.
+    pub fn subset(&self, count: usize, seed: u64) -> Self {
+        let mut indices = sample(&mut random::stream(seed, "subset", 0), self.len(), count.min(self.len())).into_vec();
+        indices.sort_unstable();
         self.select(&indices)
     }
 

@@ -22,8 +22,9 @@ use super::refine::{RefineOptions, refine};
 use super::rings::{Expansion, Rings};
 use super::search::{check_not_negative, check_positive, in_plane, mirror, ring_step, spaced_directions};
 use super::soft::{Expectation, expectation, temperature_for};
-use super::{Error, directions, recentred};
+use super::{Error, directions, recentred, soft};
 use crate::images::Particles;
+use crate::memory;
 use crate::pose::{Pose, Poses};
 use crate::random;
 use crate::task::{Stage, Task};
@@ -103,13 +104,13 @@ pub fn ab_initio(particles: &Particles, options: &AbInitioOptions, task: &Task) 
     check(particles, options)?;
     let chosen = draw_images(particles.len(), options);
     let particles = particles.select(&chosen);
-    let mut run = Run::new(&particles, options);
+    let mut run = Run::new(&particles, options)?;
     let stage = task.stage("ab initio", options.iterations);
     let mut round = run.round(&run.random_density(), 0, &stage)?;
     let mut history = vec![round.poses.mean_score()];
     for index in 1..options.iterations {
         if run.recentres_after(index - 1) {
-            run.recentre(&round)?;
+            run.recentre(&round, &task.unseen())?;
         }
         round = run.round(&Spectrum::new(&round.volume), index, &stage)?;
         history.push(round.poses.mean_score());
@@ -162,20 +163,23 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(particles: &'a Particles, options: &'a AbInitioOptions) -> Self {
+    fn new(particles: &'a Particles, options: &'a AbInitioOptions) -> Result<Self, Error> {
         let rings = Rings::new(particles, options.low_pass, ring_step(particles));
+        let directions = match options.directions {
+            0 => spaced_directions(particles.diameter(), SPACING * options.low_pass).min(MOST_DIRECTIONS),
+            given => given,
+        };
+        // images expanded and weighted, references, and what the expectation needs
+        let coefficients = Expansion::bytes(&rings, 2 * particles.len() + directions);
+        memory::require((coefficients + soft::bytes(&rings, directions)) as f64, "the hypotheses of this start")?;
         let images = Expansion::of_particles(&rings, particles);
         let recentre_after = if options.max_shift > 0.0 {
             RECENTRE_AT.iter().map(|fraction| (fraction * options.iterations as f64) as usize).collect()
         } else {
             Vec::new()
         };
-        let directions = match options.directions {
-            0 => spaced_directions(particles.diameter(), SPACING * options.low_pass).min(MOST_DIRECTIONS),
-            given => given,
-        };
         let shifts = vec![Vector2::zeros(); particles.len()];
-        Self { particles, options, rings, images, shifts, recentre_after, directions: directions as f64 }
+        Ok(Self { particles, options, rings, images, shifts, recentre_after, directions: directions as f64 })
     }
 
     /// Random phases within the mask, each ring as strong as the images' own.
@@ -255,7 +259,7 @@ impl<'a> Run<'a> {
     }
 
     /// Finds each image's shift against the density and moves the image back by it.
-    fn recentre(&mut self, round: &Round) -> Result<(), Error> {
+    fn recentre(&mut self, round: &Round, task: &Task) -> Result<(), Error> {
         let options = RefineOptions {
             low_pass: self.options.low_pass,
             steps: 5,
@@ -263,7 +267,7 @@ impl<'a> Run<'a> {
             ..RefineOptions::default()
         };
         let densities = [round.volume.clone()];
-        let refined = refine(self.particles, &densities, &round.poses, &options, &Task::silent())?;
+        let refined = refine(self.particles, &densities, &round.poses, &options, task)?;
         self.shifts = refined.poses.as_slice().iter().map(|pose| pose.shift).collect();
         self.images = Expansion::of_particles(&self.rings, &recentred(self.particles, &self.shifts));
         Ok(())

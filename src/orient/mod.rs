@@ -46,5 +46,7 @@ pub enum Error {
     #[error(transparent)]
     Volume(#[from] crate::volume::Error),
     #[error(transparent)]
+    Memory(#[from] crate::memory::NotEnough),
+    #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }

@@ -77,6 +77,12 @@ impl Expansion {
         Self { orders, items }
     }
 
+    /// Bytes that the coefficients of `items` items take.
+    pub fn bytes(rings: &Rings, items: usize) -> usize {
+        let coefficients: usize = (0..rings.orders()).map(|m| rings.rings_at(m)).sum();
+        2 * size_of::<f32>() * coefficients * items
+    }
+
     /// Expansion of masked particles: for each m one matrix product with the functions (−i)ᵐ J_m(2πsr) e^(−imφ).
     pub fn of_particles(rings: &Rings, particles: &Particles) -> Self {
         let pairs = PixelPairs::new(particles, rings);

@@ -10,6 +10,7 @@ use super::correlate::{Correlator, TILE_IMAGES, TILE_REFERENCES, Workspace};
 use super::rings::{Expansion, Rings};
 use super::{Error, directions, recentred};
 use crate::images::Particles;
+use crate::memory;
 use crate::pose::{Pose, Poses};
 use crate::task::{Stage, Task};
 use crate::volume::{Spectrum, Volume};
@@ -64,6 +65,10 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
         0 => spaced_directions(particles.diameter(), SPACING * options.low_pass),
         given => given,
     };
+    // images moved, expanded and weighted; one block of references
+    let pixels = size_of::<f32>() * particles.data().len();
+    let needed = pixels + 2 * Expansion::bytes(&rings, particles.len()) + Expansion::bytes(&rings, count.min(BLOCK));
+    memory::require(needed as f64, "the coefficients of this search")?;
     let rotations = directions(count);
     let spectrum = Spectrum::new(density);
     let shifts = shift_grid(options.max_shift, options.shift_step);

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use rustfft::FftPlanner;
 
 use super::correlate::{Correlator, TILE_IMAGES, TILE_REFERENCES, Workspace};
-use super::rings::Expansion;
+use super::rings::{Expansion, Rings};
 use crate::fourier::Complex32;
 use crate::product::multiply;
 use crate::task::{Cancelled, Stage};
@@ -38,6 +38,13 @@ pub struct Expectation {
     pub occupancy: Vec<f64>,
     /// Best hypothesis of every image.
     pub best: Vec<Hypothesis>,
+}
+
+/// Bytes that [`expectation`] takes for `references` directions, the averages of all parts included.
+pub fn bytes(rings: &Rings, references: usize) -> usize {
+    let hypotheses = TILE_IMAGES * references * rings.angles * size_of::<Complex32>();
+    let mixing = rings.orders() * references * 4 * TILE_IMAGES * size_of::<f32>();
+    PARTS * Expansion::bytes(rings, references) + rayon::current_num_threads().min(PARTS) * (hypotheses + mixing)
 }
 
 /// Scores of a few images against all hypotheses, `[image][reference][angle]`: direct in the real part, mirrored in the imaginary.

@@ -184,16 +184,17 @@ pub mod api {
         particles.edge()
     }
 
-    /// Some of the particles, `count` of them spread evenly through the stack.
+    /// Some of the particles, `count` of them drawn at random under `seed`, in the order of the stack.
     ///
     /// ```rhai
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
-    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).subset(2).len());
+    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).subset(2, 1).len());
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn subset(particles: Particles, count: i64) -> ScriptResult<Particles> {
+    pub fn subset(particles: Particles, count: i64, seed: i64) -> ScriptResult<Particles> {
+        let seed = options::seed(seed)?;
         match usize::try_from(count) {
-            Ok(count) if count > 0 => Ok(particles.subset(count)),
+            Ok(count) if count > 0 => Ok(particles.subset(count, seed)),
             _ => Err(fault(format!("the number of particles must be positive, not {count}"))),
         }
     }
