@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nalgebra::{Matrix3, UnitQuaternion, Vector2};
 
 /// Rotation and shift of the particle in one image.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Pose {
     /// Active rotation, laboratory = R·body.
     pub rotation: UnitQuaternion<f64>,

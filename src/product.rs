@@ -1,6 +1,7 @@
 //! Matrix products through `gemm`, which chooses the best instructions of the processor it runs on.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use rayon::prelude::*;
 
 /// `out` = A × B, or `out` += A × B, on the calling thread; views of any layout.
 ///
@@ -45,10 +46,21 @@ pub fn multiply<T: Copy + 'static + num_traits::Zero + num_traits::One>(
     }
 }
 
+/// A × Bᵀ of two row-major matrices, blocks of rows of A side by side on all threads.
+pub fn times_transposed(a: &Array2<f32>, b: &Array2<f32>) -> Array2<f32> {
+    /// Rows a thread takes at a time; fixed, so that sums do not depend on threads.
+    const ROWS: usize = 64;
+    let mut out = Array2::zeros((a.dim().0, b.dim().0));
+    out.axis_chunks_iter_mut(Axis(0), ROWS)
+        .into_par_iter()
+        .zip(a.axis_chunks_iter(Axis(0), ROWS))
+        .for_each(|(out, rows)| multiply(rows, b.t(), out, false));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array2;
     use rand::RngExt;
 
     #[test]

@@ -5,8 +5,6 @@
 //! few, on a geometric schedule; directions grow denser on the way. Images are recentred several times once the density has a shape.
 //! (Deterministic annealing: Rose, Proc. IEEE 86 (1998) 2210; EM for unknown orientations: Scheres et al., Nat. Methods 4 (2007) 27.)
 
-use std::f64::consts::TAU;
-
 use nalgebra::{Matrix3, Vector2};
 use ndarray::Array3;
 use rand::RngExt;
@@ -17,9 +15,10 @@ use rustfft::FftPlanner;
 use serde::{Deserialize, Serialize};
 
 use super::correlate::Correlator;
+use super::expansion::{Expansion, half_turn};
 use super::power::match_rings;
 use super::refine::{RefineOptions, refine};
-use super::rings::{Expansion, Rings};
+use super::rings::Rings;
 use super::search::{check_not_negative, check_positive, in_plane, mirror, ring_step, spaced_directions};
 use super::soft::{Expectation, expectation, temperature_for};
 use super::{Error, directions, recentred, soft};
@@ -169,8 +168,8 @@ impl<'a> Run<'a> {
             0 => spaced_directions(particles.diameter(), SPACING * options.low_pass).min(MOST_DIRECTIONS),
             given => given,
         };
-        // images expanded and weighted, references, and what the expectation needs
-        let coefficients = Expansion::bytes(&rings, 2 * particles.len() + directions);
+        // images, references, and what the expectation needs
+        let coefficients = Expansion::bytes(&rings, particles.len() + directions);
         memory::require((coefficients + soft::bytes(&rings, directions)) as f64, "the hypotheses of this start")?;
         let images = Expansion::of_particles(&rings, particles);
         let recentre_after = if options.max_shift > 0.0 {
@@ -206,12 +205,12 @@ impl<'a> Run<'a> {
         let views = directions((self.directions * FIRST_DIRECTIONS.powf(1.0 - progress)).ceil() as usize);
         let matrices: Vec<_> = views.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
         let references = Expansion::of_slices(&self.rings, density, &matrices);
-        let correlator = Correlator::new(&self.rings, &self.images, references);
+        let correlator = Correlator::new(&self.rings, &self.images, &references);
         let hypotheses = 2.0 * (views.len() * self.rings.angles) as f64;
         let widest = self.options.first_spread * hypotheses;
         let perplexity = widest * (self.options.last_perplexity / widest).powf((progress / HARDEST_AT).min(1.0));
         let beta = temperature_for(&correlator, perplexity);
-        let expected = expectation(&correlator, &self.images, beta, stage)?;
+        let expected = expectation(&correlator, beta, stage)?;
         stage.advance(1)?;
         let poses = expected.best.iter().zip(&self.shifts).map(|(best, shift)| Pose {
             rotation: in_plane(best.angle as f32, self.rings.angles) * mirror(best.mirrored) * views[best.reference],
@@ -227,11 +226,7 @@ impl<'a> Run<'a> {
         const PARTS: usize = 2;
         let size = grid_size(self.particles.edge(), self.options.low_pass);
         let pixel_size = self.particles.edge() / size as f64;
-        let half = self.rings.angles / 2;
-        let turn: Vec<[f32; 2]> = (0..half)
-            .map(|i| (TAU * i as f64 / self.rings.angles as f64).sin_cos())
-            .map(|(sin, cos)| [cos as f32, sin as f32])
-            .collect();
+        let turns: Vec<Vec<[f32; 2]>> = self.rings.samples.iter().map(|&n| half_turn(n)).collect();
         let parts: Vec<Gridding> = (0..PARTS)
             .into_par_iter()
             .map(|part| {
@@ -240,9 +235,13 @@ impl<'a> Run<'a> {
                 for view in (part..views.len()).step_by(PARTS).filter(|&view| expected.occupancy[view] > 0.0) {
                     let plane = grid.plane(&views[view]);
                     let samples = expected.sums.polar(&self.rings, view, &mut planner);
-                    for (ring, samples) in self.rings.frequencies.iter().zip(samples.chunks_exact(half)) {
+                    let mut rest = samples.as_slice();
+                    for (ring, turn) in self.rings.frequencies.iter().zip(&turns) {
+                        let (samples, others) = rest.split_at(turn.len());
+                        rest = others;
+                        let s = *ring as f32;
                         // a sample stands for an area that grows with the radius
-                        let (s, area) = (*ring as f32, *ring as f32);
+                        let area = s / turn.len() as f32;
                         let weight = area * expected.occupancy[view] as f32;
                         for ([cos, sin], sample) in turn.iter().zip(samples) {
                             grid.insert(&plane, [s * cos, s * sin], sample * area, weight);

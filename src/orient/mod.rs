@@ -12,10 +12,13 @@
 
 mod ab_initio;
 mod bessel;
+mod best;
 mod correlate;
 mod directions;
 mod evaluate;
+mod expansion;
 mod power;
+mod radial;
 mod recentre;
 mod refine;
 mod rings;
@@ -25,13 +28,15 @@ mod soft;
 use crate::task::Cancelled;
 
 pub use ab_initio::{AbInitio, AbInitioOptions, ab_initio};
+pub use best::{Match, best_matches};
 pub use correlate::Correlator;
 pub use directions::{directions, random_poses};
 pub use evaluate::{PoseErrors, evaluate};
+pub use expansion::{COLUMNS, Expansion, TILE};
 pub use power::match_power;
 pub use recentre::recentred;
 pub use refine::{RefineOptions, Refinement, refine};
-pub use rings::{Expansion, Rings};
+pub use rings::Rings;
 pub use search::{SearchOptions, search};
 
 /// What can be wrong with a search for orientations.

@@ -1,6 +1,7 @@
 //! Scaling a density so that its projections are as strong, at every frequency, as the particle in the images.
 
-use super::rings::{Expansion, Rings};
+use super::expansion::Expansion;
+use super::rings::Rings;
 use super::search::ring_step;
 use super::{Error, directions};
 use crate::images::Particles;
@@ -29,7 +30,7 @@ pub(super) fn match_rings(rings: &Rings, particles: &Particles, images: &Expansi
     let views: Vec<_> = directions(VIEWS).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
     let slices = Expansion::of_slices(rings, &Spectrum::new(density), &views);
     let masked_area = std::f64::consts::PI * particles.mask_radius().powi(2);
-    let (wanted, given) = (ring_power(rings, images), ring_power(rings, &slices));
+    let (wanted, given) = (images.ring_power(rings), slices.ring_power(rings));
     let faintest = 1e-6 * given.iter().copied().fold(0.0, f64::max);
     let gains: Vec<f64> = rings
         .frequencies
@@ -50,16 +51,4 @@ pub(super) fn match_rings(rings: &Rings, particles: &Particles, images: &Expansi
             _ => 0.0,
         }
     })
-}
-
-/// Mean power of the items on every ring.
-fn ring_power(rings: &Rings, items: &Expansion) -> Vec<f64> {
-    let mut power = vec![0.0f64; rings.frequencies.len()];
-    for (m, matrix) in items.orders.iter().enumerate() {
-        let both_signs = if m == 0 { 1.0 } else { 2.0 };
-        for (k, column) in matrix.columns().into_iter().enumerate() {
-            power[k + rings.first_ring[m]] += both_signs * column.iter().map(|v| f64::from(v * v)).sum::<f64>();
-        }
-    }
-    power.iter().map(|sum| sum / items.items.max(1) as f64).collect()
 }

@@ -3,16 +3,17 @@
 use std::f64::consts::TAU;
 
 use nalgebra::{UnitQuaternion, Vector2, Vector3};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::correlate::{Correlator, TILE_IMAGES, TILE_REFERENCES, Workspace};
-use super::rings::{Expansion, Rings};
+use super::best::best_matches;
+use super::correlate::Correlator;
+use super::expansion::Expansion;
+use super::rings::Rings;
 use super::{Error, directions, recentred};
 use crate::images::Particles;
 use crate::memory;
 use crate::pose::{Pose, Poses};
-use crate::task::{Stage, Task};
+use crate::task::Task;
 use crate::volume::{Spectrum, Volume};
 
 /// Options of [`search`].
@@ -39,15 +40,9 @@ impl Default for SearchOptions {
 /// Distance of directions at the particle's rim, in units of the limit.
 const SPACING: f64 = 0.5;
 /// References held in memory at a time.
-const BLOCK: usize = 2048;
-
-/// The best match of one image so far.
-#[derive(Debug, Clone, Copy)]
-struct Match {
-    score: f32,
-    rotation: UnitQuaternion<f64>,
-    shift: Vector2<f64>,
-}
+const BLOCK: usize = 8192;
+/// Images expanded at a time: what they cost is small against comparing them with a block of references.
+const CHUNK: usize = 4096;
 
 /// The best pose of every particle over all directions, in-plane angles and shifts.
 ///
@@ -65,40 +60,37 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
         0 => spaced_directions(particles.diameter(), SPACING * options.low_pass),
         given => given,
     };
-    // images moved, expanded and weighted; one block of references
-    let pixels = size_of::<f32>() * particles.data().len();
-    let needed = pixels + 2 * Expansion::bytes(&rings, particles.len()) + Expansion::bytes(&rings, count.min(BLOCK));
+    // one chunk of images moved and expanded, one block of references
+    let chunk = particles.len().min(CHUNK);
+    let pixels = size_of::<f32>() * particles.size() * particles.size() * chunk;
+    let needed = pixels + Expansion::bytes(&rings, chunk + count.min(BLOCK));
     memory::require(needed as f64, "the coefficients of this search")?;
     let rotations = directions(count);
     let spectrum = Spectrum::new(density);
     let shifts = shift_grid(options.max_shift, options.shift_step);
-    let nothing = Match { score: f32::MIN, rotation: UnitQuaternion::identity(), shift: Vector2::zeros() };
-    let mut best = vec![nothing; particles.len()];
+    let mut poses = vec![Pose::default(); particles.len()];
+    let mut scores = vec![f64::MIN; particles.len()];
     let stage = task.stage("search", particles.len() * shifts.len() * count.div_ceil(BLOCK));
+    let indices: Vec<usize> = (0..particles.len()).collect();
     for block in rotations.chunks(BLOCK) {
         let matrices: Vec<_> = block.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let mut references = Some(Expansion::of_slices(&rings, &spectrum, &matrices));
-        let mut correlator: Option<Correlator> = None;
-        for shift in &shifts {
-            let moved = recentred(particles, &vec![*shift; particles.len()]);
-            let images = Expansion::of_particles(&rings, &moved);
-            match &mut correlator {
-                Some(correlator) => correlator.set_images(&images),
-                None => {
-                    correlator = references.take().map(|references| Correlator::new(&rings, &images, references));
-                }
-            }
-            let correlator = correlator.as_ref().expect("made at the first shift");
-            let found = best_matches(correlator, block, *shift, &stage)?;
-            for (best, found) in best.iter_mut().zip(found) {
-                if found.score > best.score {
-                    *best = found;
+        let references = Expansion::of_slices(&rings, &spectrum, &matrices);
+        for chunk in indices.chunks(CHUNK) {
+            let images = particles.select(chunk);
+            for shift in &shifts {
+                let images = Expansion::of_particles(&rings, &recentred(&images, &vec![*shift; chunk.len()]));
+                let found = best_matches(&Correlator::new(&rings, &images, &references), &stage)?;
+                for (&image, found) in chunk.iter().zip(found) {
+                    if f64::from(found.score) > scores[image] {
+                        let turn = in_plane(found.angle, rings.angles) * mirror(found.mirrored);
+                        scores[image] = f64::from(found.score);
+                        poses[image] = Pose { rotation: turn * block[found.reference], shift: *shift };
+                    }
                 }
             }
         }
     }
-    let poses = best.iter().map(|m| Pose { rotation: m.rotation, shift: m.shift }).collect();
-    Ok(Poses::new(poses, best.iter().map(|m| f64::from(m.score)).collect()))
+    Ok(Poses::new(poses, scores))
 }
 
 /// Distance between rings [1/Å]: as far apart as the mask's transform is smooth, never above the grid's own spacing.
@@ -133,96 +125,6 @@ pub(super) fn check_not_negative(name: &'static str, value: f64) -> Result<(), E
     } else {
         Err(Error::Option { name, range: "zero or positive", value })
     }
-}
-
-/// Best direction, mirror image and angle of every image among the correlator's references.
-fn best_matches(
-    correlator: &Correlator,
-    rotations: &[UnitQuaternion<f64>],
-    shift: Vector2<f64>,
-    stage: &Stage,
-) -> Result<Vec<Match>, Error> {
-    let half_norms = correlator.half_norms();
-    let tiles: Vec<usize> = (0..correlator.images()).step_by(TILE_IMAGES).collect();
-    let found: Vec<Vec<Match>> = tiles
-        .par_iter()
-        .map_init(
-            || correlator.workspace(),
-            |work, &first| -> Result<Vec<Match>, Error> {
-                let images = first..(first + TILE_IMAGES).min(correlator.images());
-                let best = best_of_tile(correlator, images.clone(), &half_norms, work);
-                stage.advance(images.len())?;
-                let finish = |best: Best| Match {
-                    score: best.score,
-                    rotation: in_plane(best.angle, correlator.rings().angles)
-                        * mirror(best.mirrored)
-                        * rotations[best.reference],
-                    shift,
-                };
-                Ok(best.into_iter().map(finish).collect())
-            },
-        )
-        .collect::<Result<_, _>>()?;
-    Ok(found.concat())
-}
-
-#[derive(Clone, Copy)]
-struct Best {
-    score: f32,
-    reference: usize,
-    mirrored: bool,
-    /// Index of the in-plane angle, refined between samples.
-    angle: f32,
-}
-
-fn best_of_tile(
-    correlator: &Correlator,
-    images: std::ops::Range<usize>,
-    half_norms: &[f32],
-    work: &mut Workspace,
-) -> Vec<Best> {
-    let angles = correlator.rings().angles;
-    let mut best = vec![Best { score: f32::MIN, reference: 0, mirrored: false, angle: 0.0 }; images.len()];
-    for first in (0..correlator.references()).step_by(TILE_REFERENCES) {
-        let references = first..(first + TILE_REFERENCES).min(correlator.references());
-        correlator.tile(images.clone(), references.clone(), work);
-        let pairs = work.correlations.chunks_exact(angles).take(images.len() * references.len());
-        for (pair, values) in pairs.enumerate() {
-            let (image, reference) = (pair / references.len(), first + pair % references.len());
-            let (direct, mirrored) = maxima(values);
-            let best = &mut best[image];
-            let floor = best.score + half_norms[reference];
-            if direct.max(mirrored) > floor {
-                let is_mirror = mirrored > direct;
-                let at = |i: usize| if is_mirror { values[i % angles].im } else { values[i % angles].re };
-                let peak = direct.max(mirrored);
-                let index = (0..angles).find(|&i| at(i) == peak).expect("the maximum is one of the values");
-                let angle = index as f32 + parabola(at(index + angles - 1), peak, at(index + 1));
-                *best = Best { score: peak - half_norms[reference], reference, mirrored: is_mirror, angle };
-            }
-        }
-    }
-    best
-}
-
-/// Largest real part and largest imaginary part.
-fn maxima(values: &[crate::fourier::Complex32]) -> (f32, f32) {
-    let mut lanes = [[f32::MIN; 2]; 8];
-    let mut chunks = values.chunks_exact(8);
-    for chunk in &mut chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            lane[0] = lane[0].max(value.re);
-            lane[1] = lane[1].max(value.im);
-        }
-    }
-    let rest = chunks.remainder().iter().map(|value| [value.re, value.im]);
-    lanes.into_iter().chain(rest).fold((f32::MIN, f32::MIN), |(a, b), [re, im]| (a.max(re), b.max(im)))
-}
-
-/// Place of the top of the parabola through three values around a maximum, −½ … ½.
-fn parabola(before: f32, peak: f32, after: f32) -> f32 {
-    let curvature = before - 2.0 * peak + after;
-    if curvature < 0.0 { (0.5 * (before - after) / curvature).clamp(-0.5, 0.5) } else { 0.0 }
 }
 
 /// Rotation about the beam by `angle` steps of a full turn divided in `angles`.

@@ -4,12 +4,13 @@
 //! image is e^(βS) over the sum of all; β < 1 is a temperature that keeps many hypotheses alive. The expectation of each direction's
 //! slice is the weighted sum of the images turned to it, taken in the angular frequencies.
 
-use ndarray::{ArrayView2, s};
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 use rustfft::FftPlanner;
 
-use super::correlate::{Correlator, TILE_IMAGES, TILE_REFERENCES, Workspace};
-use super::rings::{Expansion, Rings};
+use super::correlate::{Correlator, Workspace};
+use super::expansion::{COLUMNS, Expansion, TILE};
+use super::rings::Rings;
 use crate::fourier::Complex32;
 use crate::product::multiply;
 use crate::task::{Cancelled, Stage};
@@ -32,7 +33,7 @@ pub struct Hypothesis {
 
 /// What one round of expectation gives.
 pub struct Expectation {
-    /// Weighted sums of turned images for each direction, unweighted rings.
+    /// Weighted sums of turned images for each direction.
     pub sums: Expansion,
     /// Sum of the weights each direction received.
     pub occupancy: Vec<f64>,
@@ -42,50 +43,31 @@ pub struct Expectation {
 
 /// Bytes that [`expectation`] takes for `references` directions, the averages of all parts included.
 pub fn bytes(rings: &Rings, references: usize) -> usize {
-    let hypotheses = TILE_IMAGES * references * rings.angles * size_of::<Complex32>();
-    let mixing = rings.orders() * references * 4 * TILE_IMAGES * size_of::<f32>();
-    PARTS * Expansion::bytes(rings, references) + rayon::current_num_threads().min(PARTS) * (hypotheses + mixing)
+    let hypotheses = TILE * references * rings.angles * size_of::<Complex32>();
+    PARTS * Expansion::bytes(rings, references) + rayon::current_num_threads().min(PARTS) * hypotheses
 }
 
-/// Scores of a few images against all hypotheses, `[image][reference][angle]`: direct in the real part, mirrored in the imaginary.
-fn scores(
-    correlator: &Correlator,
-    images: std::ops::Range<usize>,
-    half_norms: &[f32],
-    work: &mut Workspace,
-    out: &mut Vec<Complex32>,
-) {
-    let (angles, references) = (correlator.rings().angles, correlator.references());
-    out.resize(images.len() * references * angles, Complex32::default());
-    for first in (0..references).step_by(TILE_REFERENCES) {
-        let tile = first..(first + TILE_REFERENCES).min(references);
-        correlator.tile(images.clone(), tile.clone(), work);
-        for image in 0..images.len() {
-            let from = &work.correlations[image * tile.len() * angles..][..tile.len() * angles];
-            let to = &mut out[(image * references + first) * angles..][..tile.len() * angles];
-            let lines = to.chunks_exact_mut(angles).zip(from.chunks_exact(angles));
-            for ((to, from), norm) in lines.zip(&half_norms[tile.clone()]) {
-                let norm = Complex32::new(*norm, *norm);
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = from - norm);
-            }
-        }
+/// Scores of a tile of images against all hypotheses, `[image][reference][angle]`: direct in the real part, mirrored in the imaginary.
+fn scores(correlator: &Correlator, tile: usize, half_norms: &[f32], work: &mut Workspace, out: &mut Vec<Complex32>) {
+    let (angles, references) = (correlator.rings().angles, correlator.references().len());
+    out.resize(correlator.images().items_of(tile) * references * angles, Complex32::default());
+    for block in 0..correlator.references().tiles() {
+        correlator.tile(tile, block, work, |image, reference, line| {
+            let to = &mut out[(image % TILE * references + reference) * angles..][..angles];
+            let norm = Complex32::new(half_norms[reference], half_norms[reference]);
+            to.iter_mut().zip(line).for_each(|(to, from)| *to = from - norm);
+        });
     }
 }
 
 /// The temperature at which the mean log-perplexity of some images is that of `target` equally likely hypotheses.
 ///
-/// Bisection on log β; the images are the first two tiles of the correlator.
+/// Bisection on log β; the images are those of the correlator's first tile.
 pub fn temperature_for(correlator: &Correlator, target: f64) -> f32 {
     let half_norms = correlator.half_norms();
-    let mut work = correlator.workspace();
-    let sample = (2 * TILE_IMAGES).min(correlator.images());
     let mut all = Vec::new();
-    scores(correlator, 0..sample.min(TILE_IMAGES), &half_norms, &mut work, &mut all);
-    if sample > TILE_IMAGES {
-        let mut more = Vec::new();
-        scores(correlator, TILE_IMAGES..sample, &half_norms, &mut work, &mut more);
-        all.append(&mut more);
-    }
+    scores(correlator, 0, &half_norms, &mut correlator.workspace(), &mut all);
+    let sample = correlator.images().items_of(0);
     let per_image = all.len() / sample;
     let entropy = |beta: f32| -> f64 {
         all.par_chunks_exact(per_image).map(|scores| entropy_of(scores, beta)).collect::<Vec<_>>().iter().sum::<f64>()
@@ -165,23 +147,16 @@ fn top_score(scores: &[Complex32]) -> f32 {
 }
 
 /// Weighs every hypothesis of every image at temperature `beta` and averages the images over them.
-///
-/// `images` are the coefficients without the rings' weights, in the order of the correlator's.
-pub fn expectation(
-    correlator: &Correlator,
-    images: &Expansion,
-    beta: f32,
-    stage: &Stage,
-) -> Result<Expectation, Cancelled> {
+pub fn expectation(correlator: &Correlator, beta: f32, stage: &Stage) -> Result<Expectation, Cancelled> {
     let half_norms = correlator.half_norms();
-    let per_part = correlator.images().div_ceil(PARTS).next_multiple_of(TILE_IMAGES);
+    let tiles = correlator.images().tiles();
+    let per_part = tiles.div_ceil(PARTS);
     let parts: Vec<Expectation> = (0..PARTS)
         .into_par_iter()
         .map(|part| {
-            let mut average = Averager::new(correlator, images, beta);
-            let range = (part * per_part).min(correlator.images())..((part + 1) * per_part).min(correlator.images());
-            for first in range.clone().step_by(TILE_IMAGES) {
-                average.add_tile(first..(first + TILE_IMAGES).min(range.end), &half_norms);
+            let mut average = Averager::new(correlator, beta);
+            for tile in (part * per_part).min(tiles)..((part + 1) * per_part).min(tiles) {
+                average.add_tile(tile, &half_norms);
                 stage.advance(0)?;
             }
             Ok(average.result)
@@ -190,9 +165,7 @@ pub fn expectation(
     let mut parts = parts.into_iter();
     let mut sum = parts.next().expect("there are parts");
     for part in parts {
-        for (a, b) in sum.sums.orders.iter_mut().zip(&part.sums.orders) {
-            *a += b;
-        }
+        sum.sums.add(&part.sums);
         sum.occupancy.iter_mut().zip(&part.occupancy).for_each(|(a, b)| *a += b);
         sum.best.extend(part.best);
     }
@@ -201,29 +174,27 @@ pub fn expectation(
 
 /// The running averages of one part of the stack, with its buffers.
 struct Averager<'a> {
-    correlator: &'a Correlator,
-    images: &'a Expansion,
+    correlator: &'a Correlator<'a>,
     beta: f32,
     work: Workspace,
     scores: Vec<Complex32>,
     fft: std::sync::Arc<dyn rustfft::Fft<f32>>,
-    /// For each angular frequency, the real matrix (2 rows a direction × 2 columns an image) that takes a tile's images to the
+    /// For each angular frequency, the real matrix (2 rows an image × 2 columns a direction) that takes a tile's images to a tile of
     /// directions' sums.
     mixing: Vec<f32>,
     result: Expectation,
 }
 
 impl<'a> Averager<'a> {
-    fn new(correlator: &'a Correlator, images: &'a Expansion, beta: f32) -> Self {
-        let (rings, references) = (correlator.rings(), correlator.references());
+    fn new(correlator: &'a Correlator<'a>, beta: f32) -> Self {
+        let (rings, references) = (correlator.rings(), correlator.references().len());
         Self {
             correlator,
-            images,
             beta,
             work: correlator.workspace(),
             scores: Vec::new(),
             fft: FftPlanner::new().plan_fft_forward(rings.angles),
-            mixing: vec![0.0; rings.orders() * references * 4 * TILE_IMAGES],
+            mixing: vec![0.0; rings.orders() * COLUMNS * COLUMNS],
             result: Expectation {
                 sums: Expansion::zeros(rings, references),
                 occupancy: vec![0.0; references],
@@ -232,49 +203,46 @@ impl<'a> Averager<'a> {
         }
     }
 
-    fn add_tile(&mut self, images: std::ops::Range<usize>, half_norms: &[f32]) {
+    fn add_tile(&mut self, tile: usize, half_norms: &[f32]) {
         let mut all = std::mem::take(&mut self.scores);
-        scores(self.correlator, images.clone(), half_norms, &mut self.work, &mut all);
+        scores(self.correlator, tile, half_norms, &mut self.work, &mut all);
         let (references, angles) = (self.correlator.references(), self.correlator.rings().angles);
-        let mut shares = Vec::with_capacity(images.len());
-        for scores in all.chunks_exact_mut(references * angles) {
+        let mut shares = Vec::with_capacity(TILE);
+        for scores in all.chunks_exact_mut(references.len() * angles) {
             let top = top_score(scores);
             self.result.best.push(locate(scores, top, angles));
             let weights = scores.chunks_exact_mut(angles).map(|line| exponentiate(line, top, self.beta)).collect();
             shares.push(Shares::new(weights));
         }
-        for reference in 0..references {
-            self.mix_reference(reference, &mut all, &shares);
-        }
-        let columns = 2 * images.len();
-        for (m, matrix) in self.mixing.chunks_exact(references * 4 * TILE_IMAGES).enumerate() {
-            let matrix = &matrix[..2 * references * columns];
-            let matrix = ArrayView2::from_shape((2 * references, columns), matrix).expect("two rows a direction");
-            let images = self.images.orders[m].slice(s![2 * images.start..2 * images.end, ..]);
-            multiply(matrix, images, self.result.sums.orders[m].view_mut(), true);
+        for block in 0..references.tiles() {
+            self.mix(block, &mut all, &shares);
+            for (m, matrix) in self.mixing.chunks_exact(COLUMNS * COLUMNS).enumerate() {
+                let matrix = ArrayView2::from_shape((COLUMNS, COLUMNS), matrix).expect("two rows an image");
+                multiply(self.correlator.images().block(tile, m), matrix, self.result.sums.block_mut(block, m), true);
+            }
         }
         self.scores = all;
     }
 
-    /// Transforms the weights that the tile's images give to one direction, and enters them in the mixing matrices.
-    fn mix_reference(&mut self, reference: usize, weights: &mut [Complex32], shares: &[Shares]) {
+    /// Transforms the weights that the tile's images give to a tile of directions, and enters them in the mixing matrices.
+    fn mix(&mut self, block: usize, weights: &mut [Complex32], shares: &[Shares]) {
         let (references, angles) = (self.correlator.references(), self.correlator.rings().angles);
-        let columns = 2 * shares.len();
-        for (image, shares) in shares.iter().enumerate().filter(|(_, shares)| shares.counts(reference)) {
-            self.result.occupancy[reference] += f64::from(shares.weights[reference] / shares.total);
-            let weights = &mut weights[(image * references + reference) * angles..][..angles];
-            self.fft.process_with_scratch(weights, self.work.scratch());
-        }
-        for (m, matrix) in self.mixing.chunks_exact_mut(references * 4 * TILE_IMAGES).enumerate() {
-            let (first, second) = matrix[2 * reference * columns..][..2 * columns].split_at_mut(columns);
-            let rows = first.chunks_exact_mut(2).zip(second.chunks_exact_mut(2));
-            for (image, (first, second)) in rows.enumerate() {
-                let spectrum = &weights[(image * references + reference) * angles..][..angles];
-                let shares = &shares[image];
-                let counts = shares.counts(reference);
-                let block = if counts { mixing_block(m, spectrum, 1.0 / shares.total) } else { [[0.0; 2]; 2] };
-                first.copy_from_slice(&block[0]);
-                second.copy_from_slice(&block[1]);
+        self.mixing.fill(0.0);
+        for (image, shares) in shares.iter().enumerate() {
+            for column in (0..references.items_of(block)).filter(|column| shares.counts(block * TILE + column)) {
+                let reference = block * TILE + column;
+                self.result.occupancy[reference] += f64::from(shares.weights[reference] / shares.total);
+                let spectrum = &mut weights[(image * references.len() + reference) * angles..][..angles];
+                self.fft.process_with_scratch(spectrum, self.work.scratch());
+                let scale = 1.0 / shares.total;
+                for (m, matrix) in self.mixing.chunks_exact_mut(COLUMNS * COLUMNS).enumerate() {
+                    let [[re_to_re, im_to_re], [re_to_im, im_to_im]] = mixing_block(m, spectrum, scale);
+                    let at = 2 * image * COLUMNS + 2 * column;
+                    matrix[at] = re_to_re;
+                    matrix[at + COLUMNS] = im_to_re;
+                    matrix[at + 1] = re_to_im;
+                    matrix[at + COLUMNS + 1] = im_to_im;
+                }
             }
         }
     }
