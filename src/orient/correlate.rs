@@ -1,8 +1,10 @@
 //! Correlations of images with reference slices at every in-plane angle, a tile at a time.
 //!
-//! For image coefficients A = a + ib and reference coefficients B = c + id the four real products ac, ad, bc, bd, summed over the rings,
-//! give both the direction's angular spectrum C\[m\] = Σ A·conj B and its mirror image's C′\[m\] = (−1)ᵐ Σ A·B. Both belong to real
-//! functions of the angle, so that one complex FFT of C + iC′ returns the two of them.
+//! For image coefficients A = a + ib and reference coefficients B = c + id of angular frequency m the four real products ac, ad, bc, bd, summed
+//! over the radial functions, give both the direction's angular spectrum C\[m\] = Σ A·conj B and its mirror image's C′\[m\] = (−1)ᵐ Σ A·B. Both
+//! belong to real functions of the angle, so that one complex FFT of C + iC′ returns the two of them. In the form in which an [`Expansion`]
+//! holds coefficients, (p, q) = (a − b, ±(a + b)) and (x, y) = (c − d, ±(c + d)), these products need no further arithmetic:
+//! px + iqx and qy + ipy are C + iC′ at m and −m where m is even, at −m and m where it is odd.
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use super::rings::Rings;
 use crate::fourier::Complex32;
 use crate::product::multiply;
 
-/// References whose angular spectra are gathered together: one cache line of products; their correlations stay in the first-level cache.
+/// Images whose angular spectra are gathered together: one cache line of products; their correlations stay in the first-level cache.
 const LANES: usize = 8;
 
 /// Images and references ready to be correlated.
@@ -29,7 +31,7 @@ pub struct Correlator<'a> {
 
 /// Buffers of one thread.
 pub struct Workspace {
-    /// `[m][image's real or imaginary part][reference's]`
+    /// `[m][reference's x or y][image's p or q]`
     products: Vec<f32>,
     correlations: Vec<Complex32>,
     scratch: Vec<Complex32>,
@@ -98,7 +100,7 @@ impl<'a> Correlator<'a> {
     pub fn multiply(&self, images: usize, references: usize, work: &mut Workspace) {
         for (m, products) in work.products.chunks_exact_mut(COLUMNS * COLUMNS).enumerate() {
             let out = ArrayViewMut2::from_shape((COLUMNS, COLUMNS), products).expect("room for the products");
-            multiply(self.images.block(images, m).reversed_axes(), self.references.block(references, m), out, false);
+            multiply(self.references.block(references, m).reversed_axes(), self.images.block(images, m), out, false);
         }
     }
 
@@ -111,40 +113,36 @@ impl<'a> Correlator<'a> {
         mut visit: impl FnMut(usize, usize, &[Complex32]),
     ) {
         let angles = self.rings.angles;
-        for image in 0..self.images.items_of(images) {
-            for first in (0..self.references.items_of(references)).step_by(LANES) {
-                let spectra = &mut work.correlations[..LANES * angles];
-                spectra.fill(Complex32::default());
-                for (m, products) in work.products.chunks_exact(COLUMNS * COLUMNS).enumerate() {
-                    let real = &products[2 * image * COLUMNS + 2 * first..][..2 * LANES];
-                    let imaginary = &products[(2 * image + 1) * COLUMNS + 2 * first..][..2 * LANES];
-                    gather(m, real, imaginary, spectra, angles);
-                }
-                self.fft.process_with_scratch(spectra, &mut work.scratch);
-                let found = self.references.items_of(references) - first;
-                for (lane, line) in spectra.chunks_exact(angles).take(found).enumerate() {
-                    visit(images * TILE + image, references * TILE + first + lane, line);
+        for reference in 0..self.references.items_of(references) {
+            for first in (0..self.images.items_of(images)).step_by(LANES) {
+                gather(&work.products, reference, first, &mut work.correlations, angles);
+                self.fft.process_with_scratch(&mut work.correlations, &mut work.scratch);
+                let found = self.images.items_of(images) - first;
+                for (lane, line) in work.correlations.chunks_exact(angles).take(found).enumerate() {
+                    visit(images * TILE + first + lane, references * TILE + reference, line);
                 }
             }
         }
     }
 }
 
-/// Puts angular frequencies ±m of C + iC′ of a few pairs in their places.
-#[inline]
-fn gather(m: usize, real: &[f32], imaginary: &[f32], spectra: &mut [Complex32], angles: usize) {
-    let sign = if m.is_multiple_of(2) { 1.0 } else { -1.0 };
-    for (lane, (ac_ad, bc_bd)) in real.chunks_exact(2).zip(imaginary.chunks_exact(2)).enumerate() {
-        let (ac, ad, bc, bd) = (ac_ad[0], ac_ad[1], bc_bd[0], bc_bd[1]);
-        let (direct_re, direct_im) = (ac + bd, bc - ad);
-        let (mirror_re, mirror_im) = (sign * (ac - bd), sign * (bc + ad));
-        let spectrum = &mut spectra[lane * angles..][..angles];
-        spectrum[m] = Complex32::new(direct_re - mirror_im, direct_im + mirror_re);
-        if m > 0 {
-            spectrum[angles - m] = Complex32::new(direct_re + mirror_im, mirror_re - direct_im);
-        } else {
-            // angular frequency 0 of a real function is real
-            spectrum[0] = Complex32::new(direct_re, mirror_re);
+/// Puts the products of one reference and [`LANES`] images from `first` on at their angular frequencies.
+#[multiversion::multiversion(targets("x86_64+avx2+fma"))]
+fn gather(products: &[f32], reference: usize, first: usize, spectra: &mut [Complex32], angles: usize) {
+    let orders = products.len() / (COLUMNS * COLUMNS);
+    for spectrum in spectra.chunks_exact_mut(angles) {
+        spectrum[orders..angles - orders + 1].fill(Complex32::default());
+    }
+    for (m, products) in products.chunks_exact(COLUMNS * COLUMNS).enumerate() {
+        let x = &products[2 * reference * COLUMNS + 2 * first..][..2 * LANES];
+        let y = &products[(2 * reference + 1) * COLUMNS + 2 * first..][..2 * LANES];
+        let (here, there) = if m.is_multiple_of(2) { (m, angles - m) } else { (angles - m, m) };
+        let pairs = x.chunks_exact(2).zip(y.chunks_exact(2));
+        for (spectrum, (x, y)) in spectra.chunks_exact_mut(angles).zip(pairs) {
+            if m > 0 {
+                spectrum[there] = Complex32::new(y[1], y[0]);
+            }
+            spectrum[here % angles] = Complex32::new(x[0], x[1]);
         }
     }
 }

@@ -22,11 +22,24 @@ use crate::volume::Spectrum;
 
 /// Items kept together: what two tiles have in common is worked out with all they need in the second-level cache.
 pub const TILE: usize = 16;
-/// Columns of a tile: real and imaginary part of each item.
+/// Columns of a tile: two an item.
 pub const COLUMNS: usize = 2 * TILE;
 
+/// The two numbers by which the coefficient F\[s, m\] = a + ib of angular frequency `m` is held: (a − b, a + b), the second with the sign of
+/// (−1)ᵐ. The products of two such pairs are correlations without further arithmetic (see [`super::correlate`]).
+fn held(value: Complex32, m: usize) -> [f32; 2] {
+    let sum = value.re + value.im;
+    [value.re - value.im, if m.is_multiple_of(2) { sum } else { -sum }]
+}
+
+/// The coefficient that two numbers hold.
+fn released([p, q]: [f32; 2], m: usize) -> Complex32 {
+    let q = if m.is_multiple_of(2) { q } else { -q };
+    Complex32::new(0.5 * (p + q), 0.5 * (q - p))
+}
+
 /// Coefficients of several items (images or references), in tiles of [`TILE`] items: for each m a matrix of rank × 2 columns an item
-/// (real, imaginary). What the last tile has beyond the items is zero.
+/// that hold a coefficient. What the last tile has beyond the items is zero.
 #[derive(Debug, Clone)]
 pub struct Expansion {
     /// `[tile][m][function][column]`
@@ -59,8 +72,10 @@ impl Expansion {
             let values = pairs.project(rings, m, if m % 2 == 0 { &even } else { &odd });
             for (item, row) in values.rows().into_iter().enumerate() {
                 let mut block = out.block_mut(item / TILE, m);
-                for (j, value) in row.iter().enumerate() {
-                    block[[j / 2, 2 * (item % TILE) + j % 2]] = *value;
+                for (j, value) in row.to_slice().expect("standard layout").chunks_exact(2).enumerate() {
+                    let [p, q] = held(Complex32::new(value[0], value[1]), m);
+                    block[[j, 2 * (item % TILE)]] = p;
+                    block[[j, 2 * (item % TILE) + 1]] = q;
                 }
             }
         }
@@ -148,7 +163,7 @@ impl Expansion {
         let values = |(m, basis): (usize, &RadialBasis)| {
             let coefficients = self.block(item / TILE, m).slice_move(s![.., column..column + 2]);
             let rows = basis.synthesis.dot(&coefficients);
-            rows.rows().into_iter().map(|row| Complex32::new(row[0], row[1])).collect()
+            rows.rows().into_iter().map(|row| released([row[0], row[1]], m)).collect()
         };
         rings.radial.iter().enumerate().map(values).collect()
     }
@@ -157,12 +172,11 @@ impl Expansion {
     pub fn ring_power(&self, rings: &Rings) -> Vec<f64> {
         let mut power = vec![0.0f64; rings.frequencies.len()];
         for (m, basis) in rings.radial.iter().enumerate() {
-            let both_signs = if m == 0 { 1.0 } else { 2.0 };
             for tile in 0..self.tiles() {
                 let values = basis.synthesis.dot(&self.block(tile, m));
                 for (k, row) in values.rows().into_iter().enumerate() {
                     let sum: f64 = row.iter().map(|v| f64::from(v * v)).sum();
-                    power[k + rings.first_ring[m]] += both_signs * sum;
+                    power[k + rings.first_ring[m]] += signs_of(m) * sum;
                 }
             }
         }
@@ -174,16 +188,20 @@ impl Expansion {
         let mut norms = vec![0.0f64; self.tiles() * TILE];
         for (tile, norms) in norms.chunks_exact_mut(TILE).enumerate() {
             for m in 0..self.starts.len() - 1 {
-                let both_signs = if m == 0 { 1.0 } else { 2.0 };
                 for row in self.block(tile, m).rows() {
                     for (norm, pair) in norms.iter_mut().zip(row.to_slice().expect("standard layout").chunks_exact(2)) {
-                        *norm += both_signs * f64::from(pair[0] * pair[0] + pair[1] * pair[1]);
+                        *norm += signs_of(m) * f64::from(pair[0] * pair[0] + pair[1] * pair[1]);
                     }
                 }
             }
         }
         norms.iter().take(self.items).map(|&norm| norm as f32).collect()
     }
+}
+
+/// What the squares of the two numbers held count for: |F|² is half their sum, and stands for m and −m.
+fn signs_of(m: usize) -> f64 {
+    if m == 0 { 0.5 } else { 1.0 }
 }
 
 /// Where slices are sampled: points and transforms of every ring.
@@ -226,10 +244,10 @@ impl Circles {
                 fft.process(&mut circle);
                 let scale = 1.0 / circle.len() as f32;
                 for m in 0..rings.orders_of(ring) {
-                    let value = circle[m] * scale;
                     let row = ring - rings.first_ring[m];
-                    values[m][[row, 2 * item]] = value.re;
-                    values[m][[row, 2 * item + 1]] = value.im;
+                    let [p, q] = held(circle[m] * scale, m);
+                    values[m][[row, 2 * item]] = p;
+                    values[m][[row, 2 * item + 1]] = q;
                 }
             }
         }

@@ -78,7 +78,10 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
         for chunk in indices.chunks(CHUNK) {
             let images = particles.select(chunk);
             for shift in &shifts {
-                let images = Expansion::of_particles(&rings, &recentred(&images, &vec![*shift; chunk.len()]));
+                let images = match shift.norm() {
+                    0.0 => Expansion::of_particles(&rings, &images),
+                    _ => Expansion::of_particles(&rings, &recentred(&images, &vec![*shift; chunk.len()])),
+                };
                 let found = best_matches(&Correlator::new(&rings, &images, &references), &stage)?;
                 for (&image, found) in chunk.iter().zip(found) {
                     if f64::from(found.score) > scores[image] {

@@ -236,12 +236,12 @@ impl<'a> Averager<'a> {
                 self.fft.process_with_scratch(spectrum, self.work.scratch());
                 let scale = 1.0 / shares.total;
                 for (m, matrix) in self.mixing.chunks_exact_mut(COLUMNS * COLUMNS).enumerate() {
-                    let [[re_to_re, im_to_re], [re_to_im, im_to_im]] = mixing_block(m, spectrum, scale);
+                    let [[p_to_p, q_to_p], [p_to_q, q_to_q]] = mixing_block(m, spectrum, scale);
                     let at = 2 * image * COLUMNS + 2 * column;
-                    matrix[at] = re_to_re;
-                    matrix[at + COLUMNS] = im_to_re;
-                    matrix[at + 1] = re_to_im;
-                    matrix[at + COLUMNS + 1] = im_to_im;
+                    matrix[at] = p_to_p;
+                    matrix[at + COLUMNS] = q_to_p;
+                    matrix[at + 1] = p_to_q;
+                    matrix[at + COLUMNS + 1] = q_to_q;
                 }
             }
         }
@@ -267,18 +267,17 @@ impl Shares {
     }
 }
 
-/// What angular frequency `m` of an image's weights for one direction does to the image's coefficient, as a real 2 × 2 matrix:
-/// conj Ŵ·F for the direction itself plus (−1)ᵐ conj(conj Ŵ′·F) for its mirror image.
+/// What angular frequency `m` of an image's weights for one direction does to the two numbers that hold the image's coefficient z, as a real 2 × 2
+/// matrix: conj Ŵ·F for the direction itself plus (−1)ᵐ conj(conj Ŵ′·F) for its mirror image, which for z, with F turned by an
+/// eighth and conjugated where m is odd, is conj Ŵ·z + iŴ′·conj z, the weights' spectra conjugated where m is odd.
 #[inline]
 fn mixing_block(m: usize, spectrum: &[Complex32], scale: f32) -> [[f32; 2]; 2] {
     let (here, there) = (spectrum[m], spectrum[(spectrum.len() - m) % spectrum.len()].conj());
-    // transforms of the two real functions in the real and the imaginary part, conjugated
-    let direct = ((here + there) * (0.5 * scale)).conj();
-    let mirrored = ((here - there) * Complex32::new(0.0, -0.5 * scale)).conj();
-    let sign = if m.is_multiple_of(2) { 1.0 } else { -1.0 };
-    let (p, q) = (direct.re, direct.im);
-    let (pm, qm) = (sign * mirrored.re, sign * mirrored.im);
-    [[p + pm, -q - qm], [q - qm, p - pm]]
+    // transforms of the two real functions in the real and the imaginary part; i times the second
+    let direct = (here + there) * (0.5 * scale);
+    let mirrored = (here - there) * (0.5 * scale);
+    let (direct, mirrored) = if m.is_multiple_of(2) { (direct.conj(), mirrored) } else { (direct, -mirrored.conj()) };
+    [[direct.re + mirrored.re, mirrored.im - direct.im], [direct.im + mirrored.im, direct.re - mirrored.re]]
 }
 
 /// The hypothesis whose score is `top`.
