@@ -86,7 +86,7 @@ struct Kernel {
 }
 
 fn kernel(particles: &Particles, density: &Volume) -> Kernel {
-    let rings = Rings::new(particles, 1.0, 0.5 / particles.edge());
+    let rings = Rings::new(particles, 1.0);
     let views: Vec<_> = directions(REFERENCES).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
     let references = Expansion::of_slices(&rings, &Spectrum::new(density), &views);
     let images = Expansion::of_particles(&rings, particles);

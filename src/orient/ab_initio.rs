@@ -19,7 +19,7 @@ use super::expansion::{Expansion, half_turn};
 use super::power::match_rings;
 use super::refine::{RefineOptions, refine};
 use super::rings::Rings;
-use super::search::{check_not_negative, check_positive, in_plane, mirror, ring_step, spaced_directions};
+use super::search::{check_not_negative, check_positive, in_plane, mirror, spaced_directions};
 use super::soft::{Expectation, expectation, temperature_for};
 use super::{Error, directions, recentred, soft};
 use crate::images::Particles;
@@ -163,7 +163,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(particles: &'a Particles, options: &'a AbInitioOptions) -> Result<Self, Error> {
-        let rings = Rings::new(particles, options.low_pass, ring_step(particles));
+        let rings = Rings::new(particles, options.low_pass);
         let directions = match options.directions {
             0 => spaced_directions(particles.diameter(), SPACING * options.low_pass).min(MOST_DIRECTIONS),
             given => given,

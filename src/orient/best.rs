@@ -66,8 +66,8 @@ fn located(line: &[Complex32], direct: f32, mirrored: f32, reference: usize, hal
 /// Largest real part and largest imaginary part.
 #[multiversion::multiversion(targets("x86_64+avx2+fma"))]
 fn maxima(values: &[Complex32]) -> (f32, f32) {
-    let mut lanes = [[f32::MIN; 2]; 8];
-    let mut chunks = values.chunks_exact(8);
+    let mut lanes = [[f32::MIN; 2]; 16];
+    let mut chunks = values.chunks_exact(16);
     for chunk in &mut chunks {
         for (lane, value) in lanes.iter_mut().zip(chunk) {
             lane[0] = lane[0].max(value.re);

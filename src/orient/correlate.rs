@@ -8,13 +8,12 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayViewMut2;
 use rustfft::{Fft, FftPlanner};
 
 use super::expansion::{COLUMNS, Expansion, TILE};
 use super::rings::Rings;
 use crate::fourier::Complex32;
-use crate::product::multiply;
+use crate::product::product_of_columns;
 
 /// Images whose angular spectra are gathered together: one cache line of products; their correlations stay in the first-level cache.
 const LANES: usize = 8;
@@ -99,8 +98,7 @@ impl<'a> Correlator<'a> {
     /// First half of [`Correlator::tile`]: the four real products of every angular frequency.
     pub fn multiply(&self, images: usize, references: usize, work: &mut Workspace) {
         for (m, products) in work.products.chunks_exact_mut(COLUMNS * COLUMNS).enumerate() {
-            let out = ArrayViewMut2::from_shape((COLUMNS, COLUMNS), products).expect("room for the products");
-            multiply(self.references.block(references, m).reversed_axes(), self.images.block(images, m), out, false);
+            product_of_columns(self.references.block(references, m), self.images.block(images, m), products);
         }
     }
 
@@ -129,20 +127,28 @@ impl<'a> Correlator<'a> {
 /// Puts the products of one reference and [`LANES`] images from `first` on at their angular frequencies.
 #[multiversion::multiversion(targets("x86_64+avx2+fma"))]
 fn gather(products: &[f32], reference: usize, first: usize, spectra: &mut [Complex32], angles: usize) {
-    let orders = products.len() / (COLUMNS * COLUMNS);
+    const ORDER: usize = COLUMNS * COLUMNS;
+    let orders = products.len() / ORDER;
     for spectrum in spectra.chunks_exact_mut(angles) {
-        spectrum[orders..angles - orders + 1].fill(Complex32::default());
+        spectrum[orders..=angles - orders].fill(Complex32::default());
     }
-    for (m, products) in products.chunks_exact(COLUMNS * COLUMNS).enumerate() {
-        let x = &products[2 * reference * COLUMNS + 2 * first..][..2 * LANES];
-        let y = &products[(2 * reference + 1) * COLUMNS + 2 * first..][..2 * LANES];
-        let (here, there) = if m.is_multiple_of(2) { (m, angles - m) } else { (angles - m, m) };
-        let pairs = x.chunks_exact(2).zip(y.chunks_exact(2));
-        for (spectrum, (x, y)) in spectra.chunks_exact_mut(angles).zip(pairs) {
-            if m > 0 {
-                spectrum[there] = Complex32::new(y[1], y[0]);
+    let row = |m: usize, xy: usize| -> &[f32; 2 * LANES] {
+        let row = &products[m * ORDER + (2 * reference + xy) * COLUMNS + 2 * first..][..2 * LANES];
+        row.try_into().expect("two numbers an image")
+    };
+    // Neighbouring orders are neighbours in the spectrum too: an even one and the odd one after it together.
+    for even in (0..orders).step_by(2) {
+        let odd = even + 1;
+        let (x, y) = (row(even, 0), row(even, 1));
+        let (odd_x, odd_y) = (row(odd, 0), row(odd, 1));
+        for (lane, spectrum) in spectra.chunks_exact_mut(angles).enumerate() {
+            let as_is = |row: &[f32; 2 * LANES]| Complex32::new(row[2 * lane], row[2 * lane + 1]);
+            let swapped = |row: &[f32; 2 * LANES]| Complex32::new(row[2 * lane + 1], row[2 * lane]);
+            spectrum[even..even + 2].copy_from_slice(&[as_is(x), swapped(odd_y)]);
+            spectrum[angles - odd] = as_is(odd_x);
+            if even > 0 {
+                spectrum[angles - even] = swapped(y);
             }
-            spectrum[here % angles] = Complex32::new(x[0], x[1]);
         }
     }
 }
@@ -177,7 +183,7 @@ mod tests {
         let pixels = Array3::from_shape_simple_fn((3, 40, 40), || rng.random_range(-1.0f32..1.0));
         let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, crop: 1.6 };
         let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
-        let rings = Rings::new(&particles, 2.5, 0.5 / particles.edge());
+        let rings = Rings::new(&particles, 2.5);
         let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
         let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 32, particles.edge() / 32.0));
         let views: Vec<_> = crate::orient::directions(5).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();

@@ -21,9 +21,9 @@ use crate::product::{multiply, times_transposed};
 use crate::volume::Spectrum;
 
 /// Items kept together: what two tiles have in common is worked out with all they need in the second-level cache.
-pub const TILE: usize = 16;
+pub const TILE: usize = COLUMNS / 2;
 /// Columns of a tile: two an item.
-pub const COLUMNS: usize = 2 * TILE;
+pub const COLUMNS: usize = crate::product::WIDTH;
 
 /// The two numbers by which the coefficient F\[s, m\] = a + ib of angular frequency `m` is held: (a − b, a + b), the second with the sign of
 /// (−1)ᵐ. The products of two such pairs are correlations without further arithmetic (see [`super::correlate`]).
@@ -71,7 +71,7 @@ impl Expansion {
         for m in 0..rings.orders() {
             let values = pairs.project(rings, m, if m % 2 == 0 { &even } else { &odd });
             for (item, row) in values.rows().into_iter().enumerate() {
-                let mut block = out.block_mut(item / TILE, m);
+                let mut block = out.matrix_mut(item / TILE, m);
                 for (j, value) in row.to_slice().expect("standard layout").chunks_exact(2).enumerate() {
                     let [p, q] = held(Complex32::new(value[0], value[1]), m);
                     block[[j, 2 * (item % TILE)]] = p;
@@ -122,13 +122,18 @@ impl Expansion {
         self.starts[m + 1] - self.starts[m]
     }
 
-    /// Coefficients of one tile at angular frequency `m`, rank × [`COLUMNS`].
-    pub fn block(&self, tile: usize, m: usize) -> ArrayView2<'_, f32> {
-        ArrayView2::from_shape((self.rank(m), COLUMNS), &self.data[self.range(tile, m)]).expect("a block of a tile")
+    /// Coefficients of one tile at angular frequency `m`, rank × [`COLUMNS`], row-major.
+    pub fn block(&self, tile: usize, m: usize) -> &[f32] {
+        &self.data[self.range(tile, m)]
+    }
+
+    /// [`Expansion::block`] as a matrix.
+    pub fn matrix(&self, tile: usize, m: usize) -> ArrayView2<'_, f32> {
+        ArrayView2::from_shape((self.rank(m), COLUMNS), self.block(tile, m)).expect("a block of a tile")
     }
 
     /// The same, to be changed.
-    pub fn block_mut(&mut self, tile: usize, m: usize) -> ArrayViewMut2<'_, f32> {
+    pub fn matrix_mut(&mut self, tile: usize, m: usize) -> ArrayViewMut2<'_, f32> {
         let (rank, range) = (self.rank(m), self.range(tile, m));
         ArrayViewMut2::from_shape((rank, COLUMNS), &mut self.data[range]).expect("a block of a tile")
     }
@@ -161,7 +166,7 @@ impl Expansion {
     fn ring_values(&self, rings: &Rings, item: usize) -> Vec<Vec<Complex32>> {
         let column = 2 * (item % TILE);
         let values = |(m, basis): (usize, &RadialBasis)| {
-            let coefficients = self.block(item / TILE, m).slice_move(s![.., column..column + 2]);
+            let coefficients = self.matrix(item / TILE, m).slice_move(s![.., column..column + 2]);
             let rows = basis.synthesis.dot(&coefficients);
             rows.rows().into_iter().map(|row| released([row[0], row[1]], m)).collect()
         };
@@ -173,7 +178,7 @@ impl Expansion {
         let mut power = vec![0.0f64; rings.frequencies.len()];
         for (m, basis) in rings.radial.iter().enumerate() {
             for tile in 0..self.tiles() {
-                let values = basis.synthesis.dot(&self.block(tile, m));
+                let values = basis.synthesis.dot(&self.matrix(tile, m));
                 for (k, row) in values.rows().into_iter().enumerate() {
                     let sum: f64 = row.iter().map(|v| f64::from(v * v)).sum();
                     power[k + rings.first_ring[m]] += signs_of(m) * sum;
@@ -188,8 +193,8 @@ impl Expansion {
         let mut norms = vec![0.0f64; self.tiles() * TILE];
         for (tile, norms) in norms.chunks_exact_mut(TILE).enumerate() {
             for m in 0..self.starts.len() - 1 {
-                for row in self.block(tile, m).rows() {
-                    for (norm, pair) in norms.iter_mut().zip(row.to_slice().expect("standard layout").chunks_exact(2)) {
+                for row in self.block(tile, m).chunks_exact(COLUMNS) {
+                    for (norm, pair) in norms.iter_mut().zip(row.chunks_exact(2)) {
                         *norm += signs_of(m) * f64::from(pair[0] * pair[0] + pair[1] * pair[1]);
                     }
                 }

@@ -2,7 +2,6 @@
 
 use super::expansion::Expansion;
 use super::rings::Rings;
-use super::search::ring_step;
 use super::{Error, directions};
 use crate::images::Particles;
 use crate::volume::{Spectrum, Volume};
@@ -21,7 +20,7 @@ const LEAST_SIGNAL: f64 = 0.02;
 pub fn match_power(particles: &Particles, density: &Volume, low_pass: f64) -> Result<Volume, Error> {
     particles.check_limit(low_pass)?;
     density.check_limit(low_pass)?;
-    let rings = Rings::new(particles, low_pass, ring_step(particles));
+    let rings = Rings::new(particles, low_pass);
     Ok(match_rings(&rings, particles, &Expansion::of_particles(&rings, particles), density))
 }
 

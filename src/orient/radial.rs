@@ -51,6 +51,9 @@ pub fn radial_bases(frequencies: &[f64], weights: &[f64], first_ring: &[usize], 
         .into_par_iter()
         .map(|m| {
             let first = first_ring[m];
+            if first == frequencies.len() {
+                return (DMatrix::zeros(0, 0), Vec::new());
+            }
             let span = DMatrix::from_fn(frequencies.len() - first, count, |k, i| {
                 bessel[first + k][i][m] * (weights[first + k] * radii[i]).sqrt()
             });

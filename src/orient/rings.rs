@@ -37,13 +37,17 @@ fn fast_turn(n: usize) -> usize {
 }
 
 impl Rings {
-    /// Rings `step` apart [1/Å] up to 1/`low_pass` for these particles.
-    pub fn new(particles: &Particles, low_pass: f64, step: f64) -> Self {
+    /// Rings up to 1/`low_pass` for these particles.
+    ///
+    /// |F|² of an image masked at radius R is band-limited to 2R: rings 1/(4R) apart make sums integrals.
+    pub fn new(particles: &Particles, low_pass: f64) -> Self {
+        let step = 0.25 / (particles.mask_radius() + MASK_EDGE);
         let count = (1.0 / low_pass / step + 1e-6) as usize;
         let frequencies: Vec<f64> = (1..=count).map(|ring| ring as f64 * step).collect();
         let radius = particles.mask_radius();
         let highest = |s: f64| (TAU * s * radius) as usize + MARGIN;
-        let orders = frequencies.last().map_or(0, |&s| highest(s) + 1);
+        // even, for the kernels take angular frequencies in pairs
+        let orders = frequencies.last().map_or(0, |&s| (highest(s) + 1).next_multiple_of(2));
         let first_ring: Vec<usize> = (0..orders).map(|m| frequencies.partition_point(|&s| highest(s) < m)).collect();
         let weights: Vec<f64> = frequencies.iter().map(|&s| TAU * s * step / particles.noise_density(s)).collect();
         let radial = radial_bases(&frequencies, &weights, &first_ring, radius + MASK_EDGE / 2.0);

@@ -55,7 +55,7 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
     density.check_limit(options.low_pass)?;
     check_positive("shift_step", options.shift_step)?;
     check_not_negative("max_shift", options.max_shift)?;
-    let rings = Rings::new(particles, options.low_pass, ring_step(particles));
+    let rings = Rings::new(particles, options.low_pass);
     let count = match options.directions {
         0 => spaced_directions(particles.diameter(), SPACING * options.low_pass),
         given => given,
@@ -94,11 +94,6 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
         }
     }
     Ok(Poses::new(poses, scores))
-}
-
-/// Distance between rings [1/Å]: as far apart as the mask's transform is smooth, never above the grid's own spacing.
-pub(super) fn ring_step(particles: &Particles) -> f64 {
-    if particles.edge() >= 4.0 * particles.mask_radius() { 1.0 / particles.edge() } else { 0.5 / particles.edge() }
 }
 
 /// Number of directions on half the sphere that lie about `distance` Å apart at the rim of a particle of `diameter` Å.

@@ -218,7 +218,7 @@ impl<'a> Averager<'a> {
             self.mix(block, &mut all, &shares);
             for (m, matrix) in self.mixing.chunks_exact(COLUMNS * COLUMNS).enumerate() {
                 let matrix = ArrayView2::from_shape((COLUMNS, COLUMNS), matrix).expect("two rows an image");
-                multiply(self.correlator.images().block(tile, m), matrix, self.result.sums.block_mut(block, m), true);
+                multiply(self.correlator.images().matrix(tile, m), matrix, self.result.sums.matrix_mut(block, m), true);
             }
         }
         self.scores = all;
