@@ -18,6 +18,9 @@ use crate::product::product_of_columns;
 /// Images whose angular spectra are gathered together: one cache line of products; their correlations stay in the first-level cache.
 const LANES: usize = 8;
 
+/// Numbers from one angular frequency to the next in a tile's products: not a power of two, at which they would share a cache set.
+pub const ORDER: usize = COLUMNS * COLUMNS + 16;
+
 /// Images and references ready to be correlated.
 pub struct Correlator<'a> {
     rings: &'a Rings,
@@ -74,7 +77,7 @@ impl<'a> Correlator<'a> {
     /// Buffers for tiles of this correlator.
     pub fn workspace(&self) -> Workspace {
         Workspace {
-            products: vec![0.0; self.rings.orders() * COLUMNS * COLUMNS],
+            products: vec![0.0; self.rings.orders() * ORDER],
             correlations: vec![Complex32::default(); LANES * self.rings.angles],
             scratch: vec![Complex32::default(); self.scratch],
         }
@@ -97,7 +100,7 @@ impl<'a> Correlator<'a> {
 
     /// First half of [`Correlator::tile`]: the four real products of every angular frequency.
     pub fn multiply(&self, images: usize, references: usize, work: &mut Workspace) {
-        for (m, products) in work.products.chunks_exact_mut(COLUMNS * COLUMNS).enumerate() {
+        for (m, products) in work.products.chunks_exact_mut(ORDER).enumerate() {
             product_of_columns(self.references.block(references, m), self.images.block(images, m), products);
         }
     }
@@ -127,7 +130,6 @@ impl<'a> Correlator<'a> {
 /// Puts the products of one reference and [`LANES`] images from `first` on at their angular frequencies.
 #[multiversion::multiversion(targets("x86_64+avx2+fma"))]
 fn gather(products: &[f32], reference: usize, first: usize, spectra: &mut [Complex32], angles: usize) {
-    const ORDER: usize = COLUMNS * COLUMNS;
     let orders = products.len() / ORDER;
     for spectrum in spectra.chunks_exact_mut(angles) {
         spectrum[orders..=angles - orders].fill(Complex32::default());

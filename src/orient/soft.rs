@@ -8,7 +8,7 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use rustfft::FftPlanner;
 
-use super::correlate::{Correlator, Workspace};
+use super::correlate::{Correlator, ORDER, Workspace};
 use super::expansion::{COLUMNS, Expansion, TILE};
 use super::rings::Rings;
 use crate::fourier::Complex32;
@@ -47,65 +47,146 @@ pub fn bytes(rings: &Rings, references: usize) -> usize {
     PARTS * Expansion::bytes(rings, references) + rayon::current_num_threads().min(PARTS) * hypotheses
 }
 
-/// Scores of a tile of images against all hypotheses, `[image][reference][angle]`: direct in the real part, mirrored in the imaginary.
-fn scores(correlator: &Correlator, tile: usize, half_norms: &[f32], work: &mut Workspace, out: &mut Vec<Complex32>) {
-    let (angles, references) = (correlator.rings().angles, correlator.references().len());
-    out.resize(correlator.images().items_of(tile) * references * angles, Complex32::default());
-    for block in 0..correlator.references().tiles() {
-        correlator.tile(tile, block, work, |image, reference, line| {
-            let to = &mut out[(image % TILE * references + reference) * angles..][..angles];
-            let norm = Complex32::new(half_norms[reference], half_norms[reference]);
-            to.iter_mut().zip(line).for_each(|(to, from)| *to = from - norm);
-        });
+/// Scores of a tile of images against all hypotheses.
+#[derive(Default)]
+struct Scores {
+    /// `[image][reference][angle]`: direct in the real part, mirrored in the imaginary.
+    all: Vec<Complex32>,
+    /// The best of each image and reference, `[image][reference]`.
+    best: Vec<f32>,
+    references: usize,
+    angles: usize,
+}
+
+impl Scores {
+    /// Takes the scores of tile `tile` of the images.
+    fn take(&mut self, correlator: &Correlator, tile: usize, half_norms: &[f32], work: &mut Workspace) {
+        let images = correlator.images().items_of(tile);
+        (self.references, self.angles) = (correlator.references().len(), correlator.rings().angles);
+        let (references, angles) = (self.references, self.angles);
+        self.all.resize(images * references * angles, Complex32::default());
+        self.best.resize(images * references, 0.0);
+        for block in 0..correlator.references().tiles() {
+            correlator.tile(tile, block, work, |image, reference, line| {
+                let index = image % TILE * references + reference;
+                let to = &mut self.all[index * angles..][..angles];
+                self.best[index] = scores_of_line(line, half_norms[reference], to);
+            });
+        }
     }
+
+    /// Number of images.
+    fn images(&self) -> usize {
+        self.best.len() / self.references
+    }
+
+    /// The best scores of image `image` for each reference.
+    fn best_of(&self, image: usize) -> &[f32] {
+        &self.best[image * self.references..][..self.references]
+    }
+
+    /// The best score of image `image`.
+    fn top(&self, image: usize) -> f32 {
+        self.best_of(image).iter().copied().fold(f32::MIN, f32::max)
+    }
+
+    fn line_mut(&mut self, image: usize, reference: usize) -> &mut [Complex32] {
+        &mut self.all[(image * self.references + reference) * self.angles..][..self.angles]
+    }
+
+    /// Scores of one image whose weight at temperature `beta` is not negligible, line by line.
+    fn lines(&self, image: usize, beta: f32) -> impl Iterator<Item = &[Complex32]> {
+        let (top, all) = (self.top(image), &self.all[image * self.references * self.angles..]);
+        let lines = all.chunks_exact(self.angles).zip(self.best_of(image));
+        lines.filter(move |(_, best)| beta * (*best - top) > FAINTEST).map(|(line, _)| line)
+    }
+
+    /// The best hypothesis of image `image`.
+    fn hypothesis(&self, image: usize) -> Hypothesis {
+        let score = self.top(image);
+        let reference = self.best_of(image).iter().position(|&best| best == score).unwrap_or(0);
+        let line = &self.all[(image * self.references + reference) * self.angles..][..self.angles];
+        let angle = line.iter().position(|value| value.re == score || value.im == score).unwrap_or(0);
+        Hypothesis { score, reference, mirrored: line[angle].re != score, angle }
+    }
+}
+
+/// Writes `line` − `half_norm` to `to`, and gives its maximum over both parts.
+#[multiversion::multiversion(targets("x86_64+avx2+fma", "x86_64+avx512f"))]
+fn scores_of_line(line: &[Complex32], half_norm: f32, to: &mut [Complex32]) -> f32 {
+    let mut lanes = [[f32::MIN; 2]; 8];
+    for (to, line) in to.chunks_mut(8).zip(line.chunks(8)) {
+        for ((to, value), lane) in to.iter_mut().zip(line).zip(&mut lanes) {
+            *to = Complex32::new(value.re - half_norm, value.im - half_norm);
+            lane[0] = lane[0].max(to.re);
+            lane[1] = lane[1].max(to.im);
+        }
+    }
+    lanes.iter().fold(f32::MIN, |top, lane| top.max(lane[0]).max(lane[1]))
 }
 
 /// The temperature at which the mean log-perplexity of some images is that of `target` equally likely hypotheses.
 ///
-/// Bisection on log β; the images are those of the correlator's first tile.
+/// Newton's method on log β, kept within a shrinking bracket; the images are those of the correlator's first tile.
 pub fn temperature_for(correlator: &Correlator, target: f64) -> f32 {
-    let half_norms = correlator.half_norms();
-    let mut all = Vec::new();
-    scores(correlator, 0, &half_norms, &mut correlator.workspace(), &mut all);
-    let sample = correlator.images().items_of(0);
-    let per_image = all.len() / sample;
-    let entropy = |beta: f32| -> f64 {
-        all.par_chunks_exact(per_image).map(|scores| entropy_of(scores, beta)).collect::<Vec<_>>().iter().sum::<f64>()
-            / sample as f64
+    let mut scores = Scores::default();
+    scores.take(correlator, 0, &correlator.half_norms(), &mut correlator.workspace());
+    let wanted = target.ln();
+    let (mut low, mut high) = (-32.0f64, 1.0f64);
+    // at the spread of the scores themselves the weights begin to choose
+    let spread = (0..scores.images()).map(|image| f64::from(scores.top(image)).abs()).fold(1.0, f64::max);
+    let mut log_beta = (1.0 / spread).ln().clamp(low, high);
+    for _ in 0..40 {
+        let (entropy, slope) = mean_entropy(&scores, log_beta.exp() as f32);
+        if (entropy - wanted).abs() < 1e-3 {
+            break;
+        }
+        if entropy > wanted {
+            low = log_beta
+        } else {
+            high = log_beta
+        }
+        let newton = log_beta - (entropy - wanted) / slope;
+        log_beta = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+    }
+    log_beta.exp() as f32
+}
+
+/// Mean entropy of the images' weights, and its derivative with respect to log β.
+fn mean_entropy(scores: &Scores, beta: f32) -> (f64, f64) {
+    let of_image = |image: usize| {
+        let top = scores.top(image);
+        let [mut z, mut first, mut second] = [0.0f64; 3];
+        for line in scores.lines(image, beta) {
+            let moments = partition(line, top, beta);
+            z += f64::from(moments[0]);
+            first += f64::from(moments[1]);
+            second += f64::from(moments[2]);
+        }
+        let mean = first / z;
+        (z.ln() - mean, mean * mean - second / z)
     };
-    let (mut low, mut high) = (-14.0f64, 0.5f64);
-    for _ in 0..22 {
-        let middle = 0.5 * (low + high);
-        if entropy(10f64.powf(middle) as f32) > target.ln() { low = middle } else { high = middle }
-    }
-    10f64.powf(low) as f32
+    let all: Vec<(f64, f64)> = (0..scores.images()).into_par_iter().map(of_image).collect();
+    let count = all.len() as f64;
+    let (entropy, slope) = all.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    (entropy / count, slope / count)
 }
 
-/// Entropy of the weights e^(βS) over their sum: ln Z − β⟨S⟩.
-fn entropy_of(scores: &[Complex32], beta: f32) -> f64 {
-    let top = top_score(scores);
-    let (mut total, mut moment) = (0.0f64, 0.0f64);
-    for chunk in scores.chunks(1024) {
-        let (z, m) = partition(chunk, top, beta);
-        total += f64::from(z);
-        moment += f64::from(m);
-    }
-    total.ln() - moment / total
-}
-
-/// Σ e^x and Σ x·e^x with x = β(S − top), over both parts.
+/// Σ e^x, Σ x·e^x and Σ x²·e^x with x = β(S − top), over both parts.
 #[multiversion::multiversion(targets("x86_64+avx2+fma", "x86_64+avx512f"))]
-fn partition(scores: &[Complex32], top: f32, beta: f32) -> (f32, f32) {
-    let mut lanes = [[0.0f32; 2]; 8];
+fn partition(scores: &[Complex32], top: f32, beta: f32) -> [f32; 3] {
+    let mut lanes = [[0.0f32; 3]; 8];
     for chunk in scores.chunks(8) {
         for (lane, score) in lanes.iter_mut().zip(chunk) {
-            let (x, y) = ((score.re - top) * beta, (score.im - top) * beta);
+            // below the faintest e^x is zero, and x only has to be finite
+            let (x, y) = (((score.re - top) * beta).max(-100.0), ((score.im - top) * beta).max(-100.0));
             let (ex, ey) = (exp_of_negative(x), exp_of_negative(y));
             lane[0] += ex + ey;
-            lane[1] += x.max(-100.0) * ex + y.max(-100.0) * ey;
+            lane[1] += x * ex + y * ey;
+            lane[2] += x * x * ex + y * y * ey;
         }
     }
-    lanes.iter().fold((0.0, 0.0), |(z, m), lane| (z + lane[0], m + lane[1]))
+    lanes.iter().fold([0.0; 3], |sum, lane| [sum[0] + lane[0], sum[1] + lane[1], sum[2] + lane[2]])
 }
 
 /// Replaces scores by weights e^(β(S − top)), and gives their sum.
@@ -134,16 +215,6 @@ fn exp_of_negative(x: f32) -> f32 {
     let p = 1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     if x < FAINTEST { 0.0 } else { p * power }
-}
-
-fn top_score(scores: &[Complex32]) -> f32 {
-    let mut lanes = [f32::MIN; 8];
-    for chunk in scores.chunks(8) {
-        for (lane, score) in lanes.iter_mut().zip(chunk) {
-            *lane = lane.max(score.re).max(score.im);
-        }
-    }
-    lanes.into_iter().fold(f32::MIN, f32::max)
 }
 
 /// Weighs every hypothesis of every image at temperature `beta` and averages the images over them.
@@ -177,7 +248,7 @@ struct Averager<'a> {
     correlator: &'a Correlator<'a>,
     beta: f32,
     work: Workspace,
-    scores: Vec<Complex32>,
+    scores: Scores,
     fft: std::sync::Arc<dyn rustfft::Fft<f32>>,
     /// For each angular frequency, the real matrix (2 rows an image × 2 columns a direction) that takes a tile's images to a tile of
     /// directions' sums.
@@ -192,9 +263,9 @@ impl<'a> Averager<'a> {
             correlator,
             beta,
             work: correlator.workspace(),
-            scores: Vec::new(),
+            scores: Scores::default(),
             fft: FftPlanner::new().plan_fft_forward(rings.angles),
-            mixing: vec![0.0; rings.orders() * COLUMNS * COLUMNS],
+            mixing: vec![0.0; rings.orders() * ORDER],
             result: Expectation {
                 sums: Expansion::zeros(rings, references),
                 occupancy: vec![0.0; references],
@@ -204,38 +275,42 @@ impl<'a> Averager<'a> {
     }
 
     fn add_tile(&mut self, tile: usize, half_norms: &[f32]) {
-        let mut all = std::mem::take(&mut self.scores);
-        scores(self.correlator, tile, half_norms, &mut self.work, &mut all);
-        let (references, angles) = (self.correlator.references(), self.correlator.rings().angles);
-        let mut shares = Vec::with_capacity(TILE);
-        for scores in all.chunks_exact_mut(references.len() * angles) {
-            let top = top_score(scores);
-            self.result.best.push(locate(scores, top, angles));
-            let weights = scores.chunks_exact_mut(angles).map(|line| exponentiate(line, top, self.beta)).collect();
-            shares.push(Shares::new(weights));
-        }
+        self.scores.take(self.correlator, tile, half_norms, &mut self.work);
+        let shares: Vec<Shares> = (0..self.scores.images())
+            .map(|image| {
+                self.result.best.push(self.scores.hypothesis(image));
+                Shares::weigh(&mut self.scores, image, self.beta)
+            })
+            .collect();
+        let references = self.correlator.references();
         for block in 0..references.tiles() {
-            self.mix(block, &mut all, &shares);
-            for (m, matrix) in self.mixing.chunks_exact(COLUMNS * COLUMNS).enumerate() {
+            let columns = block * TILE..block * TILE + references.items_of(block);
+            if !shares.iter().any(|shares| columns.clone().any(|reference| shares.counts(reference))) {
+                continue;
+            }
+            self.mix(block, &shares);
+            for (m, matrix) in self.mixing.chunks_exact(ORDER).enumerate() {
+                let matrix = &matrix[..COLUMNS * COLUMNS];
                 let matrix = ArrayView2::from_shape((COLUMNS, COLUMNS), matrix).expect("two rows an image");
                 multiply(self.correlator.images().matrix(tile, m), matrix, self.result.sums.matrix_mut(block, m), true);
             }
         }
-        self.scores = all;
     }
 
     /// Transforms the weights that the tile's images give to a tile of directions, and enters them in the mixing matrices.
-    fn mix(&mut self, block: usize, weights: &mut [Complex32], shares: &[Shares]) {
-        let (references, angles) = (self.correlator.references(), self.correlator.rings().angles);
+    fn mix(&mut self, block: usize, shares: &[Shares]) {
         self.mixing.fill(0.0);
         for (image, shares) in shares.iter().enumerate() {
-            for column in (0..references.items_of(block)).filter(|column| shares.counts(block * TILE + column)) {
+            for column in 0..self.correlator.references().items_of(block) {
                 let reference = block * TILE + column;
+                if !shares.counts(reference) {
+                    continue;
+                }
                 self.result.occupancy[reference] += f64::from(shares.weights[reference] / shares.total);
-                let spectrum = &mut weights[(image * references.len() + reference) * angles..][..angles];
+                let spectrum = self.scores.line_mut(image, reference);
                 self.fft.process_with_scratch(spectrum, self.work.scratch());
                 let scale = 1.0 / shares.total;
-                for (m, matrix) in self.mixing.chunks_exact_mut(COLUMNS * COLUMNS).enumerate() {
+                for (m, matrix) in self.mixing.chunks_exact_mut(ORDER).enumerate() {
                     let [[p_to_p, q_to_p], [p_to_q, q_to_q]] = mixing_block(m, spectrum, scale);
                     let at = 2 * image * COLUMNS + 2 * column;
                     matrix[at] = p_to_p;
@@ -255,7 +330,15 @@ struct Shares {
 }
 
 impl Shares {
-    fn new(weights: Vec<f32>) -> Self {
+    /// Replaces the scores of image `image` by weights, where they are not negligible.
+    fn weigh(scores: &mut Scores, image: usize, beta: f32) -> Self {
+        let (top, references) = (scores.top(image), scores.references);
+        let weights: Vec<f32> = (0..references)
+            .map(|reference| match beta * (scores.best_of(image)[reference] - top) > FAINTEST {
+                true => exponentiate(scores.line_mut(image, reference), top, beta),
+                false => 0.0,
+            })
+            .collect();
         let total = weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() as f32;
         Self { weights, total }
     }
@@ -278,12 +361,6 @@ fn mixing_block(m: usize, spectrum: &[Complex32], scale: f32) -> [[f32; 2]; 2] {
     let mirrored = (here - there) * (0.5 * scale);
     let (direct, mirrored) = if m.is_multiple_of(2) { (direct.conj(), mirrored) } else { (direct, -mirrored.conj()) };
     [[direct.re + mirrored.re, mirrored.im - direct.im], [direct.im + mirrored.im, direct.re - mirrored.re]]
-}
-
-/// The hypothesis whose score is `top`.
-fn locate(scores: &[Complex32], top: f32, angles: usize) -> Hypothesis {
-    let index = scores.iter().position(|score| score.re == top || score.im == top).unwrap_or(0);
-    Hypothesis { score: top, reference: index / angles, mirrored: scores[index].re != top, angle: index % angles }
 }
 
 #[cfg(test)]
