@@ -23,7 +23,12 @@ mod recentre;
 mod refine;
 mod rings;
 mod search;
+mod sites;
 mod soft;
+
+use std::f64::consts::PI;
+
+use nalgebra::{UnitQuaternion, Vector3};
 
 use crate::task::Cancelled;
 
@@ -37,7 +42,8 @@ pub use power::match_power;
 pub use recentre::recentred;
 pub use refine::{RefineOptions, Refinement, refine};
 pub use rings::Rings;
-pub use search::{SearchOptions, search};
+pub use search::{SearchOptions, Symmetry, search};
+pub use sites::{BreakOptions, BrokenSymmetry, break_symmetry};
 
 /// What can be wrong with a search for orientations.
 #[derive(Debug, thiserror::Error)]
@@ -54,4 +60,9 @@ pub enum Error {
     Memory(#[from] crate::memory::NotEnough),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+/// Half a turn about the beam: what it does to an image is what inversion of the particle does.
+fn mirrored_in_plane() -> UnitQuaternion<f64> {
+    UnitQuaternion::from_axis_angle(&Vector3::z_axis(), PI)
 }

@@ -29,11 +29,40 @@ pub struct SearchOptions {
     pub max_shift: f64,
     /// Distance between the shifts tried \[Å\]; default 0.5.
     pub shift_step: f64,
+    /// Symmetry of the density, of whose equivalent directions one is tried; default none.
+    pub symmetry: Symmetry,
+}
+
+/// The symmetry of a lattice, axes along x, y and z.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Symmetry {
+    #[default]
+    None,
+    /// m3̄m: 48 operations, of which projections show 24 directions alike on half the sphere.
+    Cubic,
+    /// 6/mmm, axis along z.
+    Hexagonal,
+}
+
+impl Symmetry {
+    /// Whether a viewing direction (body frame) is in the part of the sphere that stands for all equivalent ones; `margin` \[rad\] widens it.
+    fn holds(self, view: &Vector3<f64>, margin: f64) -> bool {
+        match self {
+            Self::None => true,
+            Self::Cubic => view.x >= view.y - margin && view.y >= view.z - margin && view.z >= -margin,
+            Self::Hexagonal => {
+                let azimuth = view.y.atan2(view.x);
+                let margin_at = margin / view.x.hypot(view.y).max(margin);
+                view.z >= -margin && (-margin_at..=std::f64::consts::FRAC_PI_6 + margin_at).contains(&azimuth)
+            }
+        }
+    }
 }
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        Self { low_pass: 2.7, directions: 0, max_shift: 0.0, shift_step: 0.5 }
+        Self { low_pass: 2.7, directions: 0, max_shift: 0.0, shift_step: 0.5, symmetry: Symmetry::None }
     }
 }
 
@@ -65,12 +94,16 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
     let pixels = size_of::<f32>() * particles.size() * particles.size() * chunk;
     let needed = pixels + Expansion::bytes(&rings, chunk + count.min(BLOCK));
     memory::require(needed as f64, "the coefficients of this search")?;
-    let rotations = directions(count);
+    let margin = (TAU / count as f64).sqrt() / 2.0;
+    let rotations: Vec<_> = directions(count)
+        .into_iter()
+        .filter(|rotation| options.symmetry.holds(&(rotation.inverse() * Vector3::z()), margin))
+        .collect();
     let spectrum = Spectrum::new(density);
     let shifts = shift_grid(options.max_shift, options.shift_step);
     let mut poses = vec![Pose::default(); particles.len()];
     let mut scores = vec![f64::MIN; particles.len()];
-    let stage = task.stage("search", particles.len() * shifts.len() * count.div_ceil(BLOCK));
+    let stage = task.stage("search", particles.len() * shifts.len() * rotations.len().div_ceil(BLOCK));
     let indices: Vec<usize> = (0..particles.len()).collect();
     for block in rotations.chunks(BLOCK) {
         let matrices: Vec<_> = block.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();

@@ -13,6 +13,8 @@ use super::{ScriptResult, Session, fault};
 
 /// The built-in strategies: name, and text of `stdlib/NAME.rhai`.
 pub const STRATEGIES: &[(&str, &str)] = &[
+    ("lattice_first", include_str!("../../stdlib/lattice_first.rhai")),
+    ("lattice_start", include_str!("../../stdlib/lattice_start.rhai")),
     ("marching", include_str!("../../stdlib/marching.rhai")),
     ("report", include_str!("../../stdlib/report.rhai")),
     ("single_step", include_str!("../../stdlib/single_step.rhai")),

@@ -7,10 +7,11 @@ use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
 use crate::images::Particles;
-use crate::orient::{self, AbInitioOptions, RefineOptions, SearchOptions};
+use crate::orient::{self, AbInitioOptions, BreakOptions, BrokenSymmetry, RefineOptions, SearchOptions};
 use crate::pose::Poses;
 use crate::script::{ScriptResult, Session, fault, options, run};
 use crate::store;
+use crate::structure::Structure;
 use crate::volume::Volume;
 
 /// Options of `match_power`.
@@ -64,7 +65,8 @@ pub mod api {
     ///
     /// * `particles`: from `images.prepare`. `density`: a Volume in the same units, from `volume::reconstruct` or `orient::ab_initio`.
     /// * options: `low_pass` (Å, default 2.7), resolution of the comparison; `directions` on half the sphere (default 0: half
-    ///   `low_pass` apart at the particle's rim); `max_shift` (Å, default 0), tried in steps of `shift_step` (Å, default 0.5).
+    ///   `low_pass` apart at the particle's rim); `max_shift` (Å, default 0), tried in steps of `shift_step` (Å, default 0.5);
+    ///   `symmetry` ("none", "cubic" or "hexagonal") of a lattice along the axes, of whose equivalent directions one is tried.
     ///
     /// Scores of the poses are log-likelihood gains over an empty image.
     ///
@@ -116,6 +118,41 @@ pub mod api {
             ("poses".into(), Dynamic::from(refined.poses)),
             ("chi2".into(), chi2.into()),
         ]))
+    }
+
+    /// Tells the operations of a lattice apart: from poses that are right up to them to poses that belong together.
+    ///
+    /// By expectation–maximisation of one amplitude a lattice site. Each image is weighed over the operations that map the sites onto themselves, whatever
+    /// element sits there.
+    ///
+    /// * `particles`: from `images.prepare`. `sites`: a Structure, the ideal lattice in a sphere somewhat wider than the particle.
+    /// * `poses`: one an image, found against the ideal lattice about the same centre.
+    /// * options: `low_pass` (Å, default 1.67); `starts` (default 6), the worse half of which is given up on the way; `iterations` (default 14); `images`
+    ///   (default 400), those with the best scores; `first_beta` (default 0.06) and `last_beta` (default 0.6), the inverse temperatures;
+    ///   `max_offset` (Å, default 1.0), largest translation that an operation may bring; `seed` (default 1).
+    ///
+    /// Gives a map: `poses` (of all images, refined), `volume`, `amplitudes` (one a site), `operations` (their number), `score` (mean log-likelihood gain
+    /// over an empty image), `gain` (score over that of the symmetric model), `starts` (`seed`, `score`, `gain`, `rounds` of each).
+    ///
+    /// ```rhai
+    /// let lattice = structure::fcc(["Fe", "Pt"], 3.82);
+    /// let truth = lattice.sphere(15, #{ composition: [1, 1], seed: 3 });
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 30, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+    /// let broken = orient::break_symmetry(particles, lattice.sphere(16), images.true_poses(), #{ low_pass: 2, starts: 2, iterations: 4 });
+    /// print(broken.operations);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn break_symmetry(
+        call: NativeCallContext,
+        particles: Particles,
+        sites: Structure,
+        poses: Poses,
+        options: Map,
+    ) -> ScriptResult<Map> {
+        let options: BreakOptions = options::parse(&call, &options)?;
+        let broken = run(&call, |task| orient::break_symmetry(&particles, &sites, &poses, &options, task))?;
+        Ok(broken_map(broken, options.seed))
     }
 
     /// Scales a density's frequency shells to the power of the images, their noise subtracted.
@@ -241,6 +278,29 @@ pub mod api {
         let provenance = Session::of(&call).provenance();
         store::save(Path::new(path), &store::Value::Poses(poses), &provenance).map_err(fault)
     }
+}
+
+fn broken_map(broken: BrokenSymmetry, seed: u64) -> Map {
+    let gain = |history: &[f64]| history.last().zip(history.first()).map_or(1.0, |(last, first)| last / first);
+    let last = |history: &[f64]| history.last().copied().unwrap_or_default();
+    let start = |(index, history): (usize, &Vec<f64>)| {
+        Dynamic::from(Map::from([
+            ("seed".into(), (seed as i64 + index as i64).into()),
+            ("score".into(), last(history).into()),
+            ("gain".into(), gain(history).into()),
+            ("rounds".into(), (history.len() as i64).into()),
+        ]))
+    };
+    let best = &broken.histories[broken.best];
+    Map::from([
+        ("score".into(), last(best).into()),
+        ("gain".into(), gain(best).into()),
+        ("starts".into(), broken.histories.iter().enumerate().map(start).collect::<Array>().into()),
+        ("operations".into(), (broken.operations as i64).into()),
+        ("amplitudes".into(), broken.amplitudes.iter().map(|&a| Dynamic::from(f64::from(a))).collect::<Array>().into()),
+        ("poses".into(), Dynamic::from(broken.poses)),
+        ("volume".into(), Dynamic::from(broken.volume)),
+    ])
 }
 
 /// The volumes in an array, or an error that names what else is there.

@@ -1,0 +1,443 @@
+//! Breaking the symmetry of a lattice: poses that are known up to the lattice's own operations are told apart by what sits on its sites.
+//!
+//! Compared with an ideal lattice, every image has as many equally good poses as the lattice has operations. Which of them belong together shows
+//! only in what breaks the symmetry: the particle's outline, its elements, its vacancies. Expectation–maximisation finds out: the particle is
+//! described by one amplitude a lattice site (a few hundred numbers instead of 10⁵ voxels, whose noise would drown the small
+//! differences), each image is weighed over the operations, and the amplitudes are solved for with those weights, on a
+//! schedule of falling temperature. Each half of the images is weighed against the amplitudes that the other half gave.
+//!
+//! The operations permute the sites. What an image shows at the sites' places therefore serves all of them: a hypothesis' correlation is a dot
+//! product of that list with the permuted amplitudes.
+
+mod model;
+mod operations;
+
+use nalgebra::{Point3, UnitQuaternion, Vector2, Vector3};
+use rand::RngExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::refine::{RefineOptions, refine};
+use super::search::{check_not_negative, check_positive};
+use super::{Error, mirrored_in_plane};
+use crate::images::Particles;
+use crate::pose::{Pose, Poses};
+use crate::random;
+use crate::structure::Structure;
+use crate::task::{Stage, Task};
+use crate::volume::{Spectrum, Volume};
+
+use model::{Data, Equations, Filter, Model};
+use operations::{Operation, operations};
+
+/// Options of [`break_symmetry`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakOptions {
+    /// Resolution of the comparison \[Å\]; default 1.67.
+    pub low_pass: f64,
+    /// Independent starts; the worse half is given up on the way; default 6.
+    pub starts: usize,
+    /// Rounds of expectation and maximisation; default 14.
+    pub iterations: usize,
+    /// Images used, those with the best scores; default 400.
+    pub images: usize,
+    /// Inverse temperature of the first round; default 0.06.
+    pub first_beta: f64,
+    /// Inverse temperature from four fifths of the rounds on; default 0.6.
+    pub last_beta: f64,
+    /// Largest translation of the particle that an operation may bring \[Å\]; default 1.0.
+    pub max_offset: f64,
+    /// Seed of the first start; default 1.
+    pub seed: u64,
+}
+
+impl Default for BreakOptions {
+    fn default() -> Self {
+        Self {
+            low_pass: 1.67,
+            starts: 6,
+            iterations: 14,
+            images: 400,
+            first_beta: 0.06,
+            last_beta: 0.6,
+            max_offset: 1.0,
+            seed: 1,
+        }
+    }
+}
+
+/// Outcome of [`break_symmetry`].
+#[derive(Debug, Clone)]
+pub struct BrokenSymmetry {
+    /// Poses of all images.
+    pub poses: Poses,
+    /// The best start's density.
+    pub volume: Volume,
+    /// Amplitude of each site, in the best start.
+    pub amplitudes: Vec<f32>,
+    /// Number of operations the poses were known up to.
+    pub operations: usize,
+    /// Mean score after each round of each start, as far as it was run: log-likelihood gain over an empty image.
+    pub histories: Vec<Vec<f64>>,
+    /// Index of the best start.
+    pub best: usize,
+}
+
+/// Fraction of the rounds after which the temperature stays.
+const COLDEST_AT: f64 = 0.8;
+/// Fraction of the rounds after which poses are refined in every second round.
+const REFINE_AT: f64 = 0.85;
+/// Fraction of the rounds after which the worse starts are given up.
+const SELECT_AT: f64 = 0.6;
+/// Width of the soft rim of the first amplitudes \[Å\].
+const RIM: f64 = 0.8;
+/// Fewest images from which anything can be found.
+const FEWEST_IMAGES: usize = 20;
+/// More sites than this need more memory and time than a start is worth.
+const MOST_SITES: usize = 8000;
+
+/// Finds which of the lattice's operations each image's pose needs.
+///
+/// `sites` are the lattice's sites in a sphere somewhat larger than the particle, with the elements that an ideal lattice has there; `poses`, one an
+/// image, are right up to the operations that map the sites onto themselves.
+///
+/// # Errors
+/// If numbers of images and poses differ, there are too few images or sites, the limit is finer than the images carry, or an option makes no sense.
+pub fn break_symmetry(
+    particles: &Particles,
+    sites: &Structure,
+    poses: &Poses,
+    options: &BreakOptions,
+    task: &Task,
+) -> Result<BrokenSymmetry, Error> {
+    check(particles, sites, poses, options)?;
+    let known = Known::new(particles, sites, poses, options);
+    let chosen = known.best_images(options.images);
+    let first = known.first_model(particles, sites, poses);
+    let mut starts: Vec<Start> =
+        (0..options.starts as u64).map(|start| Start::new(&known, &first, &chosen, options.seed + start)).collect();
+    let select = (SELECT_AT * options.iterations as f64).ceil() as usize;
+    let stage = task.stage("break symmetry", options.starts * options.iterations);
+    for round in 0..options.iterations {
+        if round == select {
+            let mut order: Vec<usize> = (0..starts.len()).collect();
+            order.sort_by(|&a, &b| starts[b].score().total_cmp(&starts[a].score()));
+            for &start in &order[order.len().div_ceil(2)..] {
+                starts[start].given_up = true;
+                stage.advance(options.iterations - round)?;
+            }
+        }
+        for start in starts.iter_mut().filter(|start| !start.given_up) {
+            start.round(&known, round, options, &stage)?;
+            stage.advance(1)?;
+        }
+    }
+    let running = (0..starts.len()).filter(|&start| !starts[start].given_up);
+    let best = running.max_by(|&a, &b| starts[a].score().total_cmp(&starts[b].score())).expect("one start stays");
+    let (poses, volume) = starts[best].conclude(&known, options, task)?;
+    Ok(BrokenSymmetry {
+        poses,
+        volume,
+        amplitudes: starts[best].models[0].amplitudes.clone(),
+        operations: known.operations.len(),
+        histories: starts.into_iter().map(|start| start.history).collect(),
+        best,
+    })
+}
+
+fn check(particles: &Particles, sites: &Structure, poses: &Poses, options: &BreakOptions) -> Result<(), Error> {
+    particles.check_limit(options.low_pass)?;
+    if particles.len() != poses.len() {
+        return Err(crate::volume::Error::PoseCount { images: particles.len(), poses: poses.len() }.into());
+    }
+    let images = particles.len().min(options.images);
+    if images < FEWEST_IMAGES {
+        return Err(Error::TooFewImages { images, needed: FEWEST_IMAGES });
+    }
+    if !(2..=MOST_SITES).contains(&sites.len()) {
+        return Err(Error::Option { name: "the number of sites", range: "from 2 to 8000", value: sites.len() as f64 });
+    }
+    check_positive("starts", options.starts as f64)?;
+    check_positive("iterations", options.iterations as f64)?;
+    check_positive("first_beta", options.first_beta)?;
+    check_positive("last_beta", options.last_beta)?;
+    check_not_negative("max_offset", options.max_offset)
+}
+
+/// What all starts share.
+struct Known<'a> {
+    particles: &'a Particles,
+    data: Data,
+    filter: Filter,
+    equations: Equations,
+    sites: Vec<Point3<f64>>,
+    operations: Vec<Operation>,
+    /// The proper rotations among the operations, and which of them each operation has: what is seen through it has the same strength.
+    rotations: Vec<UnitQuaternion<f64>>,
+    rotation_of: Vec<usize>,
+    poses: Poses,
+}
+
+impl<'a> Known<'a> {
+    fn new(particles: &'a Particles, sites: &Structure, poses: &Poses, options: &BreakOptions) -> Self {
+        let sites: Vec<Point3<f64>> = sites.atoms().iter().map(|atom| atom.position).collect();
+        let operations = operations(&sites, options.max_offset);
+        let (mut rotations, mut rotation_of) = (Vec::<UnitQuaternion<f64>>::new(), Vec::new());
+        for operation in &operations {
+            let rotation = UnitQuaternion::from_matrix(&operation.rotation());
+            let known = rotations.iter().position(|other| other.angle_to(&rotation) < 1e-6);
+            rotation_of.push(known.unwrap_or_else(|| {
+                rotations.push(rotation);
+                rotations.len() - 1
+            }));
+        }
+        let data = Data::new(particles, options.low_pass);
+        let (filter, equations) = (Filter::new(&data), Equations::new(&sites));
+        Self { particles, data, filter, equations, sites, operations, rotations, rotation_of, poses: poses.clone() }
+    }
+
+    /// The images that the ideal lattice explains best, in random order.
+    fn best_images(&self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.poses.len()).collect();
+        order.sort_by(|&a, &b| self.poses.scores()[b].total_cmp(&self.poses.scores()[a]));
+        order.truncate(count);
+        order.sort_unstable();
+        order
+    }
+
+    /// The ideal lattice within a soft sphere of the particle's diameter, as strong as the images.
+    fn first_model(&self, particles: &Particles, sites: &Structure, poses: &Poses) -> Model {
+        let radius = particles.diameter() / 2.0 + RIM;
+        let amplitudes: Vec<f32> = sites
+            .atoms()
+            .iter()
+            .map(|atom| {
+                let rim = ((radius - atom.position.coords.norm()) / RIM).clamp(0.0, 1.0);
+                (rim * f64::from(atom.element.atomic_number()) / 50.0) as f32
+            })
+            .collect();
+        let spectrum = Spectrum::new(&self.data.plain_volume(&self.sites, &amplitudes));
+        let transfer = self.data.transfer_by_power(&spectrum, poses.as_slice());
+        Model { amplitudes, transfer }
+    }
+
+    /// The pose that `operation` makes of `pose`.
+    fn moved(&self, pose: &Pose, operation: usize) -> Pose {
+        let (rotation, operation) = (self.rotations[self.rotation_of[operation]], &self.operations[operation]);
+        let carried: Vector3<f64> = pose.rotation * operation.offset;
+        let turned = pose.rotation * rotation;
+        Pose {
+            rotation: if operation.inverts() { mirrored_in_plane() * turned } else { turned },
+            shift: pose.shift + Vector2::new(carried.x, carried.y),
+        }
+    }
+
+    /// Scores of all operations for an image at `pose`, and what it shows at the sites.
+    fn scores(&self, seer: &Seer, image: usize, pose: &Pose) -> (Vec<f32>, Vec<f32>) {
+        let seen = self.data.seen_at_sites(&self.sites, &seer.model.transfer, image, pose, &self.filter);
+        let norms: Vec<f32> = self
+            .rotations
+            .iter()
+            .map(|rotation| {
+                let matrix = (pose.rotation * rotation).to_rotation_matrix().into_inner();
+                self.data.norm(&seer.spectrum, &seer.model.transfer, &matrix)
+            })
+            .collect();
+        let scores = seer.permuted.iter().zip(&self.rotation_of).map(|(amplitudes, &rotation)| {
+            let overlap: f32 = amplitudes.iter().zip(&seen).map(|(a, b)| a * b).sum();
+            2.0 * overlap - norms[rotation]
+        });
+        (scores.collect(), seen)
+    }
+
+    /// Amplitudes as each operation carries them: what sits at each place.
+    fn permuted(&self, amplitudes: &[f32]) -> Vec<Vec<f32>> {
+        let carried = |operation: &Operation| {
+            let mut places = vec![0.0; amplitudes.len()];
+            for (amplitude, image) in amplitudes.iter().zip(&operation.image) {
+                if let Some(image) = image {
+                    places[*image] += amplitude;
+                }
+            }
+            places
+        };
+        self.operations.iter().map(carried).collect()
+    }
+}
+
+/// A model made ready to be compared with images.
+struct Seer<'a> {
+    model: &'a Model,
+    spectrum: Spectrum,
+    permuted: Vec<Vec<f32>>,
+}
+
+impl<'a> Seer<'a> {
+    fn new(known: &Known, model: &'a Model) -> Self {
+        let spectrum = Spectrum::new(&known.data.plain_volume(&known.sites, &model.amplitudes));
+        Self { model, spectrum, permuted: known.permuted(&model.amplitudes) }
+    }
+}
+
+/// What one half of the images gave in the last round.
+#[derive(Clone, Default)]
+struct Half {
+    images: Vec<usize>,
+    /// Poses known up to the operations.
+    poses: Vec<Pose>,
+    /// The poses that were taken for right.
+    taken: Vec<Pose>,
+    /// Sum over the images of what they show at the sites, weighed over the operations.
+    seen: Vec<f32>,
+    /// The transfer function with which they were looked at.
+    transfer: Vec<f32>,
+    /// Mean of the best scores.
+    score: f64,
+}
+
+/// One independent start.
+struct Start {
+    seed: u64,
+    halves: [Half; 2],
+    /// Model that each half is compared with: made from the other.
+    models: [Model; 2],
+    mean: f32,
+    history: Vec<f64>,
+    given_up: bool,
+}
+
+impl Start {
+    fn new(known: &Known, first: &Model, chosen: &[usize], seed: u64) -> Self {
+        let half = |first: usize| {
+            let images: Vec<usize> = chosen.iter().copied().skip(first).step_by(2).collect();
+            let poses: Vec<Pose> = images.iter().map(|&image| known.poses.as_slice()[image]).collect();
+            Half { taken: poses.clone(), images, poses, ..Half::default() }
+        };
+        let mean = first.amplitudes.iter().sum::<f32>() / first.amplitudes.len() as f32;
+        let models = [first.clone(), first.clone()];
+        Self { seed, halves: [half(0), half(1)], models, mean, history: Vec::new(), given_up: false }
+    }
+
+    fn score(&self) -> f64 {
+        self.history.last().copied().unwrap_or(f64::MIN)
+    }
+
+    fn round(&mut self, known: &Known, round: usize, options: &BreakOptions, stage: &Stage) -> Result<(), Error> {
+        let progress = round as f64 / options.iterations as f64;
+        let cooling = (progress / COLDEST_AT).min(1.0);
+        let beta = options.first_beta * (options.last_beta / options.first_beta).powf(cooling);
+        for half in 0..2 {
+            let other = &self.halves[1 - half];
+            if !other.seen.is_empty() {
+                self.models[half] = self.model_of(known, other, &self.models[half]);
+            }
+            let model = &self.models[half];
+            if progress >= REFINE_AT && round.is_multiple_of(2) {
+                let refined = refined(known, &self.halves[half], model, options)?;
+                self.halves[half].poses = refined;
+            }
+            let draw = (round == 0).then_some(self.seed);
+            self.halves[half] = expect(known, &self.halves[half], model, beta as f32, draw);
+            stage.advance(0)?;
+        }
+        self.history.push(0.5 * (self.halves[0].score + self.halves[1].score));
+        Ok(())
+    }
+
+    /// The model that a half's images ask for.
+    fn model_of(&self, known: &Known, half: &Half, last: &Model) -> Model {
+        let count = half.images.len() as f64;
+        let (data, filter) = (&known.data, &known.filter);
+        let amplitudes =
+            known.equations.solve(data, filter, &half.transfer, &half.seen, count, &last.amplitudes, self.mean);
+        let spectrum = Spectrum::new(&data.plain_volume(&known.sites, &amplitudes));
+        let transfer = data.transfer_by_fit(&spectrum, &half.images, &half.taken);
+        Model { amplitudes, transfer }
+    }
+
+    /// Poses of all images, those that took no part as well, and the density.
+    fn conclude(&self, known: &Known, options: &BreakOptions, task: &Task) -> Result<(Poses, Volume), Error> {
+        let mut poses = known.poses.as_slice().to_vec();
+        let mut half_of = vec![0; poses.len()];
+        for (index, half) in self.halves.iter().enumerate() {
+            for (&image, pose) in half.images.iter().zip(&half.poses) {
+                (poses[image], half_of[image]) = (*pose, index);
+            }
+        }
+        let seers = [Seer::new(known, &self.models[0]), Seer::new(known, &self.models[1])];
+        let best: Vec<Pose> = poses
+            .par_iter()
+            .enumerate()
+            .map(|(image, pose)| known.moved(pose, highest(&known.scores(&seers[half_of[image]], image, pose).0)))
+            .collect();
+        let volumes = self.models.each_ref().map(|model| known.data.volume(&known.sites, model));
+        let options = RefineOptions { low_pass: options.low_pass, steps: 6, ..RefineOptions::default() };
+        let refined = refine(known.particles, &volumes[..1], &Poses::unscored(best), &options, &task.unseen())?;
+        let [volume, _] = volumes;
+        Ok((refined.poses, volume))
+    }
+}
+
+/// Poses of a half's images, those that were taken for right, refined against a model.
+fn refined(known: &Known, half: &Half, model: &Model, options: &BreakOptions) -> Result<Vec<Pose>, Error> {
+    let volume = known.data.volume(&known.sites, model);
+    let options = RefineOptions { low_pass: options.low_pass, ..RefineOptions::default() };
+    let particles = known.particles.select(&half.images);
+    let poses = Poses::unscored(half.taken.clone());
+    Ok(refine(&particles, &[volume], &poses, &options, &Task::silent())?.poses.as_slice().to_vec())
+}
+
+/// Weighs the operations for every image of a half; with `draw` one operation is drawn at random for each.
+fn expect(known: &Known, half: &Half, model: &Model, beta: f32, draw: Option<u64>) -> Half {
+    let seer = Seer::new(known, model);
+    let of_image = |(&image, pose): (&usize, &Pose)| {
+        let (scores, seen) = known.scores(&seer, image, pose);
+        let best = highest(&scores);
+        let mut weights: Vec<f32> = scores.iter().map(|score| (beta * (score - scores[best])).exp()).collect();
+        let total: f32 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= total);
+        let mut taken = best;
+        if let Some(seed) = draw {
+            taken = drawn(&weights, random::stream(seed, "break symmetry", image as u64).random());
+            weights.iter_mut().enumerate().for_each(|(index, weight)| *weight = f32::from(index == taken));
+        }
+        let mut sum = vec![0.0f32; seen.len()];
+        for (operation, &weight) in known.operations.iter().zip(&weights).filter(|(_, weight)| **weight > 1e-4) {
+            for (sum, image) in sum.iter_mut().zip(&operation.image) {
+                if let Some(image) = image {
+                    *sum += weight * seen[*image];
+                }
+            }
+        }
+        (known.moved(pose, taken), sum, f64::from(scores[best]))
+    };
+    let found: Vec<(Pose, Vec<f32>, f64)> = half.images.par_iter().zip(&half.poses).map(of_image).collect();
+    let mut seen = vec![0.0f32; known.sites.len()];
+    for (_, sum, _) in &found {
+        seen.iter_mut().zip(sum).for_each(|(a, b)| *a += b);
+    }
+    Half {
+        images: half.images.clone(),
+        poses: half.poses.clone(),
+        taken: found.iter().map(|(pose, _, _)| *pose).collect(),
+        seen,
+        transfer: model.transfer.clone(),
+        score: found.iter().map(|(_, _, score)| score).sum::<f64>() / found.len().max(1) as f64,
+    }
+}
+
+/// Index of the highest score.
+fn highest(scores: &[f32]) -> usize {
+    (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).expect("the identity is an operation")
+}
+
+/// The index at which the running sum of `weights`, which add up to 1, passes `draw`.
+fn drawn(weights: &[f32], draw: f32) -> usize {
+    let mut sum = 0.0;
+    let passed = weights.iter().position(|weight| {
+        sum += weight;
+        sum > draw
+    });
+    passed.unwrap_or(weights.len() - 1)
+}
