@@ -9,7 +9,9 @@ use std::hint::black_box;
 use ndarray::{Array2, Array3};
 use pedesis::fourier::Complex32;
 use pedesis::images::{Images, Particles, PrepareOptions};
-use pedesis::orient::{COLUMNS, Correlator, Expansion, Rings, SearchOptions, TILE, best_matches, directions, search};
+use pedesis::orient::{
+    COLUMNS, Correlator, Expansion, PixelBasis, Rings, SearchOptions, TILE, best_matches, directions, search,
+};
 use pedesis::product::multiply;
 use pedesis::random;
 use pedesis::structure::bundled;
@@ -89,7 +91,7 @@ fn kernel(particles: &Particles, density: &Volume) -> Kernel {
     let rings = Rings::new(particles, 1.0);
     let views: Vec<_> = directions(REFERENCES).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
     let references = Expansion::of_slices(&rings, &Spectrum::new(density), &views);
-    let images = Expansion::of_particles(&rings, particles);
+    let images = PixelBasis::new(&rings, particles).expand(particles);
     let correlator = Correlator::new(&rings, &images, &references);
     let pairs = (IMAGES * REFERENCES) as f64;
 

@@ -92,13 +92,13 @@ fn search_and_refinement_find_the_poses_again() {
     let density = orient::match_power(&particles, &density, 2.0).unwrap();
     let options = SearchOptions { low_pass: 2.5, max_shift: 0.5, ..SearchOptions::default() };
     let found = orient::search(&particles, &density, &options, &Task::silent()).unwrap();
-    let coarse = orient::evaluate(&found, &truth);
+    let coarse = orient::evaluate(&found, &truth, &[]);
     assert!(coarse.within(12.0) > 0.98, "search: {} within 12°", coarse.within(12.0));
     assert!(!coarse.mirrored);
 
     let options = RefineOptions { low_pass: 2.0, steps: 10, ..RefineOptions::default() };
     let refined = orient::refine(&particles, &[density], &found, &options, &Task::silent()).unwrap().poses;
-    let fine = orient::evaluate(&refined, &truth);
+    let fine = orient::evaluate(&refined, &truth, &[]);
     assert!(fine.median() < 0.6, "refined: median {:.2}°", fine.median());
     let worst =
         refined.as_slice().iter().zip(truth.as_slice()).filter(|(a, b)| (a.shift - b.shift).norm() > 0.1).count();
@@ -110,7 +110,7 @@ fn a_mirrored_particle_fits_as_well_in_the_other_hand() {
     let truth = shifted_poses(20, 0.0);
     let half_turn = UnitQuaternion::from_axis_angle(&Vector3::z_axis(), std::f64::consts::PI);
     let other = truth.as_slice().iter().map(|pose| Pose { rotation: half_turn * pose.rotation, ..*pose }).collect();
-    let errors = orient::evaluate(&Poses::unscored(other), &truth);
+    let errors = orient::evaluate(&Poses::unscored(other), &truth, &[]);
     assert!(errors.mirrored && errors.median() < 1e-6);
 }
 
@@ -127,7 +127,7 @@ fn a_random_start_finds_an_asymmetric_particle() {
         .max_by(|a, b| a.poses.mean_score().total_cmp(&b.poses.mean_score()))
         .unwrap();
     let known = Poses::unscored(best.images.iter().map(|&i| truth.as_slice()[i]).collect());
-    let errors = orient::evaluate(&best.poses, &known);
+    let errors = orient::evaluate(&best.poses, &known, &[]);
     assert!(errors.within(15.0) > 0.9, "{} within 15°", errors.within(15.0));
 }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::correlate::Correlator;
 use super::expansion::{Expansion, half_turn};
+use super::pixels::PixelBasis;
 use super::power::match_rings;
 use super::refine::{RefineOptions, refine};
 use super::rings::Rings;
@@ -171,7 +172,7 @@ impl<'a> Run<'a> {
         // images, references, and what the expectation needs
         let coefficients = Expansion::bytes(&rings, particles.len() + directions);
         memory::require((coefficients + soft::bytes(&rings, directions)) as f64, "the hypotheses of this start")?;
-        let images = Expansion::of_particles(&rings, particles);
+        let images = PixelBasis::new(&rings, particles).expand(particles);
         let recentre_after = if options.max_shift > 0.0 {
             RECENTRE_AT.iter().map(|fraction| (fraction * options.iterations as f64) as usize).collect()
         } else {
@@ -268,7 +269,8 @@ impl<'a> Run<'a> {
         let densities = [round.volume.clone()];
         let refined = refine(self.particles, &densities, &round.poses, &options, task)?;
         self.shifts = refined.poses.as_slice().iter().map(|pose| pose.shift).collect();
-        self.images = Expansion::of_particles(&self.rings, &recentred(self.particles, &self.shifts));
+        let moved = recentred(self.particles, &self.shifts);
+        self.images = PixelBasis::new(&self.rings, self.particles).expand(&moved);
         Ok(())
     }
 }

@@ -2,7 +2,10 @@
 
 use nalgebra::{Matrix3, Rotation3, UnitQuaternion};
 
+use super::mirrored_in_plane;
+use super::sites::holohedries;
 use crate::pose::Poses;
+use crate::structure::Structure;
 
 /// Distances between two sets of poses after the best common rotation of the body frame, in the better hand.
 #[derive(Debug, Clone)]
@@ -33,40 +36,84 @@ const AGREEING: f64 = 10.0;
 /// Images from which the common rotation is guessed.
 const VOTERS: usize = 400;
 
-/// Errors of `found` against `truth`, which may be in another body frame and of the other hand.
+/// Atoms that an operation takes nearer than this to one of the same element are taken to it \[Å\].
+const SAME_PLACE: f64 = 0.6;
+/// Share of the atoms for which an operation has to find a partner.
+const SYMMETRIC: f64 = 0.99;
+
+/// A proper rotation, and whether an inversion follows it: something that leaves a particle as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct SymmetryOperation {
+    pub rotation: UnitQuaternion<f64>,
+    pub inverts: bool,
+}
+
+/// The operations of the cubic and hexagonal holohedries along x, y and z, about its centroid, that leave a particle as it is, atoms and elements.
+pub fn symmetry_of(structure: &Structure) -> Vec<SymmetryOperation> {
+    let centre = structure.centroid();
+    let atoms: Vec<_> = structure.atoms().iter().map(|atom| (atom.position - centre, atom.element)).collect();
+    let mut found: Vec<SymmetryOperation> = Vec::new();
+    for matrix in holohedries() {
+        let partnered = |(place, element): &&(nalgebra::Vector3<f64>, _)| {
+            let taken = matrix * place;
+            atoms.iter().any(|(other, kind)| kind == element && (other - taken).norm() < SAME_PLACE)
+        };
+        let inverts = matrix.determinant() < 0.0;
+        let rotation = UnitQuaternion::from_matrix(&(matrix * matrix.determinant().signum()));
+        let known = |other: &SymmetryOperation| other.inverts == inverts && other.rotation.angle_to(&rotation) < 1e-6;
+        if !found.iter().any(known) && atoms.iter().filter(partnered).count() as f64 >= SYMMETRIC * atoms.len() as f64 {
+            found.push(SymmetryOperation { rotation, inverts });
+        }
+    }
+    found
+}
+
+/// Errors of `found` against `truth`, which may be in another body frame and of the other hand, modulo the operations that leave the true particle as
+/// it is (none: the identity alone).
 ///
 /// A reconstruction fixes neither its frame nor its hand: with F = diag(−1, −1, 1) the rotations F·R of the mirrored
 /// particle give the same projections as R.
 ///
 /// # Panics
 /// If the numbers of poses differ.
-pub fn evaluate(found: &Poses, truth: &Poses) -> PoseErrors {
+pub fn evaluate(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation]) -> PoseErrors {
     assert_eq!(found.len(), truth.len(), "the same number of poses");
-    let hands = [false, true].map(|mirrored| errors_in_hand(found, truth, mirrored));
+    let identity = [SymmetryOperation { rotation: UnitQuaternion::identity(), inverts: false }];
+    let symmetry = if symmetry.is_empty() { &identity } else { symmetry };
+    let hands = [false, true].map(|mirrored| errors_in_hand(found, truth, symmetry, mirrored));
     let [same, mirror] = hands;
     if mirror.within(AGREEING) > same.within(AGREEING) { mirror } else { same }
 }
 
-fn errors_in_hand(found: &Poses, truth: &Poses, mirrored: bool) -> PoseErrors {
-    let flip = UnitQuaternion::from_axis_angle(&nalgebra::Vector3::z_axis(), std::f64::consts::PI);
-    let between: Vec<UnitQuaternion<f64>> = found
+fn errors_in_hand(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation], mirrored: bool) -> PoseErrors {
+    let flip = mirrored_in_plane();
+    // for each image the rotation between the two frames, for each operation
+    let between: Vec<Vec<UnitQuaternion<f64>>> = found
         .as_slice()
         .iter()
         .zip(truth.as_slice())
         .map(|(found, truth)| {
-            let truth = if mirrored { flip * truth.rotation } else { truth.rotation };
-            truth.inverse() * found.rotation
+            let equivalent = |operation: &SymmetryOperation| {
+                let turned = truth.rotation * operation.rotation;
+                let turned = if mirrored == operation.inverts { turned } else { flip * turned };
+                turned.inverse() * found.rotation
+            };
+            symmetry.iter().map(equivalent).collect()
         })
         .collect();
+    let nearest = |rotations: &[UnitQuaternion<f64>], q: &UnitQuaternion<f64>| {
+        let all = rotations.iter().map(|p| (p.angle_to(q).to_degrees(), *p));
+        all.min_by(|a, b| a.0.total_cmp(&b.0)).expect("the identity is an operation")
+    };
     let voters = &between[..between.len().min(VOTERS)];
-    let votes = |q: &UnitQuaternion<f64>| voters.iter().filter(|p| p.angle_to(q).to_degrees() < AGREEING).count();
-    let Some(mut common) = voters.iter().max_by_key(|q| votes(q)).copied() else {
+    let votes = |q: &UnitQuaternion<f64>| voters.iter().filter(|p| nearest(p, q).0 < AGREEING).count();
+    let Some(mut common) = voters.iter().map(|rotations| rotations[0]).max_by_key(votes) else {
         return PoseErrors { degrees: Vec::new(), mirrored };
     };
     for _ in 0..5 {
-        let near = between.iter().filter(|q| q.angle_to(&common).to_degrees() < AGREEING);
-        let sum = near.fold(Matrix3::zeros(), |sum, q| sum + q.to_rotation_matrix().into_inner());
+        let near = between.iter().map(|rotations| nearest(rotations, &common)).filter(|(angle, _)| *angle < AGREEING);
+        let sum = near.fold(Matrix3::zeros(), |sum, (_, q)| sum + q.to_rotation_matrix().into_inner());
         common = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix(&sum));
     }
-    PoseErrors { degrees: between.iter().map(|q| q.angle_to(&common).to_degrees()).collect(), mirrored }
+    PoseErrors { degrees: between.iter().map(|rotations| nearest(rotations, &common).0).collect(), mirrored }
 }

@@ -8,16 +8,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use nalgebra::Matrix3;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 use rustfft::{Fft, FftPlanner};
 
-use super::bessel::bessel_j;
 use super::radial::RadialBasis;
 use super::rings::Rings;
 use crate::fourier::Complex32;
-use crate::images::{MASK_EDGE, Particles, soft_disc};
-use crate::product::{multiply, times_transposed};
+use crate::product::multiply;
 use crate::volume::Spectrum;
 
 /// Items kept together: what two tiles have in common is worked out with all they need in the second-level cache.
@@ -27,7 +25,7 @@ pub const COLUMNS: usize = crate::product::WIDTH;
 
 /// The two numbers by which the coefficient F\[s, m\] = a + ib of angular frequency `m` is held: (a − b, a + b), the second with the sign of
 /// (−1)ᵐ. The products of two such pairs are correlations without further arithmetic (see [`super::correlate`]).
-fn held(value: Complex32, m: usize) -> [f32; 2] {
+pub(super) fn held(value: Complex32, m: usize) -> [f32; 2] {
     let sum = value.re + value.im;
     [value.re - value.im, if m.is_multiple_of(2) { sum } else { -sum }]
 }
@@ -61,25 +59,6 @@ impl Expansion {
     pub fn bytes(rings: &Rings, items: usize) -> usize {
         let coefficients: usize = rings.radial.iter().map(RadialBasis::rank).sum();
         size_of::<f32>() * coefficients * items.div_ceil(TILE) * COLUMNS
-    }
-
-    /// Expansion of masked particles: for each m one matrix product with the functions (−i)ᵐ J_m(2πsr) e^(−imφ), joined to the radial basis.
-    pub fn of_particles(rings: &Rings, particles: &Particles) -> Self {
-        let pairs = PixelPairs::new(particles, rings);
-        let (even, odd) = pairs.sums_and_differences(particles);
-        let mut out = Self::zeros(rings, particles.len());
-        for m in 0..rings.orders() {
-            let values = pairs.project(rings, m, if m % 2 == 0 { &even } else { &odd });
-            for (item, row) in values.rows().into_iter().enumerate() {
-                let mut block = out.matrix_mut(item / TILE, m);
-                for (j, value) in row.to_slice().expect("standard layout").chunks_exact(2).enumerate() {
-                    let [p, q] = held(Complex32::new(value[0], value[1]), m);
-                    block[[j, 2 * (item % TILE)]] = p;
-                    block[[j, 2 * (item % TILE) + 1]] = q;
-                }
-            }
-        }
-        out
     }
 
     /// Expansion of the central slices of `spectrum` seen at `rotations`.
@@ -270,119 +249,6 @@ pub fn half_turn(n: usize) -> Vec<[f32; 2]> {
 }
 
 /// Cosine and sine.
-fn unit(angle: f64) -> [f32; 2] {
+pub(super) fn unit(angle: f64) -> [f32; 2] {
     [angle.cos() as f32, angle.sin() as f32]
-}
-
-/// A pixel within the mask and the one opposite to it.
-struct Pair {
-    pixel: usize,
-    opposite: usize,
-    mask: f32,
-    /// Index of its distance from the centre among the distinct ones.
-    radius: usize,
-    azimuth: f64,
-}
-
-/// The pixels within the mask in pairs at opposite sides of the centre: even angular frequencies see their sums,
-/// odd ones their differences, which halves the work.
-struct PixelPairs {
-    pairs: Vec<Pair>,
-    /// Distinct distances from the centre \[Å\].
-    radii: Vec<f64>,
-    /// J_m(2πsr) × pixel area for each radius, `[ring][m]`.
-    bessel: Vec<Vec<Vec<f64>>>,
-}
-
-impl PixelPairs {
-    fn new(particles: &Particles, rings: &Rings) -> Self {
-        let (n, pixel, mask_radius) = (particles.size(), particles.pixel_size(), rings.mask_radius());
-        let centre = (n / 2) as i64;
-        let reach = ((mask_radius + MASK_EDGE) / pixel) as i64 + 1;
-        let on_grid = |v: i64| (0..n as i64).contains(&(centre + v)) && (0..n as i64).contains(&(centre - v));
-        let mut found = Vec::new();
-        for y in 0..=reach {
-            for x in -reach..=reach {
-                if (y > 0 || x >= 0) && on_grid(x) && on_grid(y) {
-                    let mask = soft_disc((centre + y) as usize, (centre + x) as usize, n, pixel, mask_radius);
-                    if mask > 0.0 {
-                        found.push((x, y, mask));
-                    }
-                }
-            }
-        }
-        let mut squares: Vec<i64> = found.iter().map(|(x, y, _)| x * x + y * y).collect();
-        squares.sort_unstable();
-        squares.dedup();
-        let index = |x: i64, y: i64| ((centre + y) * n as i64 + centre + x) as usize;
-        let pairs = found
-            .iter()
-            .map(|&(x, y, mask)| Pair {
-                pixel: index(x, y),
-                opposite: index(-x, -y),
-                // the centre is its own opposite
-                mask: if (x, y) == (0, 0) { mask / 2.0 } else { mask },
-                radius: squares.binary_search(&(x * x + y * y)).expect("every distance is listed"),
-                azimuth: (y as f64).atan2(x as f64),
-            })
-            .collect();
-        let radii: Vec<f64> = squares.iter().map(|&square| (square as f64).sqrt() * pixel).collect();
-        let bessel = radii
-            .par_iter()
-            .map(|r| {
-                let row = |(ring, s): (usize, &f64)| {
-                    let values = bessel_j(rings.orders_of(ring), TAU * s * r);
-                    values.into_iter().map(|value| value * pixel * pixel).collect()
-                };
-                rings.frequencies.iter().enumerate().map(row).collect()
-            })
-            .collect();
-        Self { pairs, radii, bessel }
-    }
-
-    /// Masked sums and differences of opposite pixels, each image × pair.
-    fn sums_and_differences(&self, particles: &Particles) -> (Array2<f32>, Array2<f32>) {
-        let shape = (particles.len(), self.pairs.len());
-        let (mut even, mut odd) = (Array2::zeros(shape), Array2::zeros(shape));
-        let rows = even.axis_iter_mut(Axis(0)).into_par_iter().zip(odd.axis_iter_mut(Axis(0)));
-        rows.zip(particles.data().axis_iter(Axis(0))).for_each(|((mut even, mut odd), image)| {
-            let pixels = image.to_slice().expect("standard layout");
-            for (i, pair) in self.pairs.iter().enumerate() {
-                let (a, b) = (pixels[pair.pixel], pixels[pair.opposite]);
-                even[i] = (a + b) * pair.mask;
-                odd[i] = (a - b) * pair.mask;
-            }
-        });
-        (even, odd)
-    }
-
-    /// Radial functions of angular frequency `m` at the distinct radii, `[function][radius]`.
-    fn radial(&self, rings: &Rings, m: usize) -> Array2<f32> {
-        let (analysis, first) = (&rings.radial[m].analysis, rings.first_ring[m]);
-        let mut functions = Array2::zeros((analysis.dim().1, self.radii.len()));
-        for (i, mut values) in functions.columns_mut().into_iter().enumerate() {
-            for (k, weights) in analysis.rows().into_iter().enumerate() {
-                let bessel = self.bessel[i][first + k][m] as f32;
-                values.iter_mut().zip(weights).for_each(|(value, weight)| *value += weight * bessel);
-            }
-        }
-        functions
-    }
-
-    /// Coefficients of angular frequency `m` of all images, each image × 2 columns a function.
-    fn project(&self, rings: &Rings, m: usize, pixels: &Array2<f32>) -> Array2<f32> {
-        let functions = self.radial(rings, m);
-        // (−i)ᵐ e^(−imφ)
-        let turn: Vec<[f32; 2]> =
-            self.pairs.iter().map(|pair| unit(-(m as f64) * (pair.azimuth + TAU / 4.0))).collect();
-        let rank = functions.dim().0;
-        let mut basis = Array2::<f32>::zeros((2 * rank, self.pairs.len()));
-        basis.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(row, mut values)| {
-            let function = functions.row(row / 2);
-            for ((value, pair), turn) in values.iter_mut().zip(&self.pairs).zip(&turn) {
-                *value = function[pair.radius] * turn[row % 2];
-            }
-        });
-        times_transposed(pixels, &basis)
-    }
 }

@@ -1,6 +1,7 @@
 //! Scaling a density so that its projections are as strong, at every frequency, as the particle in the images.
 
 use super::expansion::Expansion;
+use super::pixels::PixelBasis;
 use super::rings::Rings;
 use super::{Error, directions};
 use crate::images::Particles;
@@ -21,7 +22,7 @@ pub fn match_power(particles: &Particles, density: &Volume, low_pass: f64) -> Re
     particles.check_limit(low_pass)?;
     density.check_limit(low_pass)?;
     let rings = Rings::new(particles, low_pass);
-    Ok(match_rings(&rings, particles, &Expansion::of_particles(&rings, particles), density))
+    Ok(match_rings(&rings, particles, &PixelBasis::new(&rings, particles).expand(particles), density))
 }
 
 /// [`match_power`] on rings and image coefficients that are known already.

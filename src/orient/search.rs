@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::best::best_matches;
 use super::correlate::Correlator;
 use super::expansion::Expansion;
+use super::pixels::PixelBasis;
 use super::rings::Rings;
 use super::{Error, directions, recentred};
 use crate::images::Particles;
@@ -100,6 +101,7 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
         .filter(|rotation| options.symmetry.holds(&(rotation.inverse() * Vector3::z()), margin))
         .collect();
     let spectrum = Spectrum::new(density);
+    let basis = PixelBasis::new(&rings, particles);
     let shifts = shift_grid(options.max_shift, options.shift_step);
     let mut poses = vec![Pose::default(); particles.len()];
     let mut scores = vec![f64::MIN; particles.len()];
@@ -112,8 +114,8 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
             let images = particles.select(chunk);
             for shift in &shifts {
                 let images = match shift.norm() {
-                    0.0 => Expansion::of_particles(&rings, &images),
-                    _ => Expansion::of_particles(&rings, &recentred(&images, &vec![*shift; chunk.len()])),
+                    0.0 => basis.expand(&images),
+                    _ => basis.expand(&recentred(&images, &vec![*shift; chunk.len()])),
                 };
                 let found = best_matches(&Correlator::new(&rings, &images, &references), &stage)?;
                 for (&image, found) in chunk.iter().zip(found) {

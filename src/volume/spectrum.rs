@@ -93,11 +93,10 @@ struct Cell {
 impl Slice<'_> {
     #[inline]
     fn cell(&self, kx: f32, ky: f32) -> Cell {
-        let mut q = [0, 1, 2].map(|axis| self.x[axis] * kx + self.y[axis] * ky);
-        let mirrored = q[0] < 0.0;
-        if mirrored {
-            q = q.map(|v| -v);
-        }
+        let place = |axis: usize| self.x[axis] * kx + self.y[axis] * ky;
+        let mirrored = place(0) < 0.0;
+        let sign = if mirrored { -1.0 } else { 1.0 };
+        let q = [sign * place(0), sign * place(1), sign * place(2)];
         let (qy, qz) = (q[1] + self.half, q[2] + self.half);
         let (ix, iy, iz) = (q[0] as usize, qy as usize, qz as usize);
         Cell {
@@ -123,9 +122,14 @@ impl Slice<'_> {
     pub fn value(&self, kx: f32, ky: f32) -> Complex32 {
         let cell = self.cell(kx, ky);
         let [fx, fy, fz] = cell.fraction;
-        let [near, far] = self.corners(&cell);
-        let plane = |[low, high]: [[Complex32; 2]; 2]| mix(mix(low[0], low[1], fx), mix(high[0], high[1], fx), fy);
-        let value = mix(plane(near), plane(far), fz);
+        // neighbours along x as one vector of four numbers
+        let pair = |start: usize| {
+            let [a, b] = [self.data[start], self.data[start + 1]];
+            [a.re, a.im, b.re, b.im]
+        };
+        let plane = |start: usize| mix_pairs(pair(start), pair(start + self.stride[1]), fy);
+        let [re, im, next_re, next_im] = mix_pairs(plane(cell.corner), plane(cell.corner + self.stride[2]), fz);
+        let value = mix(Complex32::new(re, im), Complex32::new(next_re, next_im), fx);
         if cell.mirrored { value.conj() } else { value }
     }
 
@@ -159,6 +163,12 @@ impl Slice<'_> {
 #[inline]
 fn mix(a: Complex32, b: Complex32, f: f32) -> Complex32 {
     a + (b - a) * f
+}
+
+/// Two values at once, a fraction `f` of the way from `a` to `b`.
+#[inline]
+fn mix_pairs(a: [f32; 4], b: [f32; 4], f: f32) -> [f32; 4] {
+    std::array::from_fn(|i| a[i] + (b[i] - a[i]) * f)
 }
 
 /// Edge of the padded cube for a density of `n` voxels an edge.

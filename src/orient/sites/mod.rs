@@ -28,6 +28,7 @@ use crate::task::{Stage, Task};
 use crate::volume::{Spectrum, Volume};
 
 use model::{Data, Equations, Filter, Model};
+pub(super) use operations::holohedries;
 use operations::{Operation, operations};
 
 /// Options of [`break_symmetry`].

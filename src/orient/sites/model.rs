@@ -34,6 +34,8 @@ pub struct Data {
     rings: Vec<usize>,
     ring_step: f64,
     edge: f64,
+    /// Edge of a model's density: the smaller, the faster it is read \[Å\].
+    model_edge: f64,
     low_pass: f64,
 }
 
@@ -67,7 +69,8 @@ impl Data {
                 if used { (independence / (f64::from(noise) * (1.0 + MODEL_ERROR * signal[ring]))) as f32 } else { 0.0 }
             })
             .collect();
-        Self { samples, weights, rings, ring_step, edge, low_pass }
+        let model_edge = edge.min(2.0 * particles.mask_radius() + 2.0);
+        Self { samples, weights, rings, ring_step, edge, model_edge, low_pass }
     }
 
     /// The transfer function that gives `volume`, seen as the images are, the images' power on each ring, noise subtracted.
@@ -182,10 +185,10 @@ impl Data {
 
     /// The density of Gaussian atoms alone.
     pub fn plain_volume(&self, sites: &[Point3<f64>], amplitudes: &[f32]) -> Volume {
-        let size = grid_size(self.edge, self.low_pass);
+        let size = grid_size(self.model_edge, self.low_pass);
         let atoms: Vec<(Point3<f64>, f64)> =
             sites.iter().zip(amplitudes).map(|(site, &amplitude)| (*site, f64::from(amplitude))).collect();
-        density_of_atoms(&atoms, WIDTH, size, self.edge / size as f64)
+        density_of_atoms(&atoms, WIDTH, size, self.model_edge / size as f64)
     }
 }
 

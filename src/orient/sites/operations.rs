@@ -74,7 +74,7 @@ fn nearest(sites: &[Point3<f64>], place: &Vector3<f64>) -> Option<usize> {
 }
 
 /// The matrices of m3̄m and 6/mmm.
-fn holohedries() -> Vec<Matrix3<f64>> {
+pub fn holohedries() -> Vec<Matrix3<f64>> {
     let mut all = Vec::new();
     for permutation in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         for signs in 0..8 {

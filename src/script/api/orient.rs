@@ -7,7 +7,9 @@ use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
 use crate::images::Particles;
-use crate::orient::{self, AbInitioOptions, BreakOptions, BrokenSymmetry, RefineOptions, SearchOptions};
+use crate::orient::{
+    self, AbInitioOptions, BreakOptions, BrokenSymmetry, RefineOptions, SearchOptions, SymmetryOperation,
+};
 use crate::pose::Poses;
 use crate::script::{ScriptResult, Session, fault, options, run};
 use crate::store;
@@ -207,7 +209,7 @@ pub mod api {
 
     /// Compares poses with the true ones, after the rotation between the two frames, in the better hand.
     ///
-    /// Gives a map: `median` (°), `within_5` and `within_10` (fractions of the images nearer than that), `mirrored`. For evaluation only.
+    /// Gives a map: `median` (°), `within_5` and `within_10` (fractions of the images nearer than that), `mirrored`, `operations`. For evaluation only.
     ///
     /// ```rhai
     /// let poses = orient::random(50, 1);
@@ -215,16 +217,20 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn errors(found: Poses, truth: Poses) -> ScriptResult<Map> {
-        if found.len() != truth.len() {
-            return Err(fault(format!("{} poses cannot be compared with {}", found.len(), truth.len())));
-        }
-        let errors = orient::evaluate(&found, &truth);
-        Ok(Map::from([
-            ("median".into(), errors.median().into()),
-            ("within_5".into(), errors.within(5.0).into()),
-            ("within_10".into(), errors.within(10.0).into()),
-            ("mirrored".into(), errors.mirrored.into()),
-        ]))
+        error_map(&found, &truth, &[])
+    }
+
+    /// Compares poses with the true ones as above, modulo the symmetry of the true particle.
+    ///
+    /// Operations of a cubic or hexagonal lattice along x, y and z count that take every atom of `particle` to one of its element.
+    ///
+    /// ```rhai
+    /// let poses = orient::random(50, 1);
+    /// print(orient::errors(poses, poses, structure::bundled("pbse_2.5nm")).median);
+    /// ```
+    #[rhai_fn(name = "errors", return_raw)]
+    pub fn errors_modulo(found: Poses, truth: Poses, particle: Structure) -> ScriptResult<Map> {
+        error_map(&found, &truth, &orient::symmetry_of(&particle))
     }
 
     /// Number of poses.
@@ -278,6 +284,20 @@ pub mod api {
         let provenance = Session::of(&call).provenance();
         store::save(Path::new(path), &store::Value::Poses(poses), &provenance).map_err(fault)
     }
+}
+
+fn error_map(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation]) -> ScriptResult<Map> {
+    if found.len() != truth.len() {
+        return Err(fault(format!("{} poses cannot be compared with {}", found.len(), truth.len())));
+    }
+    let errors = orient::evaluate(found, truth, symmetry);
+    Ok(Map::from([
+        ("median".into(), errors.median().into()),
+        ("within_5".into(), errors.within(5.0).into()),
+        ("within_10".into(), errors.within(10.0).into()),
+        ("mirrored".into(), errors.mirrored.into()),
+        ("operations".into(), (symmetry.len().max(1) as i64).into()),
+    ]))
 }
 
 fn broken_map(broken: BrokenSymmetry, seed: u64) -> Map {
