@@ -25,6 +25,8 @@ pub struct Sphere {
     pub random_centre: bool,
     /// Atoms with fewer nearest neighbours are removed, again and again until none is left. Default: 0.
     pub min_neighbours: usize,
+    /// Puts the origin at the centroid of the atoms instead of the sphere's centre. Default: true.
+    pub centred: bool,
     /// Fractions of the species of an fcc alloy, in any unit. Default: equal.
     pub composition: Vec<f64>,
     /// Seed of the random centre and of the alloy. Default: 0.
@@ -53,12 +55,12 @@ pub struct Displacement {
 
 impl Default for Sphere {
     fn default() -> Self {
-        Self { centre: [0.0; 3], random_centre: false, min_neighbours: 0, composition: Vec::new(), seed: 0 }
+        Self { centre: [0.0; 3], random_centre: false, min_neighbours: 0, centred: true, composition: Vec::new(), seed: 0 }
     }
 }
 
 impl Lattice {
-    /// The particle left when a sphere of `diameter` \[Å\] is cut from the crystal, centred on its centroid.
+    /// The particle left when a sphere of `diameter` \[Å\] is cut from the crystal.
     ///
     /// # Errors
     /// If the diameter is not positive or holds no atom or absurdly many, or an option does not fit the lattice.
@@ -87,7 +89,8 @@ impl Lattice {
         let atom =
             |&(position, sublattice): &(Point3<f64>, usize)| Atom { element: self.species()[sublattice], position };
         let name = format!("{} {} sphere {diameter} Å", self.species_label(), self.kind());
-        let particle = Structure::new(name, sites.iter().map(atom).collect()).centred();
+        let particle = Structure::new(name, sites.iter().map(atom).collect());
+        let particle = if options.centred { particle.centred() } else { particle };
         match self.kind() {
             LatticeKind::Fcc => {
                 let alloy = Alloy { composition: options.composition.clone(), seed: options.seed };

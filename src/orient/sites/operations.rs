@@ -113,6 +113,8 @@ mod tests {
             assert!(found.iter().all(|operation| operation.offset.norm() < 1e-9));
         }
         assert_eq!(operations(&sites(LatticeKind::Fcc, &["Fe"], 3.82, None, [0.0; 3]), 1.0).len(), 48);
+        // off the symmetry's centre each operation carries the particle a little
+        assert_eq!(operations(&sites(LatticeKind::Fcc, &["Fe"], 3.82, None, [0.125, 0.0, 0.0]), 1.0).len(), 48);
         // zinc blende: −43m about a site; about the middle of a bond the inversion that swaps the species, too
         let about_site = operations(&sites(LatticeKind::ZincBlende, &["Cd", "Se"], 6.05, None, [0.0; 3]), 1.0);
         assert_eq!(about_site.len(), 24);

@@ -154,12 +154,13 @@ pub mod api {
         format!("{lattice}; nearest neighbours {distance:.3} Å apart, {density:.1} atoms in a nm³")
     }
 
-    /// Cuts a sphere out of a lattice; the particle is centred on its centroid.
+    /// Cuts a sphere out of a lattice.
     ///
     /// * `diameter` (Å);
     /// * `centre` (fractional coordinates, default `[0, 0, 0]`): where the sphere's centre is in the cell;
     /// * `random_centre` (default false): draw it from the cell instead;
     /// * `min_neighbours` (default 0): atoms with fewer nearest neighbours are removed until none is left;
+    /// * `centred` (default true): the origin is the centroid of the atoms; false: the sphere's centre;
     /// * `composition` (default: equal): fractions of the species of an fcc alloy, in any unit;
     /// * `seed` (default 0): of the random centre and the alloy.
     ///
