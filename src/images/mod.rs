@@ -44,6 +44,8 @@ pub enum Error {
         "a limit of {low_pass} Å is finer than these particles were prepared for ({finest:.2} Å); prepare them with a smaller low_pass"
     )]
     BeyondPrepared { low_pass: f64, finest: f64 },
+    #[error("the share of the signal that counts as noise must be zero or more, got {0}")]
+    ModelError(f64),
     #[error("the cropped square must be 1.3 to 10 diameters wide, got {0}")]
     Crop(f64),
     #[error("there are no images")]

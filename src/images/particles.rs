@@ -12,7 +12,7 @@ use rand::seq::index::sample;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Images};
+use super::{Error, Images, RadialPower};
 use crate::fourier::{Fft2, fast_size, resample, signed_index};
 use crate::random;
 use crate::task::Task;
@@ -119,6 +119,24 @@ impl Particles {
         let mut indices = sample(&mut random::stream(seed, "subset", 0), self.len(), count.min(self.len())).into_vec();
         indices.sort_unstable();
         self.select(&indices)
+    }
+
+    /// The same particles, of whose own signal a `share` counts as noise: for comparison with models that are wrong by about its square root,
+    /// which would else be judged by the strongest frequencies alone.
+    ///
+    /// # Errors
+    /// If the share is negative or not finite.
+    pub fn with_model_error(&self, share: f64) -> Result<Self, Error> {
+        if !(share.is_finite() && share >= 0.0) {
+            return Err(Error::ModelError(share));
+        }
+        let power = RadialPower::of(self, 2.0 * self.pixel_size);
+        let step = 1.0 / self.edge();
+        let rings = power.frequencies.iter().zip(&power.power).map(|(s, power)| {
+            let signal = (power - 1.0).max(0.0);
+            self.noise_density(*s) * (1.0 + share * signal)
+        });
+        Ok(Self { noise: Arc::new(NoiseSpectrum { rings: rings.collect(), step, first: 0.0 }), ..self.clone() })
     }
 
     /// Number of images.
@@ -247,9 +265,10 @@ fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Option
 /// Mean power spectral density of the noise against spatial frequency.
 #[derive(Debug)]
 struct NoiseSpectrum {
-    /// Density \[Å²\] of ring i, at frequency (i + ½)·`step`.
+    /// Density \[Å²\] of ring i, at frequency `first` + i·`step`.
     rings: Vec<f64>,
     step: f64,
+    first: f64,
 }
 
 impl NoiseSpectrum {
@@ -294,12 +313,13 @@ impl NoiseSpectrum {
                 power / (counts[ring].max(1) * chosen.len().max(1)) as f64 / area * pixel * pixel
             })
             .collect();
-        Self { rings, step: 0.5 / pixel / RINGS as f64 }
+        let step = 0.5 / pixel / RINGS as f64;
+        Self { rings, step, first: 0.5 * step }
     }
 
     /// Density at frequency `s`, linear between rings.
     fn density(&self, s: f64) -> f64 {
-        let position = (s / self.step - 0.5).clamp(0.0, (self.rings.len() - 1) as f64);
+        let position = ((s - self.first) / self.step).clamp(0.0, (self.rings.len() - 1) as f64);
         let low = (position as usize).min(self.rings.len() - 2);
         let fraction = position - low as f64;
         (self.rings[low] * (1.0 - fraction) + self.rings[low + 1] * fraction).max(f64::MIN_POSITIVE)

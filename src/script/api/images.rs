@@ -199,6 +199,20 @@ pub mod api {
         }
     }
 
+    /// The same particles, of whose own signal a share counts as noise.
+    ///
+    /// For comparison with a model that is wrong by about the square root of the share, an ideal lattice for one: it would else be judged by the strongest
+    /// frequencies alone. A negative share is an error.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).with_model_error(0.1).edge());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn with_model_error(particles: Particles, share: f64) -> ScriptResult<Particles> {
+        particles.with_model_error(share).map_err(fault)
+    }
+
     /// Sign test of the contrast, in standard deviations: positive where atoms are white, negative where they are black.
     ///
     /// ```rhai
