@@ -55,7 +55,14 @@ pub struct Displacement {
 
 impl Default for Sphere {
     fn default() -> Self {
-        Self { centre: [0.0; 3], random_centre: false, min_neighbours: 0, centred: true, composition: Vec::new(), seed: 0 }
+        Self {
+            centre: [0.0; 3],
+            random_centre: false,
+            min_neighbours: 0,
+            centred: true,
+            composition: Vec::new(),
+            seed: 0,
+        }
     }
 }
 

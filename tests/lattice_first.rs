@@ -1,0 +1,83 @@
+//! Particles of a known lattice, from images to atoms: the lattice's operations are told apart by what sits on its sites.
+
+mod common;
+
+use common::run_script;
+
+/// A random alloy on fcc sites, seen by the kinematic simulator; prints what was found.
+const ALLOY: &str = r#"
+    import "lattice_first" as lattice_first;
+    let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 3 });
+    let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 150, size: 100, seed: 5 })
+        .invert().normalize().add_noise(#{ snr: 1.0, seed: 6 });
+    let run = lattice_first::reconstruct(images, #{
+        diameter: 14, lattice: "fcc", a: 3.82, species: ["Fe", "Pt"], low_pass: 1.2, starts: 2,
+    });
+    let found = model::trace(run.volume, #{ species: ["Fe", "Pt"] }).compare(truth);
+    let poses = orient::errors(run.poses, images.true_poses(), truth);
+    print(`${found.found} ${found.missing} ${found.extra} ${found.species_accuracy} ${poses.within_5} ${run.chi2} ${run.score}`);
+"#;
+
+#[test]
+fn an_alloy_of_known_lattice_is_found_atom_by_atom_the_same_on_any_number_of_threads() {
+    let outputs = ["1", "3"].map(|threads| {
+        let run = run_script(ALLOY, &["--threads", threads]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        run.stdout
+    });
+    assert_eq!(outputs[0], outputs[1], "the number of threads changes the result");
+    let numbers: Vec<f64> = outputs[0].split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let [found, missing, extra, species, within_5] = numbers[..5] else { panic!("{numbers:?}") };
+    assert_eq!((found, missing, extra), (87.0, 0.0, 0.0), "{numbers:?}");
+    assert!(species > 0.97 && within_5 > 0.95, "{numbers:?}");
+}
+
+#[test]
+fn sites_and_poses_that_do_not_fit_the_images_are_refused() {
+    let script = |call: &str| {
+        format!(
+            r#"
+            let lattice = structure::fcc(["Pt"], 3.92);
+            let truth = lattice.sphere(12);
+            let images = microscope::simulate(truth, microscope::paper(), #{{ method: "kinematic", n: 30, size: 80 }}).invert();
+            let particles = images.prepare(#{{ diameter: 12, low_pass: 2 }});
+            {call}
+        "#
+        )
+    };
+    for (call, part) in [
+        ("orient::break_symmetry(particles, truth, orient::random(7, 1), #{ low_pass: 2 });", "30 images but 7 poses"),
+        ("orient::break_symmetry(particles.subset(5, 1), truth, orient::random(5, 1), #{ low_pass: 2 });", "too few"),
+        ("orient::break_symmetry(particles, truth, images.true_poses(), #{ low_pass: 0.5 });", "0.5 Å"),
+        ("orient::break_symmetry(particles, truth, images.true_poses(), #{ low_pass: 2, starts: 0 });", "starts"),
+        (
+            "orient::break_symmetry(particles, truth, images.true_poses(), #{ low_pass: 2, start: 3 });",
+            "did you mean \"starts\"",
+        ),
+        (
+            "orient::search(particles, volume::of_structure(truth), #{ low_pass: 2, symmetry: \"tetragonal\" });",
+            "tetragonal",
+        ),
+        ("particles.with_model_error(-1);", "zero or more"),
+        ("lattice.sphere(12, #{ centered: false });", "did you mean \"centred\""),
+    ] {
+        let run = run_script(&script(call), &[]);
+        assert_eq!(run.status, Some(1), "{call}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{call}: no {part:?} in\n{}", run.stderr);
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn poses_of_a_symmetric_particle_are_judged_modulo_its_symmetry() {
+    let script = r#"
+        let particle = structure::rocksalt(["Pb", "Se"], 6.12).sphere(15);
+        let poses = orient::random(60, 1);
+        print(orient::errors(poses, poses, particle).operations);
+        print(orient::errors(poses, poses, structure::bundled("fept_1.5nm")).operations);
+    "#;
+    let run = run_script(script, &[]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    // a sphere about a site has all 48 operations of rock salt; the random alloy none but the identity
+    assert_eq!(run.stdout.split_whitespace().collect::<Vec<_>>(), ["48", "1"]);
+}
