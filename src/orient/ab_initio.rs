@@ -36,7 +36,7 @@ use crate::volume::{Gridding, Spectrum, Volume, grid_size};
 pub struct AbInitioOptions {
     /// Resolution of the first density \[Å\]; default 3.0. Below the particle's first lattice spacing nothing tells directions apart.
     pub low_pass: f64,
-    /// Rounds of expectation and maximisation; default 40.
+    /// Rounds of expectation and maximisation; default 64. With fewer the temperature falls too fast for many starts.
     pub iterations: usize,
     /// Directions on half the sphere in the last round, 0.6 as many in the first; 0 (default) puts them 0.3 of the limit
     /// apart at the particle's rim.
@@ -57,7 +57,7 @@ impl Default for AbInitioOptions {
     fn default() -> Self {
         Self {
             low_pass: 3.0,
-            iterations: 40,
+            iterations: 64,
             directions: 0,
             first_spread: 0.25,
             last_perplexity: 3.0,

@@ -59,7 +59,7 @@ pub fn symmetry_of(structure: &Structure) -> Vec<SymmetryOperation> {
             atoms.iter().any(|(other, kind)| kind == element && (other - taken).norm() < SAME_PLACE)
         };
         let inverts = matrix.determinant() < 0.0;
-        let rotation = UnitQuaternion::from_matrix(&(matrix * matrix.determinant().signum()));
+        let rotation = exact_rotation(&(matrix * matrix.determinant().signum()));
         let known = |other: &SymmetryOperation| other.inverts == inverts && other.rotation.angle_to(&rotation) < 1e-6;
         if !found.iter().any(known) && atoms.iter().filter(partnered).count() as f64 >= SYMMETRIC * atoms.len() as f64 {
             found.push(SymmetryOperation { rotation, inverts });
@@ -113,7 +113,46 @@ fn errors_in_hand(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation], 
     for _ in 0..5 {
         let near = between.iter().map(|rotations| nearest(rotations, &common)).filter(|(angle, _)| *angle < AGREEING);
         let sum = near.fold(Matrix3::zeros(), |sum, (_, q)| sum + q.to_rotation_matrix().into_inner());
-        common = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix(&sum));
+        common = nearest_rotation(&sum).unwrap_or(common);
     }
     PoseErrors { degrees: between.iter().map(|rotations| nearest(rotations, &common).0).collect(), mirrored }
+}
+
+/// The rotation nearest to a sum of rotation matrices, from its singular values (Horn, Hilden & Negahdaripour, J. Opt. Soc. Am. A 5 (1988) 1127);
+/// none if they cancel.
+fn nearest_rotation(sum: &Matrix3<f64>) -> Option<UnitQuaternion<f64>> {
+    let decomposed = sum.svd(true, true);
+    let (u, v) = (decomposed.u?, decomposed.v_t?);
+    let hand = (u * v).determinant().signum();
+    (decomposed.singular_values.max() > 1e-6)
+        .then(|| exact_rotation(&(u * Matrix3::from_diagonal(&nalgebra::Vector3::new(1.0, 1.0, hand)) * v)))
+}
+
+/// The quaternion of an exact rotation matrix.
+pub(super) fn exact_rotation(matrix: &Matrix3<f64>) -> UnitQuaternion<f64> {
+    UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(*matrix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orient::random_poses;
+
+    #[test]
+    fn random_poses_are_judged_too_and_right_ones_found_in_either_hand() {
+        let (truth, other) = (random_poses(200, 1), random_poses(200, 2));
+        let particle = crate::structure::bundled("pbse_2.5nm").unwrap();
+        for symmetry in [Vec::new(), symmetry_of(&particle)] {
+            assert!(evaluate(&other, &truth, &symmetry).within(5.0) < 0.2);
+            assert!(evaluate(&truth, &truth, &symmetry).within(0.01) > 0.99);
+            let mirrored: Vec<_> = truth
+                .as_slice()
+                .iter()
+                .map(|pose| crate::pose::Pose { rotation: mirrored_in_plane() * pose.rotation, ..*pose })
+                .collect();
+            let errors = evaluate(&Poses::unscored(mirrored), &truth, &symmetry);
+            assert!(errors.within(0.01) > 0.99);
+        }
+        assert!(nearest_rotation(&Matrix3::zeros()).is_none());
+    }
 }

@@ -17,6 +17,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::evaluate::exact_rotation;
 use super::refine::{RefineOptions, refine};
 use super::search::{check_not_negative, check_positive};
 use super::{Error, mirrored_in_plane};
@@ -186,7 +187,7 @@ impl<'a> Known<'a> {
         let operations = operations(&sites, options.max_offset);
         let (mut rotations, mut rotation_of) = (Vec::<UnitQuaternion<f64>>::new(), Vec::new());
         for operation in &operations {
-            let rotation = UnitQuaternion::from_matrix(&operation.rotation());
+            let rotation = exact_rotation(&operation.rotation());
             let known = rotations.iter().position(|other| other.angle_to(&rotation) < 1e-6);
             rotation_of.push(known.unwrap_or_else(|| {
                 rotations.push(rotation);

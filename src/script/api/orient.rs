@@ -36,7 +36,7 @@ pub mod api {
     ///
     /// * `particles`: from `images.prepare`.
     /// * options: `low_pass` (Å, default 3.0), the resolution of the first density, coarser than the particle's first lattice spacing;
-    ///   `seed` (default 1); `iterations` (default 40); `directions` on half the sphere in the last round (default 0: 0.3
+    ///   `seed` (default 1); `iterations` (default 64); `directions` on half the sphere in the last round (default 0: 0.3
     ///   `low_pass` apart at the particle's rim); `first_spread` (default 0.25), share of all hypotheses the weights spread over at first; `last_perplexity`
     ///   (default 3), their number in the end; `max_shift` (Å, default 0.8) of the recentring; `images` (default 1000), used at most.
     ///
