@@ -28,7 +28,7 @@ use crate::structure::Structure;
 use crate::task::{Stage, Task};
 use crate::volume::{Spectrum, Volume};
 
-use model::{Data, Equations, Filter, Model};
+use model::{Data, Equations, Filter, Model, Shown};
 pub(super) use operations::holohedries;
 use operations::{Operation, operations};
 
@@ -349,10 +349,9 @@ impl Start {
 
     /// The model that a half's images ask for.
     fn model_of(&self, known: &Known, half: &Half, last: &Model) -> Model {
-        let count = half.images.len() as f64;
         let (data, filter) = (&known.data, &known.filter);
-        let amplitudes =
-            known.equations.solve(data, filter, &half.transfer, &half.seen, count, &last.amplitudes, self.mean);
+        let shown = Shown { seen: &half.seen, images: half.images.len(), transfer: &half.transfer };
+        let amplitudes = known.equations.solve(data, filter, &shown, &last.amplitudes, self.mean);
         let spectrum = Spectrum::new(&data.plain_volume(&known.sites, &amplitudes));
         let transfer = data.transfer_by_fit(&spectrum, &half.images, &half.taken);
         Model { amplitudes, transfer }

@@ -220,6 +220,15 @@ impl Filter {
     }
 }
 
+/// What images show at the sites.
+pub struct Shown<'a> {
+    /// Sum over the images, weighed over the operations.
+    pub seen: &'a [f32],
+    pub images: usize,
+    /// The transfer function with which they were looked at.
+    pub transfer: &'a [f32],
+}
+
 /// The linear equations of the amplitudes: how much an atom on one site looks like an atom on another, averaged over all directions.
 pub struct Equations {
     /// Bin of the distance between each two sites.
@@ -234,26 +243,16 @@ impl Equations {
         Self { bins, sites: sites.len() }
     }
 
-    /// Amplitudes whose model agrees best with `seen`, the sums over `images` images of what they show at the sites; clipped to what atoms can
-    /// be, with the mean amplitude `mean`. Begins at `start`.
-    pub fn solve(
-        &self,
-        data: &Data,
-        filter: &Filter,
-        transfer: &[f32],
-        seen: &[f32],
-        images: f64,
-        start: &[f32],
-        mean: f32,
-    ) -> Vec<f32> {
-        let table = self.table(data, filter, transfer);
+    /// Amplitudes whose model agrees best with what images show; clipped to what atoms can be, with the mean amplitude `mean`. Begins at `start`.
+    pub fn solve(&self, data: &Data, filter: &Filter, shown: &Shown, start: &[f32], mean: f32) -> Vec<f32> {
+        let table = self.table(data, filter, shown.transfer);
         let ridge = RIDGE as f32 * table[0];
         let matrix: Vec<f32> = self.bins.iter().map(|&bin| table[usize::from(bin)]).collect();
         let apply = |x: &[f32]| -> Vec<f32> {
             let row = |(i, row): (usize, &[f32])| row.iter().zip(x).map(|(a, b)| a * b).sum::<f32>() + ridge * x[i];
             matrix.par_chunks_exact(self.sites).enumerate().map(row).collect()
         };
-        let target: Vec<f32> = seen.iter().map(|value| value / images as f32).collect();
+        let target: Vec<f32> = shown.seen.iter().map(|value| value / shown.images as f32).collect();
         let mut x = conjugate_gradients(apply, &target, start);
         let mut sorted = x.clone();
         sorted.sort_by(f32::total_cmp);
