@@ -119,3 +119,27 @@ fn located(mut error: Box<EvalAltResult>, at: Position) -> Box<EvalAltResult> {
     error.set_position(at);
     error
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strategies_share_no_name_but_those_that_are_called_by_module() {
+        // An unqualified call inside one imported module has been seen to reach a function of the same name in another.
+        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+        for (strategy, text) in STRATEGIES {
+            for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                let name =
+                    line.trim_start_matches("private ").strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+                if let Some(name) = name.filter(|name| !["defaults", "reconstruct"].contains(name)) {
+                    assert_eq!(owners.insert(name, strategy), None, "{strategy} has another {name}");
+                }
+                let qualified = line.replace("::defaults(", "").replace("::reconstruct(", "");
+                let called = ["defaults(", "reconstruct("].iter().any(|call| qualified.contains(call));
+                let defined = line.starts_with("fn ") || qualified.contains("with_defaults(");
+                assert!(!called || defined, "{strategy} calls {line:?} without its module");
+            }
+        }
+    }
+}

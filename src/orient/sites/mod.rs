@@ -25,7 +25,7 @@ use crate::images::Particles;
 use crate::pose::{Pose, Poses};
 use crate::random;
 use crate::structure::Structure;
-use crate::task::{Stage, Task};
+use crate::task::{Cancelled, Task};
 use crate::volume::{Spectrum, Volume};
 
 use model::{Data, Equations, Filter, Model, Shown};
@@ -131,7 +131,7 @@ pub fn break_symmetry(
             }
         }
         for start in starts.iter_mut().filter(|start| !start.given_up) {
-            start.round(&known, round, options, &stage)?;
+            start.round(&known, round, options, task)?;
             stage.advance(1)?;
         }
     }
@@ -325,7 +325,7 @@ impl Start {
         self.history.last().copied().unwrap_or(f64::MIN)
     }
 
-    fn round(&mut self, known: &Known, round: usize, options: &BreakOptions, stage: &Stage) -> Result<(), Error> {
+    fn round(&mut self, known: &Known, round: usize, options: &BreakOptions, task: &Task) -> Result<(), Error> {
         let progress = round as f64 / options.iterations as f64;
         let cooling = (progress / COLDEST_AT).min(1.0);
         let beta = options.first_beta * (options.last_beta / options.first_beta).powf(cooling);
@@ -336,12 +336,11 @@ impl Start {
             }
             let model = &self.models[half];
             if progress >= REFINE_AT && round.is_multiple_of(2) {
-                let refined = refined(known, &self.halves[half], model, options)?;
+                let refined = refined(known, &self.halves[half], model, options, task)?;
                 self.halves[half].poses = refined;
             }
             let draw = (round == 0).then_some(self.seed);
-            self.halves[half] = expect(known, &self.halves[half], model, beta as f32, draw);
-            stage.advance(0)?;
+            self.halves[half] = expect(known, &self.halves[half], model, beta as f32, draw, task)?;
         }
         self.history.push(0.5 * (self.halves[0].score + self.halves[1].score));
         Ok(())
@@ -381,18 +380,19 @@ impl Start {
 }
 
 /// Poses of a half's images, those that were taken for right, refined against a model.
-fn refined(known: &Known, half: &Half, model: &Model, options: &BreakOptions) -> Result<Vec<Pose>, Error> {
+fn refined(known: &Known, half: &Half, model: &Model, options: &BreakOptions, task: &Task) -> Result<Vec<Pose>, Error> {
     let volume = known.data.volume(&known.sites, model);
     let options = RefineOptions { low_pass: options.low_pass, ..RefineOptions::default() };
     let particles = known.particles.select(&half.images);
     let poses = Poses::unscored(half.taken.clone());
-    Ok(refine(&particles, &[volume], &poses, &options, &Task::silent())?.poses.as_slice().to_vec())
+    Ok(refine(&particles, &[volume], &poses, &options, &task.unseen())?.poses.as_slice().to_vec())
 }
 
 /// Weighs the operations for every image of a half; with `draw` one operation is drawn at random for each.
-fn expect(known: &Known, half: &Half, model: &Model, beta: f32, draw: Option<u64>) -> Half {
+fn expect(known: &Known, half: &Half, model: &Model, beta: f32, draw: Option<u64>, task: &Task) -> Result<Half, Error> {
     let seer = Seer::new(known, model);
-    let of_image = |(&image, pose): (&usize, &Pose)| {
+    let of_image = |(&image, pose): (&usize, &Pose)| -> Result<(Pose, Vec<f32>, f64), Cancelled> {
+        task.check()?;
         let (scores, seen) = known.scores(&seer, image, pose);
         let best = highest(&scores);
         let mut weights: Vec<f32> = scores.iter().map(|score| (beta * (score - scores[best])).exp()).collect();
@@ -411,21 +411,21 @@ fn expect(known: &Known, half: &Half, model: &Model, beta: f32, draw: Option<u64
                 }
             }
         }
-        (known.moved(pose, taken), sum, f64::from(scores[best]))
+        Ok((known.moved(pose, taken), sum, f64::from(scores[best])))
     };
-    let found: Vec<(Pose, Vec<f32>, f64)> = half.images.par_iter().zip(&half.poses).map(of_image).collect();
+    let found: Vec<_> = half.images.par_iter().zip(&half.poses).map(of_image).collect::<Result<_, _>>()?;
     let mut seen = vec![0.0f32; known.sites.len()];
     for (_, sum, _) in &found {
         seen.iter_mut().zip(sum).for_each(|(a, b)| *a += b);
     }
-    Half {
+    Ok(Half {
         images: half.images.clone(),
         poses: half.poses.clone(),
         taken: found.iter().map(|(pose, _, _)| *pose).collect(),
         seen,
         transfer: model.transfer.clone(),
         score: found.iter().map(|(_, _, score)| score).sum::<f64>() / found.len().max(1) as f64,
-    }
+    })
 }
 
 /// Index of the highest score.
