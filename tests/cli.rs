@@ -238,3 +238,31 @@ fn the_prompt_keeps_variables_functions_and_imports_and_survives_errors() {
     assert!(run.stderr.contains("there is no function nope(int)"), "{}", run.stderr);
     assert!(run.stderr.contains("prompt:6:1"), "{}", run.stderr);
 }
+
+#[test]
+fn functions_that_imported_modules_would_mix_up_are_refused() {
+    let folder = common::folder_with("a.rhai", "fn run() { helper() }\nfn helper() { 1 }\n");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("b.rhai", "fn run() { helper() }\nfn helper() { 2 }\n");
+    write("c.rhai", "fn run() { other() }\nfn other() { 3 }\nfn helper() { 4 }\n");
+    let run = |text: &str| -> Run {
+        write("main.rhai", text);
+        pedesis(folder.path()).args(["run", "main.rhai"]).output().expect("the binary starts").into()
+    };
+    for (text, parts) in [
+        (r#"import "a" as a; import "b" as b; print(a::run() + b::run());"#, ["a.rhai", "b.rhai", "helper"]),
+        (r#"fn helper() { 5 } import "a" as a; print(a::run());"#, ["main.rhai", "a.rhai", "helper"]),
+        (r#"fn limits() { [1] } import "two_step" as two_step;"#, ["main.rhai", "stdlib/marching.rhai", "limits"]),
+    ] {
+        let run = run(text);
+        assert_eq!(run.status, Some(1), "{text}: {}", run.stderr);
+        for part in parts {
+            assert!(run.stderr.contains(part), "{text}: no {part:?} in\n{}", run.stderr);
+        }
+    }
+    // a name that no module calls bare may stand in several
+    let fine = run(
+        r#"fn defaults() { 0 } import "a" as a; import "c" as c; import "auto" as auto; print(a::run() + c::run());"#,
+    );
+    assert_eq!((fine.status, fine.stdout.trim()), (Some(0), "4"), "{}", fine.stderr);
+}

@@ -33,6 +33,27 @@ fn an_alloy_of_known_lattice_is_found_atom_by_atom_the_same_on_any_number_of_thr
 }
 
 #[test]
+fn single_step_finds_every_atom_of_an_ideal_lattice() {
+    let script = r#"
+        import "single_step" as single_step;
+        let truth = structure::rocksalt(["Pb", "Se"], 6.12).sphere(15, #{ centre: [0.25, 0.25, 0.25] });
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 150, size: 100, seed: 5 })
+            .invert().normalize().add_noise(#{ snr: 1.0, seed: 6 });
+        let run = single_step::reconstruct(images, #{
+            diameter: 15, lattice: "rocksalt", a: 6.12, species: ["Pb", "Se"], low_pass: 1.2,
+        });
+        let found = model::trace(run.volume, #{ species: ["Pb", "Se"] }).compare(truth);
+        print(`${found.found} ${found.missing} ${found.extra} ${found.species_accuracy} ${truth.len()}`);
+    "#;
+    let run = run_script(script, &[]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let numbers: Vec<f64> = run.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let [found, missing, extra, species, atoms] = numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!((found, missing), (atoms, 0.0), "{numbers:?}");
+    assert!(extra <= 2.0 && species > 0.97, "{numbers:?}");
+}
+
+#[test]
 fn sites_and_poses_that_do_not_fit_the_images_are_refused() {
     let script = |call: &str| {
         format!(

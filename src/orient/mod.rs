@@ -1,9 +1,10 @@
 //! Orientations: from which direction each image shows the particle, and where in the image it lies.
 //!
-//! Three kernels, in the order a reconstruction uses them. [`ab_initio`] finds poses and a first density from nothing, by
+//! The kernels, in the order a reconstruction uses them. [`ab_initio`] finds poses and a first density from nothing, by
 //! expectation–maximisation whose weights are soft at first and harden slowly. [`search`] compares every image with every
 //! direction and every in-plane angle of a known density. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
-//! agreement with a density. [`match_power`] gives a density the strength that the images show at each frequency.
+//! agreement with a density. [`break_symmetry`] tells the operations of a lattice apart, where poses are known up to them. [`match_power`]
+//! gives a density the strength that the images show at each frequency.
 //!
 //! The first two share one engine. Images and reference slices are expanded in Fourier–Bessel functions,
 //! F(k, φ) = Σₘ F\[k, m\] e^(imφ); for every m one real matrix product over the rings k gives that angular frequency

@@ -30,7 +30,8 @@ pub struct SearchOptions {
     pub max_shift: f64,
     /// Distance between the shifts tried \[Å\]; default 0.5.
     pub shift_step: f64,
-    /// Symmetry of the density, of whose equivalent directions one is tried; default none.
+    /// Symmetry of the density, of whose equivalent directions one is tried; default none. All poses then lie in one part of the sphere: tell the
+    /// operations apart before a density is made of them, which needs views from everywhere.
     pub symmetry: Symmetry,
 }
 

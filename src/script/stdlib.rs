@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{
+    AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
+    Stmt,
+};
 
 use super::{ScriptResult, Session, fault};
 
@@ -48,7 +51,12 @@ fn session_of(engine: &Engine) -> Option<std::sync::Arc<Session>> {
 #[derive(Default)]
 pub struct Resolver {
     modules: Mutex<BTreeMap<String, Entry>>,
+    /// Which module owns each function that a module calls without naming the module.
+    owners: Mutex<BTreeMap<Signature, String>>,
 }
+
+/// Name and number of parameters of a function.
+type Signature = (String, usize);
 
 #[derive(Clone)]
 enum Entry {
@@ -58,6 +66,35 @@ enum Entry {
 }
 
 impl Resolver {
+    /// Takes the functions that a module calls by their bare names for its own.
+    ///
+    /// Rhai 1.27 keeps what such a name was last resolved to when a call enters another module, so that two modules with a function of one
+    /// name and number of parameters would call each other's, now and then.
+    fn own(&self, module: &str, ast: &AST) -> ScriptResult<()> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        for call in own_calls(ast) {
+            let owner = owners.entry(call.clone()).or_insert_with(|| module.to_owned());
+            if owner != module {
+                return Err(fault(shared_name(&call, module, owner)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if one of an importing script's functions has a name that an imported module calls as its own.
+    fn check_importer(&self, global: &GlobalRuntimeState) -> ScriptResult<()> {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let importer = global.source().unwrap_or("this script");
+        for (_, _, name, parameters, _) in global.lib.iter().flat_map(|functions| functions.iter_script_fn_info()) {
+            let function = (name.to_owned(), parameters);
+            match owners.get(&function) {
+                Some(owner) if owner != importer => return Err(fault(shared_name(&function, importer, owner))),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn entry(&self, name: &str) -> Option<Entry> {
         self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -80,7 +117,10 @@ impl ModuleResolver for Resolver {
             None => self.keep(&name, Some(Entry::Loading)),
         }
         let module = compile(engine, &Scope::new(), &name, &text)
-            .and_then(|ast| Module::eval_ast_as_new(Scope::new(), &ast, engine))
+            .and_then(|ast| {
+                self.own(&name, &ast)?;
+                Module::eval_ast_as_new(Scope::new(), &ast, engine)
+            })
             .map(Shared::new);
         self.keep(&name, module.as_ref().ok().cloned().map(Entry::Loaded));
         module.map_err(|error| EvalAltResult::ErrorInModule(name, error, at).into())
@@ -94,8 +134,33 @@ impl ModuleResolver for Resolver {
         path: &str,
         at: Position,
     ) -> ScriptResult<Shared<Module>> {
-        self.resolve(engine, global.source(), path, at)
+        let module = self.resolve(engine, global.source(), path, at)?;
+        self.check_importer(global).map_err(|error| located(error, at))?;
+        Ok(module)
     }
+}
+
+/// The functions of a script that it calls without naming a module.
+fn own_calls(ast: &AST) -> Vec<Signature> {
+    let defined: Vec<Signature> =
+        ast.iter_functions().map(|function| (function.name.to_owned(), function.params.len())).collect();
+    let mut called = Vec::new();
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last() {
+            let signature = (call.name.to_string(), call.args.len());
+            if call.namespace.is_empty() && defined.contains(&signature) && !called.contains(&signature) {
+                called.push(signature);
+            }
+        }
+        true
+    });
+    called
+}
+
+fn shared_name((name, parameters): &Signature, one: &str, other: &str) -> String {
+    format!(
+        "{one} and {other} both have a function {name} with {parameters} parameters, and calls of one could reach the other: rename one of them"
+    )
 }
 
 /// Name and text of what `import` asks for.
@@ -118,28 +183,4 @@ fn find(source: Option<&str>, path: &str, at: Position) -> ScriptResult<(String,
 fn located(mut error: Box<EvalAltResult>, at: Position) -> Box<EvalAltResult> {
     error.set_position(at);
     error
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strategies_share_no_name_but_those_that_are_called_by_module() {
-        // An unqualified call inside one imported module has been seen to reach a function of the same name in another.
-        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-        for (strategy, text) in STRATEGIES {
-            for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
-                let name =
-                    line.trim_start_matches("private ").strip_prefix("fn ").and_then(|rest| rest.split('(').next());
-                if let Some(name) = name.filter(|name| !["defaults", "reconstruct"].contains(name)) {
-                    assert_eq!(owners.insert(name, strategy), None, "{strategy} has another {name}");
-                }
-                let qualified = line.replace("::defaults(", "").replace("::reconstruct(", "");
-                let called = ["defaults(", "reconstruct("].iter().any(|call| qualified.contains(call));
-                let defined = line.starts_with("fn ") || qualified.contains("with_defaults(");
-                assert!(!called || defined, "{strategy} calls {line:?} without its module");
-            }
-        }
-    }
 }

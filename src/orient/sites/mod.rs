@@ -22,6 +22,7 @@ use super::refine::{RefineOptions, refine};
 use super::search::{check_not_negative, check_positive};
 use super::{Error, mirrored_in_plane};
 use crate::images::Particles;
+use crate::memory;
 use crate::pose::{Pose, Poses};
 use crate::random;
 use crate::structure::Structure;
@@ -114,6 +115,7 @@ pub fn break_symmetry(
     task: &Task,
 ) -> Result<BrokenSymmetry, Error> {
     check(particles, sites, poses, options)?;
+    memory::require(Equations::bytes(sites.len()) as f64, "the equations of so many sites")?;
     let known = Known::new(particles, sites, poses, options);
     let chosen = known.best_images(options.images);
     let first = known.first_model(particles, sites, poses);
@@ -199,7 +201,7 @@ impl<'a> Known<'a> {
         Self { particles, data, filter, equations, sites, operations, rotations, rotation_of, poses: poses.clone() }
     }
 
-    /// The images that the ideal lattice explains best, in random order.
+    /// The images that the ideal lattice explains best, in the order of the stack.
     fn best_images(&self, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.poses.len()).collect();
         order.sort_by(|&a, &b| self.poses.scores()[b].total_cmp(&self.poses.scores()[a]));
@@ -371,10 +373,10 @@ impl Start {
             .enumerate()
             .map(|(image, pose)| known.moved(pose, highest(&known.scores(&seers[half_of[image]], image, pose).0)))
             .collect();
-        let volumes = self.models.each_ref().map(|model| known.data.volume(&known.sites, model));
+        let volume = known.data.volume(&known.sites, &self.models[0]);
         let options = RefineOptions { low_pass: options.low_pass, steps: 6, ..RefineOptions::default() };
-        let refined = refine(known.particles, &volumes[..1], &Poses::unscored(best), &options, &task.unseen())?;
-        let [volume, _] = volumes;
+        let densities = [volume.clone()];
+        let refined = refine(known.particles, &densities, &Poses::unscored(best), &options, &task.unseen())?;
         Ok((refined.poses, volume))
     }
 }

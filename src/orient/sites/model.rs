@@ -237,6 +237,11 @@ pub struct Equations {
 }
 
 impl Equations {
+    /// Bytes that the equations of `sites` sites take while they are solved.
+    pub fn bytes(sites: usize) -> usize {
+        (size_of::<u16>() + size_of::<f32>()) * sites * sites
+    }
+
     pub fn new(sites: &[Point3<f64>]) -> Self {
         let bin = |a: &Point3<f64>, b: &Point3<f64>| ((a - b).norm().min(LONGEST) * TABLE).round() as u16;
         let bins = sites.iter().flat_map(|a| sites.iter().map(move |b| bin(a, b))).collect();

@@ -68,7 +68,8 @@ pub mod api {
     /// * `particles`: from `images.prepare`. `density`: a Volume in the same units, from `volume::reconstruct` or `orient::ab_initio`.
     /// * options: `low_pass` (Å, default 2.7), resolution of the comparison; `directions` on half the sphere (default 0: half
     ///   `low_pass` apart at the particle's rim); `max_shift` (Å, default 0), tried in steps of `shift_step` (Å, default 0.5);
-    ///   `symmetry` ("none", "cubic" or "hexagonal") of a lattice along the axes, of whose equivalent directions one is tried.
+    ///   `symmetry` ("none", "cubic" or "hexagonal") of a lattice along the axes, of whose equivalent directions one is tried: no density can be
+    ///   made of such poses before `orient::break_symmetry`.
     ///
     /// Scores of the poses are log-likelihood gains over an empty image.
     ///
