@@ -33,6 +33,34 @@ fn an_alloy_of_known_lattice_is_found_atom_by_atom_the_same_on_any_number_of_thr
 }
 
 #[test]
+fn the_operations_of_a_lattice_are_told_apart() {
+    let script = r#"
+        import "lattice_start" as lattice_start;
+        let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 3 });
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 150, size: 100, seed: 5 })
+            .invert().normalize().add_noise(#{ snr: 1.0, seed: 6 });
+        let particles = images.prepare(#{ diameter: 14, low_pass: 1.67 });
+        let o = #{
+            diameter: 14, lattice: "fcc", a: 3.82, c: 0.0, species: ["Fe"], first_low_pass: 1.8, max_shift: 0.5, seed: 1,
+        };
+        let ideal = lattice_start::find(particles, o);
+        let sites = lattice_start::sphere_of(o, 16, ideal.centre);
+        let broken = orient::break_symmetry(particles, sites, ideal.poses, #{ starts: 2 });
+        let ball = lattice_start::sphere_of(o, 10, [0.0, 0.0, 0.0]);
+        let up_to_operations = orient::errors(ideal.poses, images.true_poses(), ball).within_5;
+        let before = orient::errors(ideal.poses, images.true_poses(), truth).within_5;
+        let after = orient::errors(broken.poses, images.true_poses(), truth).within_5;
+        print(`${broken.operations} ${up_to_operations} ${before} ${after} ${broken.amplitudes.len()} ${sites.len()}`);
+    "#;
+    let run = run_script(script, &[]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let numbers: Vec<f64> = run.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let [operations, up_to_operations, before, after, amplitudes, sites] = numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!((operations, amplitudes), (48.0, sites), "{numbers:?}");
+    assert!(up_to_operations > 0.9 && before < 0.2 && after > 0.9, "{numbers:?}");
+}
+
+#[test]
 fn single_step_finds_every_atom_of_an_ideal_lattice() {
     let script = r#"
         import "single_step" as single_step;

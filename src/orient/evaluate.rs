@@ -14,6 +14,8 @@ pub struct PoseErrors {
     pub degrees: Vec<f64>,
     /// True if the poses agree better as those of the mirror image.
     pub mirrored: bool,
+    /// Rotation between the two body frames: found = true rotation · frame, the mirror image taken first where `mirrored`.
+    pub frame: UnitQuaternion<f64>,
 }
 
 impl PoseErrors {
@@ -108,14 +110,15 @@ fn errors_in_hand(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation], 
     let voters = &between[..between.len().min(VOTERS)];
     let votes = |q: &UnitQuaternion<f64>| voters.iter().filter(|p| nearest(p, q).0 < AGREEING).count();
     let Some(mut common) = voters.iter().map(|rotations| rotations[0]).max_by_key(votes) else {
-        return PoseErrors { degrees: Vec::new(), mirrored };
+        return PoseErrors { degrees: Vec::new(), mirrored, frame: UnitQuaternion::identity() };
     };
     for _ in 0..5 {
         let near = between.iter().map(|rotations| nearest(rotations, &common)).filter(|(angle, _)| *angle < AGREEING);
         let sum = near.fold(Matrix3::zeros(), |sum, (_, q)| sum + q.to_rotation_matrix().into_inner());
         common = nearest_rotation(&sum).unwrap_or(common);
     }
-    PoseErrors { degrees: between.iter().map(|rotations| nearest(rotations, &common).0).collect(), mirrored }
+    let degrees = between.iter().map(|rotations| nearest(rotations, &common).0).collect();
+    PoseErrors { degrees, mirrored, frame: common }
 }
 
 /// The rotation nearest to a sum of rotation matrices, from its singular values (Horn, Hilden & Negahdaripour, J. Opt. Soc. Am. A 5 (1988) 1127);

@@ -4,7 +4,7 @@
 //! expectation–maximisation whose weights are soft at first and harden slowly. [`search`] compares every image with every
 //! direction and every in-plane angle of a known density. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
 //! agreement with a density. [`break_symmetry`] tells the operations of a lattice apart, where poses are known up to them. [`match_power`]
-//! gives a density the strength that the images show at each frequency.
+//! gives a density the strength that the images show at each frequency. [`agreement`] says whether two independent solutions are one.
 //!
 //! The first two share one engine. Images and reference slices are expanded in Fourier–Bessel functions,
 //! F(k, φ) = Σₘ F\[k, m\] e^(imφ); for every m one real matrix product over the rings k gives that angular frequency
@@ -12,6 +12,7 @@
 //! angles at once (Rangan et al., Inverse Problems 36 (2020) 124003; Barnett et al., SIAM J. Imaging Sci. 10 (2017) 1590).
 
 mod ab_initio;
+mod agreement;
 mod bessel;
 mod best;
 mod correlate;
@@ -27,6 +28,7 @@ mod rings;
 mod search;
 mod sites;
 mod soft;
+mod start;
 
 use std::f64::consts::PI;
 
@@ -34,7 +36,8 @@ use nalgebra::{UnitQuaternion, Vector3};
 
 use crate::task::Cancelled;
 
-pub use ab_initio::{AbInitio, AbInitioOptions, ab_initio};
+pub use ab_initio::{AbInitio, AbInitioOptions, Method, RandomStart, ab_initio};
+pub use agreement::{Agreement, AgreementOptions, agreement};
 pub use best::{Match, best_matches};
 pub use correlate::Correlator;
 pub use directions::{directions, random_poses};

@@ -25,6 +25,9 @@ const BLOCK: usize = 16;
 /// Largest rotation of one step \[rad\]: beyond it the linear model means nothing.
 const LONGEST_TURN: f64 = 0.1;
 
+/// Robust standard deviations within which an image's residual is like the others'.
+const TYPICAL: f64 = 3.0;
+
 type Vector5 = SVector<f64, PARAMETERS>;
 type Matrix5 = SMatrix<f64, PARAMETERS, PARAMETERS>;
 
@@ -40,11 +43,13 @@ pub struct RefineOptions {
     pub shifts: bool,
     /// Largest shift allowed \[Å\], farther ones are pulled back to it; default 2.0.
     pub max_shift: f64,
+    /// Gives every image a contrast of its own; default false: all are as strong as the density.
+    pub scales: bool,
 }
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { low_pass: 2.0, steps: 4, shifts: true, max_shift: 2.0 }
+        Self { low_pass: 2.0, steps: 4, shifts: true, max_shift: 2.0, scales: false }
     }
 }
 
@@ -55,6 +60,12 @@ pub struct Refinement {
     pub poses: Poses,
     /// Mean |residual|² of each image in units of the expected noise: 1 where nothing is left but noise.
     pub chi2: Vec<f64>,
+    /// Contrast of each image, in units of the median image's; all 1 unless they were asked for.
+    pub scales: Vec<f64>,
+    /// Weight of each image by its residual: 1 for most, falling to 0 for outliers.
+    pub weights: Vec<f64>,
+    /// Share of the particle's signal, noise subtracted, that the densities leave unexplained.
+    pub unexplained: f64,
 }
 
 /// Moves every pose to the best agreement with the densities: image i is compared with `densities[(i + 1) % count]`.
@@ -82,23 +93,73 @@ pub fn refine(
     let spectra: Vec<Spectrum> = densities.iter().map(Spectrum::new).collect();
     let samples = Samples::new(particles, options.low_pass);
     let sampling = Sampling::new(particles, &samples);
+    let fit = |image: usize, scale: f64| Fit {
+        spectrum: &spectra[(image + 1) % spectra.len()],
+        sampling: &sampling,
+        values: samples.values.row(image).to_slice().expect("standard layout"),
+        scale: scale as f32,
+    };
+    let scales = match options.scales {
+        true => contrasts((0..particles.len()).into_par_iter().map(|i| fit(i, 1.0).contrast(&poses.as_slice()[i]))),
+        false => vec![1.0; particles.len()],
+    };
     let stage = task.stage("refine poses", particles.len());
-    let refined: Vec<(Pose, f64, f64)> = (0..particles.len())
+    let refined: Vec<Refined> = (0..particles.len())
         .into_par_iter()
         .map(|image| -> Result<_, Error> {
-            let spectrum = &spectra[(image + 1) % spectra.len()];
-            let values = samples.image(image);
-            let fit = Fit { spectrum, sampling: &sampling, values: values.to_slice().expect("standard layout") };
-            let result = fit.minimise(&poses.as_slice()[image], options);
+            let result = fit(image, scales[image]).minimise(&poses.as_slice()[image], options);
             stage.advance(1)?;
             Ok(result)
         })
         .collect::<Result<_, _>>()?;
-    let scores = refined.iter().map(|(_, score, _)| *score).collect();
+    let scores = refined.iter().map(|refined| refined.score).collect();
+    let chi2: Vec<f64> = refined.iter().map(|refined| refined.chi2).collect();
+    let signal: f64 = refined.iter().map(|refined| refined.power - 1.0).sum();
+    let left: f64 = chi2.iter().map(|chi2| chi2 - 1.0).sum();
     Ok(Refinement {
-        poses: Poses::new(refined.iter().map(|(pose, _, _)| *pose).collect(), scores),
-        chi2: refined.iter().map(|(_, _, chi2)| *chi2).collect(),
+        poses: Poses::new(refined.iter().map(|refined| refined.pose).collect(), scores),
+        weights: robust_weights(&chi2),
+        chi2,
+        scales,
+        unexplained: if signal > 0.0 { (left / signal).max(0.0) } else { 1.0 },
     })
+}
+
+/// Contrasts relative to their median, none far from it: what is beyond is no contrast but a wrong pose.
+fn contrasts(found: impl IndexedParallelIterator<Item = f64>) -> Vec<f64> {
+    let found: Vec<f64> = found.collect();
+    let median = median(&found).max(f64::MIN_POSITIVE);
+    found.iter().map(|contrast| (contrast / median).clamp(0.5, 2.0)).collect()
+}
+
+/// Weights that fall from 1 to 0 as an image's residual leaves those of the others behind: Tukey's biweight of its logarithm beyond
+/// [`TYPICAL`] robust standard deviations (Beaton & Tukey, Technometrics 16 (1974) 147). Small residuals are no fault.
+fn robust_weights(chi2: &[f64]) -> Vec<f64> {
+    let logs: Vec<f64> = chi2.iter().map(|chi2| chi2.max(f64::MIN_POSITIVE).ln()).collect();
+    let middle = median(&logs);
+    let deviations: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
+    // 1.4826 makes the median deviation the standard deviation of normal numbers
+    let width = (1.4826 * median(&deviations)).max(1e-9);
+    let weight = |log: &f64| {
+        let beyond = ((log - middle) / width - TYPICAL).max(0.0) / TYPICAL;
+        if beyond < 1.0 { (1.0 - beyond * beyond).powi(2) } else { 0.0 }
+    };
+    logs.iter().map(weight).collect()
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// What became of one image.
+struct Refined {
+    pose: Pose,
+    score: f64,
+    chi2: f64,
+    /// Mean |value|² in units of the expected noise.
+    power: f64,
 }
 
 /// What all images share: where their samples are and how much they weigh.
@@ -133,6 +194,8 @@ struct Fit<'a> {
     spectrum: &'a Spectrum,
     sampling: &'a Sampling,
     values: &'a [Complex32],
+    /// Contrast of the image.
+    scale: f32,
 }
 
 /// Weighted squared residual at a pose, its gradient and the normal matrix.
@@ -143,8 +206,22 @@ struct Normal {
 }
 
 impl Fit<'_> {
-    /// Refined pose, score, and mean squared residual.
-    fn minimise(&self, start: &Pose, options: &RefineOptions) -> (Pose, f64, f64) {
+    /// Contrast that explains the image best at a pose.
+    fn contrast(&self, pose: &Pose) -> f64 {
+        let (phases, matrix) = (PhaseTable::new(self.sampling, &pose.shift), pose.matrix());
+        let slice = self.spectrum.slice(&matrix);
+        let (mut overlap, mut power) = (0.0f64, 0.0f64);
+        for (index, value) in self.values.iter().enumerate() {
+            let ([kx, ky], weight) = (self.sampling.frequencies[index], self.sampling.inverse_noise[index]);
+            let model = slice.value(kx, ky) * phases.at(self.sampling.grid[index]) * weight;
+            overlap += f64::from((value * weight * model.conj()).re);
+            power += f64::from(model.norm_sqr());
+        }
+        (overlap / power.max(f64::MIN_POSITIVE)).max(0.0)
+    }
+
+    /// The pose of least residual near `start`.
+    fn minimise(&self, start: &Pose, options: &RefineOptions) -> Refined {
         let mut best_pose = *start;
         let mut best = self.normal(start);
         let mut damping = 1e-3;
@@ -165,7 +242,8 @@ impl Fit<'_> {
         }
         let power: f64 = self.values.iter().zip(&self.sampling.inverse_noise).map(weighted_power).sum();
         let score = (power - best.cost) * self.sampling.independence;
-        (best_pose, score, best.cost / self.values.len().max(1) as f64)
+        let samples = self.values.len().max(1) as f64;
+        Refined { pose: best_pose, score, chi2: best.cost / samples, power: power / samples }
     }
 
     /// Cost, gradient and normal matrix at `pose`.
@@ -181,7 +259,7 @@ impl Fit<'_> {
             let lane = index % BLOCK;
             let [kx, ky] = shared.frequencies[index];
             let weight = shared.inverse_noise[index];
-            let phase = phases.at(shared.grid[index]) * weight;
+            let phase = phases.at(shared.grid[index]) * (weight * self.scale);
             let here = slice.gradient(kx, ky);
             let model = here.value * phase;
             let [x, y, z] = [0, 1, 2].map(|axis| rows[0][axis] * kx + rows[1][axis] * ky);

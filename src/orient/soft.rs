@@ -3,8 +3,12 @@
 //! A hypothesis is a direction, its mirror image or not, and an in-plane angle. With scores S = ⟨F, R⟩ − ½‖R‖² its weight for an
 //! image is e^(βS) over the sum of all; β < 1 is a temperature that keeps many hypotheses alive. The expectation of each direction's
 //! slice is the weighted sum of the images turned to it, taken in the angular frequencies.
+//!
+//! In the limit of one hypothesis an image there is stochastic hill climbing: any hypothesis better than the image's last one will do, drawn at random
+//! (Elmlund, Elmlund & Bengio, Structure 21 (2013) 1299).
 
 use ndarray::ArrayView2;
+use rand::RngExt;
 use rayon::prelude::*;
 use rustfft::FftPlanner;
 
@@ -13,6 +17,7 @@ use super::expansion::{COLUMNS, Expansion, TILE};
 use super::rings::Rings;
 use crate::fourier::Complex32;
 use crate::product::multiply;
+use crate::random;
 use crate::task::{Cancelled, Stage};
 
 /// Parts of the stack that are averaged side by side; fixed, so that sums do not depend on threads.
@@ -22,7 +27,16 @@ const FAINTEST: f32 = -20.0;
 /// A direction whose whole weight for an image is below this is left out of its average.
 const NEGLIGIBLE: f32 = 1e-6;
 
-/// The best hypothesis of an image.
+/// How images choose among their hypotheses.
+#[derive(Debug, Clone, Copy)]
+pub enum Choice<'a> {
+    /// All of them, weighed by e^(βS).
+    Soft { beta: f32 },
+    /// One, drawn at random from those that score higher than the image's last; the best if there is none.
+    Climb { last: &'a [f32], seed: u64, round: usize },
+}
+
+/// One hypothesis of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hypothesis {
     pub score: f32,
@@ -37,8 +51,8 @@ pub struct Expectation {
     pub sums: Expansion,
     /// Sum of the weights each direction received.
     pub occupancy: Vec<f64>,
-    /// Best hypothesis of every image.
-    pub best: Vec<Hypothesis>,
+    /// Hypothesis of every image that took part: the best, or the one drawn.
+    pub taken: Vec<Option<Hypothesis>>,
 }
 
 /// Bytes that [`expectation`] takes for `references` directions, the averages of all parts included.
@@ -101,6 +115,26 @@ impl Scores {
         lines.filter(move |(_, best)| beta * (*best - top) > FAINTEST).map(|(line, _)| line)
     }
 
+    /// A hypothesis of image `image` drawn from those that score higher than `last`; none if there are none.
+    fn better(&self, image: usize, last: f32, rng: &mut impl rand::Rng) -> Option<Hypothesis> {
+        let (per_image, angles) = (self.references * self.angles, self.angles);
+        let all = &self.all[image * per_image..][..per_image];
+        let counts: Vec<u32> = all.chunks_exact(angles).map(|line| higher(line, last)).collect();
+        let count = counts.iter().sum::<u32>();
+        if count == 0 {
+            return None;
+        }
+        let mut rank = rng.random_range(0..count);
+        let reference = counts.iter().position(|&count| {
+            let here = rank < count;
+            rank -= if here { 0 } else { count };
+            here
+        })?;
+        let scores = all[reference * angles..][..angles].iter().flat_map(|score| [score.re, score.im]);
+        let (index, score) = scores.enumerate().filter(|(_, score)| *score > last).nth(rank as usize)?;
+        Some(Hypothesis { score, reference, mirrored: index % 2 == 1, angle: index / 2 })
+    }
+
     /// The best hypothesis of image `image`.
     fn hypothesis(&self, image: usize) -> Hypothesis {
         let score = self.top(image);
@@ -112,7 +146,7 @@ impl Scores {
 }
 
 /// Writes `line` − `half_norm` to `to`, and gives its maximum over both parts.
-#[multiversion::multiversion(targets("x86_64+avx2+fma", "x86_64+avx512f"))]
+#[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn scores_of_line(line: &[Complex32], half_norm: f32, to: &mut [Complex32]) -> f32 {
     let mut lanes = [[f32::MIN; 2]; 8];
     for (to, line) in to.chunks_mut(8).zip(line.chunks(8)) {
@@ -123,6 +157,11 @@ fn scores_of_line(line: &[Complex32], half_norm: f32, to: &mut [Complex32]) -> f
         }
     }
     lanes.iter().fold(f32::MIN, |top, lane| top.max(lane[0]).max(lane[1]))
+}
+
+/// How many scores of a line are higher than `last`.
+fn higher(line: &[Complex32], last: f32) -> u32 {
+    line.iter().map(|score| u32::from(score.re > last) + u32::from(score.im > last)).sum()
 }
 
 /// The temperature at which the mean log-perplexity of some images is that of `target` equally likely hypotheses.
@@ -173,7 +212,7 @@ fn mean_entropy(scores: &Scores, beta: f32) -> (f64, f64) {
 }
 
 /// Σ e^x, Σ x·e^x and Σ x²·e^x with x = β(S − top), over both parts.
-#[multiversion::multiversion(targets("x86_64+avx2+fma", "x86_64+avx512f"))]
+#[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn partition(scores: &[Complex32], top: f32, beta: f32) -> [f32; 3] {
     let mut lanes = [[0.0f32; 3]; 8];
     for chunk in scores.chunks(8) {
@@ -190,7 +229,7 @@ fn partition(scores: &[Complex32], top: f32, beta: f32) -> [f32; 3] {
 }
 
 /// Replaces scores by weights e^(β(S − top)), and gives their sum.
-#[multiversion::multiversion(targets("x86_64+avx2+fma", "x86_64+avx512f"))]
+#[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn exponentiate(scores: &mut [Complex32], top: f32, beta: f32) -> f32 {
     let mut lanes = [0.0f32; 8];
     for chunk in scores.chunks_mut(8) {
@@ -217,17 +256,27 @@ fn exp_of_negative(x: f32) -> f32 {
     if x < FAINTEST { 0.0 } else { p * power }
 }
 
-/// Weighs every hypothesis of every image at temperature `beta` and averages the images over them.
-pub fn expectation(correlator: &Correlator, beta: f32, stage: &Stage) -> Result<Expectation, Cancelled> {
+/// Weighs the hypotheses of the images, and averages the images over them; only tiles for which `takes_part` is true do.
+pub fn expectation(
+    correlator: &Correlator,
+    choice: Choice,
+    takes_part: &[bool],
+    stage: &Stage,
+) -> Result<Expectation, Cancelled> {
     let half_norms = correlator.half_norms();
     let tiles = correlator.images().tiles();
     let per_part = tiles.div_ceil(PARTS);
     let parts: Vec<Expectation> = (0..PARTS)
         .into_par_iter()
         .map(|part| {
-            let mut average = Averager::new(correlator, beta);
+            let mut average = Averager::new(correlator, choice);
             for tile in (part * per_part).min(tiles)..((part + 1) * per_part).min(tiles) {
-                average.add_tile(tile, &half_norms);
+                if takes_part[tile] {
+                    average.add_tile(tile, &half_norms);
+                } else {
+                    let images = correlator.images().items_of(tile);
+                    average.result.taken.extend(std::iter::repeat_n(None, images));
+                }
                 stage.advance(0)?;
             }
             Ok(average.result)
@@ -238,7 +287,7 @@ pub fn expectation(correlator: &Correlator, beta: f32, stage: &Stage) -> Result<
     for part in parts {
         sum.sums.add(&part.sums);
         sum.occupancy.iter_mut().zip(&part.occupancy).for_each(|(a, b)| *a += b);
-        sum.best.extend(part.best);
+        sum.taken.extend(part.taken);
     }
     Ok(sum)
 }
@@ -246,7 +295,7 @@ pub fn expectation(correlator: &Correlator, beta: f32, stage: &Stage) -> Result<
 /// The running averages of one part of the stack, with its buffers.
 struct Averager<'a> {
     correlator: &'a Correlator<'a>,
-    beta: f32,
+    choice: Choice<'a>,
     work: Workspace,
     scores: Scores,
     fft: std::sync::Arc<dyn rustfft::Fft<f32>>,
@@ -257,11 +306,11 @@ struct Averager<'a> {
 }
 
 impl<'a> Averager<'a> {
-    fn new(correlator: &'a Correlator<'a>, beta: f32) -> Self {
+    fn new(correlator: &'a Correlator<'a>, choice: Choice<'a>) -> Self {
         let (rings, references) = (correlator.rings(), correlator.references().len());
         Self {
             correlator,
-            beta,
+            choice,
             work: correlator.workspace(),
             scores: Scores::default(),
             fft: FftPlanner::new().plan_fft_forward(rings.angles),
@@ -269,7 +318,7 @@ impl<'a> Averager<'a> {
             result: Expectation {
                 sums: Expansion::zeros(rings, references),
                 occupancy: vec![0.0; references],
-                best: Vec::new(),
+                taken: Vec::new(),
             },
         }
     }
@@ -278,8 +327,9 @@ impl<'a> Averager<'a> {
         self.scores.take(self.correlator, tile, half_norms, &mut self.work);
         let shares: Vec<Shares> = (0..self.scores.images())
             .map(|image| {
-                self.result.best.push(self.scores.hypothesis(image));
-                Shares::weigh(&mut self.scores, image, self.beta)
+                let (taken, shares) = self.choose(tile, image);
+                self.result.taken.push(Some(taken));
+                shares
             })
             .collect();
         let references = self.correlator.references();
@@ -293,6 +343,20 @@ impl<'a> Averager<'a> {
                 let matrix = &matrix[..COLUMNS * COLUMNS];
                 let matrix = ArrayView2::from_shape((COLUMNS, COLUMNS), matrix).expect("two rows an image");
                 multiply(self.correlator.images().matrix(tile, m), matrix, self.result.sums.matrix_mut(block, m), true);
+            }
+        }
+    }
+
+    /// The hypothesis of an image of a tile, and how its weight is shared.
+    fn choose(&mut self, tile: usize, image: usize) -> (Hypothesis, Shares) {
+        let best = self.scores.hypothesis(image);
+        match self.choice {
+            Choice::Soft { beta } => (best, Shares::weigh(&mut self.scores, image, beta)),
+            Choice::Climb { last, seed, round } => {
+                let index = tile * TILE + image;
+                let mut rng = random::stream(seed, "hill climbing", (round as u64) << 32 | index as u64);
+                let taken = self.scores.better(image, last[index], &mut rng).unwrap_or(best);
+                (taken, Shares::only(&mut self.scores, image, &taken))
             }
         }
     }
@@ -341,6 +405,16 @@ impl Shares {
             .collect();
         let total = weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() as f32;
         Self { weights, total }
+    }
+
+    /// All weight of image `image` on one hypothesis.
+    fn only(scores: &mut Scores, image: usize, taken: &Hypothesis) -> Self {
+        let line = scores.line_mut(image, taken.reference);
+        line.fill(Complex32::default());
+        line[taken.angle] = if taken.mirrored { Complex32::new(0.0, 1.0) } else { Complex32::new(1.0, 0.0) };
+        let mut weights = vec![0.0; scores.references];
+        weights[taken.reference] = 1.0;
+        Self { weights, total: 1.0 }
     }
 
     /// Whether a direction's share is worth adding.

@@ -23,6 +23,7 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("report", include_str!("../../stdlib/report.rhai")),
     ("single_step", include_str!("../../stdlib/single_step.rhai")),
     ("two_step", include_str!("../../stdlib/two_step.rhai")),
+    ("verdict", include_str!("../../stdlib/verdict.rhai")),
 ];
 
 /// The name under which messages show a built-in strategy.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::images::Particles;
 use crate::orient::{
-    self, AbInitioOptions, BreakOptions, BrokenSymmetry, RefineOptions, SearchOptions, SymmetryOperation,
+    self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, RandomStart, RefineOptions, SearchOptions,
+    SymmetryOperation,
 };
 use crate::pose::Poses;
 use crate::script::{ScriptResult, Session, fault, options, run};
@@ -32,35 +33,36 @@ impl Default for MatchOptions {
 /// Orientations: from nothing, by search against a density, by continuous refinement.
 #[export_module(manifest)]
 pub mod api {
-    /// Finds poses and a first density from a random start, by annealed expectation–maximisation.
+    /// Finds poses and a first density from random starts, by annealed expectation–maximisation or stochastic hill climbing.
     ///
     /// * `particles`: from `images.prepare`.
     /// * options: `low_pass` (Å, default 3.0), the resolution of the first density, coarser than the particle's first lattice spacing;
-    ///   `seed` (default 1); `iterations` (default 64); `directions` on half the sphere in the last round (default 0: 0.3
-    ///   `low_pass` apart at the particle's rim); `first_spread` (default 0.25), share of all hypotheses the weights spread over at first; `last_perplexity`
-    ///   (default 3), their number in the end; `max_shift` (Å, default 0.8) of the recentring; `images` (default 1000), used at most.
+    ///   `method`, "annealing" (default) or "hill_climbing"; `starts` (default 1), run side by side, those that score lower than the best by more
+    ///   than `give_up` (default 0.03) near the end are given up; `seed` (default 1) of the first; `iterations` (default 100); `batch` (default 100, 0 for
+    ///   all), images drawn anew that take part in a round, all of them in the last rounds; `directions` on half the sphere in the last round (default 0: 0.3 `low_pass` apart at the particle's rim); `first_spread` (default 0.02), share of all
+    ///   hypotheses the weights spread over at first; `last_perplexity` (default 3), their number in the end; `max_shift` (Å, default 0.8) of the
+    ///   recentring; `images` (default 1000), used at most.
     ///
-    /// Gives a map: `volume`, `poses` of the images used, `images` (their indices), `score` (mean log-likelihood gain, higher is better),
-    /// `history` of the score. It is an error if there are fewer than 20 images or the limit is finer than they carry.
+    /// Gives a map: `volume`, `poses` of the images used, `score` (mean log-likelihood gain, higher is better) and `history` of the score, all of the
+    /// best start; `images` (indices of those used); `starts`, best first, each with `seed`, `score`, `history`, `given_up`, `volume`, `poses`. It is an
+    /// error if there are fewer than 20 images or the limit is finer than they carry.
     ///
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");
     /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 40, size: 100 }).invert();
     /// let particles = images.prepare(#{ diameter: 15, low_pass: 2.7 });
-    /// let start = orient::ab_initio(particles, #{ low_pass: 3.3, iterations: 5, seed: 2 });
-    /// print(start.score);
+    /// let found = orient::ab_initio(particles, #{ low_pass: 3.3, iterations: 5, starts: 2, seed: 2 });
+    /// print(found.starts.map(|start| start.score));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn ab_initio(call: NativeCallContext, particles: Particles, options: Map) -> ScriptResult<Map> {
         let options: AbInitioOptions = options::parse(&call, &options)?;
-        let start = run(&call, |task| orient::ab_initio(&particles, &options, task))?;
-        Ok(Map::from([
-            ("score".into(), start.poses.mean_score().into()),
-            ("volume".into(), Dynamic::from(start.volume)),
-            ("poses".into(), Dynamic::from(start.poses)),
-            ("images".into(), start.images.iter().map(|&i| Dynamic::from(i as i64)).collect::<Array>().into()),
-            ("history".into(), start.history.into_iter().map(Dynamic::from).collect::<Array>().into()),
-        ]))
+        let found = run(&call, |task| orient::ab_initio(&particles, &options, task))?;
+        let starts: Vec<Map> = found.starts.into_iter().map(start_map).collect();
+        let mut map = starts[0].clone();
+        map.insert("images".into(), found.images.iter().map(|&i| Dynamic::from(i as i64)).collect::<Array>().into());
+        map.insert("starts".into(), starts.into_iter().map(Dynamic::from).collect::<Array>().into());
+        Ok(map)
     }
 
     /// Finds the best pose of every image over all directions and in-plane angles of a density.
@@ -92,10 +94,11 @@ pub mod api {
     /// * `densities`: an array with one Volume, or with the two `halves` of `volume::reconstruct`: each image then meets the half it
     ///   has not contributed to.
     /// * options: `low_pass` (Å, default 2.0), resolution of the comparison; `steps` (default 4; 0 only scores); `shifts` (default
-    ///   true) refines them too; `max_shift` (Å, default 2.0).
+    ///   true) refines them too; `max_shift` (Å, default 2.0); `scales` (default false) gives every image a contrast of its own.
     ///
     /// Gives a map: `poses`; `score`, the mean log-likelihood gain over an empty image; `chi2`, the mean squared residual in units of the
-    /// noise (1 where only noise is left).
+    /// noise (1 where only noise is left); `unexplained`, the share of the particle's signal that is left; and one number an image: `residuals` (χ²),
+    /// `weights` (1 for most, falling to 0 for images that fit much worse than the others), `scales` (contrast in units of the median image's).
     ///
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");
@@ -116,10 +119,15 @@ pub mod api {
         let densities = super::volumes(densities)?;
         let refined = run(&call, |task| orient::refine(&particles, &densities, &poses, &options, task))?;
         let chi2 = refined.chi2.iter().sum::<f64>() / refined.chi2.len().max(1) as f64;
+        let numbers = |values: Vec<f64>| Dynamic::from(values.into_iter().map(Dynamic::from).collect::<Array>());
         Ok(Map::from([
             ("score".into(), refined.poses.mean_score().into()),
             ("poses".into(), Dynamic::from(refined.poses)),
             ("chi2".into(), chi2.into()),
+            ("unexplained".into(), refined.unexplained.into()),
+            ("weights".into(), numbers(refined.weights)),
+            ("scales".into(), numbers(refined.scales)),
+            ("residuals".into(), numbers(refined.chi2)),
         ]))
     }
 
@@ -179,6 +187,37 @@ pub mod api {
     ) -> ScriptResult<Volume> {
         let options: MatchOptions = options::parse(&call, &options)?;
         run(&call, |_| orient::match_power(&particles, &density, options.low_pass))
+    }
+
+    /// Says whether two independent solutions for the same images are one: poses and densities compared in a common frame and hand.
+    ///
+    /// * `poses_a`, `volume_a`, `poses_b`, `volume_b`: the two solutions.
+    /// * options: `low_pass` (Å, default 3.0), resolution to which densities are compared; `angle` (°, default 10) within which poses agree.
+    ///
+    /// Gives a map: `poses`, the share of images whose poses agree; `density`, the Fourier shell correlation, mean over the shells by their volume;
+    /// `mirrored`. A symmetric particle's densities agree where the poses of some images do not; so do two averages over one symmetry.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// let poses = orient::random(50, 1);
+    /// print(orient::agreement(poses, density, poses, density, #{ low_pass: 2 }).density);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn agreement(
+        call: NativeCallContext,
+        poses_a: Poses,
+        volume_a: Volume,
+        poses_b: Poses,
+        volume_b: Volume,
+        options: Map,
+    ) -> ScriptResult<Map> {
+        let options: AgreementOptions = options::parse(&call, &options)?;
+        let found = run(&call, |_| orient::agreement((&poses_a, &volume_a), (&poses_b, &volume_b), &options))?;
+        Ok(Map::from([
+            ("poses".into(), found.poses.into()),
+            ("density".into(), found.density.into()),
+            ("mirrored".into(), found.mirrored.into()),
+        ]))
     }
 
     /// For each image the better scored of two poses; both must have been scored at one limit (`orient::refine`).
@@ -285,6 +324,17 @@ pub mod api {
         let provenance = Session::of(&call).provenance();
         store::save(Path::new(path), &store::Value::Poses(poses), &provenance).map_err(fault)
     }
+}
+
+fn start_map(start: RandomStart) -> Map {
+    Map::from([
+        ("seed".into(), (start.seed as i64).into()),
+        ("score".into(), start.history.last().copied().unwrap_or_default().into()),
+        ("history".into(), start.history.into_iter().map(Dynamic::from).collect::<Array>().into()),
+        ("given_up".into(), start.given_up.into()),
+        ("volume".into(), Dynamic::from(start.volume)),
+        ("poses".into(), Dynamic::from(start.poses)),
+    ])
 }
 
 fn error_map(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation]) -> ScriptResult<Map> {
