@@ -138,7 +138,8 @@ pub fn ab_initio(particles: &Particles, options: &AbInitioOptions, task: &Task) 
     let shared = Shared { particles: &particles, options, rings: &rings, basis, images, directions };
     let mut starts: Vec<Start> =
         (0..options.starts as u64).map(|start| Start::new(&shared, options.seed + start)).collect();
-    let give_up_after = first_full_round(options.iterations);
+    // the score over all images, not over those that happened to take part
+    let give_up_after = first_full_round(options.iterations) + 1;
     let stage = task.stage("ab initio", options.starts * options.iterations);
     for round in 0..options.iterations {
         if round == give_up_after {
