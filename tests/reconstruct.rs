@@ -1,11 +1,14 @@
 //! The contract of scripts/reconstruct.rhai: what it writes, what it refuses, and that threads change nothing.
 
 mod common;
+#[path = "common/h5.rs"]
+mod h5;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use common::{Run, pedesis};
+use h5::datasets;
 use tempfile::TempDir;
 
 /// The script of this repository.
@@ -287,31 +290,4 @@ fn truth_as_json(folder: &Path) -> String {
     let path = folder.join("truth.json");
     std::fs::write(&path, serde_json::json!({ "atoms_A": positions, "species": species }).to_string()).unwrap();
     path.to_string_lossy().into_owned()
-}
-
-/// The bytes of every dataset below a group of an HDF5 file, with their names.
-fn datasets(file: &Path, group: &str) -> Vec<(String, Vec<u8>)> {
-    let file = hdf5::File::open(file).unwrap();
-    let mut found = Vec::new();
-    collect(&file.group(group).unwrap(), &mut found);
-    assert!(!found.is_empty(), "{group} holds datasets");
-    found
-}
-
-fn collect(group: &hdf5::Group, found: &mut Vec<(String, Vec<u8>)>) {
-    for dataset in group.datasets().unwrap() {
-        let bytes = match dataset.dtype().unwrap().to_descriptor() {
-            Ok(hdf5::types::TypeDescriptor::Float(_)) => {
-                dataset.read_raw::<f64>().unwrap().iter().flat_map(|v| v.to_bits().to_le_bytes()).collect()
-            }
-            Ok(hdf5::types::TypeDescriptor::Integer(_) | hdf5::types::TypeDescriptor::Unsigned(_)) => {
-                dataset.read_raw::<i64>().unwrap().iter().flat_map(|v| v.to_le_bytes()).collect()
-            }
-            _ => continue,
-        };
-        found.push((dataset.name(), bytes));
-    }
-    for group in group.groups().unwrap() {
-        collect(&group, found);
-    }
 }

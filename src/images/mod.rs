@@ -16,7 +16,7 @@ use ndarray::Array3;
 use crate::pose::Poses;
 use crate::task::Cancelled;
 
-pub use particles::{MASK_EDGE, Particles, PrepareOptions, soft_disc};
+pub use particles::{MASK_EDGE, Measures, NoiseSpectrum, Particles, PrepareOptions, soft_disc};
 pub use power::RadialPower;
 pub use prepare::{Noise, NoiseReport, Region};
 pub use samples::Samples;

@@ -98,6 +98,30 @@ impl Particles {
         })
     }
 
+    /// All that particles are beside their pixels.
+    pub fn measures(&self) -> Measures {
+        let Self { images: _, pixel_size, mask_radius, diameter, noise, contrast } = self;
+        Measures {
+            pixel_size: *pixel_size,
+            mask_radius: *mask_radius,
+            diameter: *diameter,
+            noise: (**noise).clone(),
+            contrast: *contrast,
+        }
+    }
+
+    /// Particles from pixels `[n][y][x]` that were prepared before, and what was measured of them then.
+    ///
+    /// # Panics
+    /// If the images are not square, or the noise has fewer than two rings.
+    pub fn from_measures(data: Array3<f32>, measures: Measures) -> Self {
+        let (_, ny, nx) = data.dim();
+        assert!(ny == nx, "images are square, got {ny}×{nx}");
+        let Measures { pixel_size, mask_radius, diameter, noise, contrast } = measures;
+        assert!(noise.rings.len() >= 2, "a noise spectrum has at least two rings");
+        Self { images: Arc::new(data), pixel_size, mask_radius, diameter, noise: Arc::new(noise), contrast }
+    }
+
     /// Pixels `[n][y][x]`, background 0, noise of an original pixel 1.
     pub fn data(&self) -> &Array3<f32> {
         &self.images
@@ -262,13 +286,25 @@ fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Option
     measurable.then(|| image.mapv(|value| ((f64::from(value) - mean) / deviation) as f32))
 }
 
+/// What is known of [`Particles`] beside their pixels; each is described at the function of its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measures {
+    pub pixel_size: f64,
+    pub mask_radius: f64,
+    pub diameter: f64,
+    pub noise: NoiseSpectrum,
+    pub contrast: f64,
+}
+
 /// Mean power spectral density of the noise against spatial frequency.
-#[derive(Debug)]
-struct NoiseSpectrum {
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseSpectrum {
     /// Density \[Å²\] of ring i, at frequency `first` + i·`step`.
-    rings: Vec<f64>,
-    step: f64,
-    first: f64,
+    pub rings: Vec<f64>,
+    /// [1/Å].
+    pub step: f64,
+    /// [1/Å].
+    pub first: f64,
 }
 
 impl NoiseSpectrum {

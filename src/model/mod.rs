@@ -24,6 +24,7 @@
 
 mod compare;
 mod fit;
+mod parts;
 mod peaks;
 mod profile;
 mod species;
@@ -38,6 +39,7 @@ use crate::structure::{Atom, Element, Structure};
 use crate::task::Cancelled;
 
 pub use compare::{CompareOptions, Comparison, Pair, compare};
+pub use parts::Parts;
 pub use trace::{TraceOptions, check_species, classify, trace};
 
 /// What can be wrong with a request to trace or compare atoms.

@@ -185,6 +185,7 @@ pub fn type_in_words(rust: &str) -> &str {
         "Map" => "map",
         "Array" => "array",
         "Dynamic" => "any",
+        "FnPtr" => "closure",
         other => other,
     }
 }
@@ -235,7 +236,9 @@ fn columns<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 /// The public functions of a built-in strategy.
 fn strategy(name: &str, text: &str) -> Option<Namespace> {
     let ast = Engine::new().compile(text).ok()?;
-    let entries = ast.iter_functions().filter(|function| !function.access.is_private()).map(|function| Entry {
+    // A closure is a function too, with a name that no script can write.
+    let shown = ast.iter_functions().filter(|function| !function.access.is_private() && !function.name.contains('$'));
+    let entries = shown.map(|function| Entry {
         name: function.name.to_owned(),
         signatures: vec![format!("{name}::{}({})", function.name, function.params.join(", "))],
         doc: without_slashes(function.comments.iter().copied()),

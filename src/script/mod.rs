@@ -12,7 +12,9 @@
 pub mod api;
 pub mod args;
 mod bind;
+mod checkpoint;
 pub mod diagnostic;
+mod exact;
 pub mod help;
 pub mod options;
 mod session;

@@ -8,8 +8,9 @@ use std::time::{Instant, SystemTime};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rhai::{EvalAltResult, Map, NativeCallContext, Position};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::checkpoint::Checkpoints;
 use super::{ScriptResult, args, fault};
 use crate::store::{Provenance, timestamp};
 use crate::task::Task;
@@ -33,7 +34,7 @@ pub struct Script {
 }
 
 /// A native function that took options, with all the options it used, defaults included.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelCall {
     /// Name of the function (`"search"`).
     pub function: String,
@@ -81,6 +82,7 @@ pub struct Session {
     arguments: Mutex<Option<Map>>,
     calls: Mutex<Vec<KernelCall>>,
     sources: Mutex<BTreeMap<String, String>>,
+    checkpoints: Mutex<Option<Checkpoints>>,
 }
 
 impl Session {
@@ -104,6 +106,7 @@ impl Session {
             arguments: Mutex::new(None),
             calls: Mutex::new(Vec::new()),
             sources: Mutex::new(sources),
+            checkpoints: Mutex::new(None),
         }))
     }
 
@@ -164,11 +167,21 @@ impl Session {
     }
 
     pub(super) fn record(&self, function: &str, options: serde_json::Value) {
+        self.record_call(KernelCall { function: function.to_owned(), options, count: 1 });
+    }
+
+    /// As [`Self::record`], for a function called `made.count` times.
+    pub(super) fn record_call(&self, made: KernelCall) {
         let mut calls = lock(&self.calls);
-        match calls.iter_mut().find(|call| call.function == function && call.options == options) {
-            Some(call) => call.count += 1,
-            None => calls.push(KernelCall { function: function.to_owned(), options, count: 1 }),
+        match calls.iter_mut().find(|call| call.function == made.function && call.options == made.options) {
+            Some(call) => call.count += made.count,
+            None => calls.push(made),
         }
+    }
+
+    /// The folder that results are kept in while the script runs, if it has opened one.
+    pub(super) fn checkpoints(&self) -> MutexGuard<'_, Option<Checkpoints>> {
+        lock(&self.checkpoints)
     }
 
     /// What must be known to make this run's results again, for the files they are written to.

@@ -31,6 +31,12 @@ pub fn source_name(strategy: &str) -> String {
     format!("stdlib/{strategy}.rhai")
 }
 
+/// The text of a script by the name under which messages show it, as it is now.
+pub fn text_of(name: &str) -> Option<String> {
+    let built_in = STRATEGIES.iter().find(|(strategy, _)| source_name(strategy) == name);
+    built_in.map(|(_, text)| (*text).to_owned()).or_else(|| std::fs::read_to_string(name).ok())
+}
+
 /// Compiles a script so that its errors can be shown: they carry `name`, and the session keeps the text.
 ///
 /// # Errors

@@ -137,7 +137,7 @@ pub fn from_stored(value: Value) -> Dynamic {
         Value::Texts(texts) => array(texts, Dynamic::from),
         Value::Matrix(matrix) => array(matrix.rows().into_iter().collect(), |row| array(row.to_vec(), Dynamic::from)),
         Value::List(items) => array(items, from_stored),
-        Value::Group(values) => map_from_stored(values).into(),
+        Value::Group(values) | Value::Record(_, values) => map_from_stored(values).into(),
         Value::Nothing => Dynamic::UNIT,
     }
 }
@@ -173,7 +173,7 @@ fn json_of(value: &Dynamic) -> Result<serde_json::Value, String> {
 }
 
 /// The name of a value's type without the modules of Rust that it is in.
-fn type_of(value: &Dynamic) -> &'static str {
+pub(super) fn type_of(value: &Dynamic) -> &'static str {
     let name = value.type_name();
     name.rsplit("::").next().unwrap_or(name)
 }

@@ -8,6 +8,15 @@ use tempfile::NamedTempFile;
 
 use super::Error;
 
+/// How the names of files that are being written begin and end.
+const PREFIX: &str = ".pedesis-";
+const SUFFIX: &str = ".part";
+
+/// Whether this is the name of a file that is being written, or that a killed program has left half written.
+pub fn is_half_written(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
 /// Writes the file `path` in one step: `fill` writes a temporary file in the same folder, which is then forced to the
 /// disk and given its name. If anything fails the temporary file is removed, and a file that was there before stays.
 ///
@@ -28,8 +37,8 @@ pub(super) fn write(path: &Path, fill: impl FnOnce(&mut NamedTempFile) -> Result
         return Err(Error::NoFolder { path: path.to_owned(), folder });
     }
     let mut temporary = tempfile::Builder::new()
-        .prefix(".pedesis-")
-        .suffix(".part")
+        .prefix(PREFIX)
+        .suffix(SUFFIX)
         .make_in(&folder, |name| OpenOptions::new().read(true).write(true).create_new(true).open(name))
         .map_err(|error| failed(bare(error)))?;
     fill(&mut temporary)?;

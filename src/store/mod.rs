@@ -18,6 +18,7 @@
 //! the disk, and renamed, so that a crash or a full disk leaves the last complete file as it was.
 
 mod atomic;
+mod digest;
 mod error;
 pub mod h5;
 mod images;
@@ -31,7 +32,8 @@ mod value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use atomic::{write_bytes, write_json, write_text};
+pub use atomic::{is_half_written, write_bytes, write_json, write_text};
+pub use digest::Digest;
 pub use error::Error;
 pub use h5::{Contents, read_h5, write_h5};
 pub use images::{ImageStack, read_images, read_volume};
@@ -39,7 +41,7 @@ pub use info::info;
 pub use mrc::{write_images, write_volume};
 pub use provenance::{Provenance, timestamp};
 pub use structure::{Truth, read_poses, read_structure, read_truth, write_xyz};
-pub use value::{StoredModel, Value};
+pub use value::{RECORDS, StoredModel, Value};
 
 /// The kinds of files that a name's extension can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

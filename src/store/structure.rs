@@ -82,8 +82,8 @@ pub(super) fn pose([w, x, y, z]: [f64; 4], [shift_x, shift_y]: [f64; 2]) -> Resu
     if !(shift_x.is_finite() && shift_y.is_finite()) {
         return Err(format!("the shift ({shift_x}, {shift_y}) is not finite"));
     }
-    // A quaternion that is already of length 1 to rounding keeps its bits.
-    let rotation = if (norm - 1.0).abs() < 1e-15 {
+    // A quaternion that is already of length 1 to the rounding of many rotations keeps its bits.
+    let rotation = if (norm - 1.0).abs() < 1e-12 {
         UnitQuaternion::new_unchecked(quaternion)
     } else {
         UnitQuaternion::from_quaternion(quaternion)

@@ -54,9 +54,14 @@ pub enum Value {
     /// Values in order, of any kind.
     List(Vec<Value>),
     Group(BTreeMap<String, Value>),
+    /// A value of a type that only some of the program knows (see [`RECORDS`]), by its parts.
+    Record(&'static str, BTreeMap<String, Value>),
     /// A name without a value.
     Nothing,
 }
+
+/// The types of [`Value::Record`]; files read elsewhere hold such values as the groups that they are.
+pub const RECORDS: [&str; 3] = ["table", "particles", "traced"];
 
 impl Value {
     /// The word for this kind of value in the attribute `pedesis_type`.
@@ -77,6 +82,7 @@ impl Value {
             Self::Matrix(_) => "matrix",
             Self::List(_) => "list",
             Self::Group(_) => "group",
+            Self::Record(kind, _) => kind,
             Self::Nothing => "nothing",
         }
     }

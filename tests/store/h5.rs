@@ -78,7 +78,9 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-            prop::collection::btree_map("[a-zA-Z0-9_ é]{1,8}", inner, 0..4).prop_map(Value::Group),
+            prop::collection::btree_map("[a-zA-Z0-9_ é]{1,8}", inner.clone(), 0..4).prop_map(Value::Group),
+            prop::collection::btree_map("[a-z]{1,8}", inner, 0..4)
+                .prop_map(|parts| Value::Record(store::RECORDS[0], parts)),
         ]
     })
 }

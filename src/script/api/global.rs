@@ -2,14 +2,14 @@
 
 use rhai::plugin::*;
 
-/// Functions without a prefix: arguments, messages, time, threads.
+/// Functions without a prefix: arguments, messages, checkpoints, time, threads.
 #[export_module(manifest)]
 pub mod api {
-    use rhai::{Array, Map};
+    use rhai::{Array, FnPtr, Map};
 
     use crate::script::args::{self, Declaration, Kind, Presence};
     use crate::script::help::Reference;
-    use crate::script::{ScriptResult, Session, fault, options};
+    use crate::script::{ScriptResult, Session, checkpoint, fault, options};
 
     /// Declares the arguments of the script and gives their values, from `k=v` on the command line or by default.
     ///
@@ -91,6 +91,65 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn fail(text: &str) -> ScriptResult<()> {
         Err(fault(text))
+    }
+
+    /// Opens a folder in which `checkpoint` keeps results until `checkpoints_done`, so that a run that was killed continues when it is run again.
+    ///
+    /// * `folder`: made when there is something to keep.
+    /// * `key`: a map of all that decides the results beside the scripts and the program: arguments, images. What does not decide them (the
+    ///   number of threads, where results go) is left out.
+    ///
+    /// Checkpoints in the folder are used if key, scripts and program are the same, else removed; a message says so. It is an error if the
+    /// folder cannot be written, or the key holds a closure or the like.
+    ///
+    /// ```rhai
+    /// let a = args(#{ seed: 1, threads: optional("int") });
+    /// let key = a;                                // a copy
+    /// key.remove("threads");
+    /// checkpoints("results/checkpoints", key);
+    /// print(checkpoint("sum", || 1 + 1));
+    /// checkpoints_done();
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn checkpoints(call: NativeCallContext, folder: &str, key: Map) -> ScriptResult<()> {
+        checkpoint::open(&Session::of(&call), folder, &key)
+    }
+
+    /// Gives what a closure gives, and keeps it in the folder that `checkpoints` has opened; what is kept there is given without a call.
+    ///
+    /// * `name`: what messages call it, such as "first density, seed 2". The same name again is another checkpoint, and so is one inside the
+    ///   closure of another.
+    /// * `closure`: without parameters, `|| …`. Only its value is kept, not what it does to variables around it: let it depend on what decides the
+    ///   results, and change nothing.
+    ///
+    /// Values: numbers, strings, true, false, `()`, volumes, poses, images, particles, structures, models, tables, arrays and maps of them; each
+    /// comes back in all its bits. Without an open folder the closure is called, and that is all. Where the closure throws or is
+    /// interrupted, nothing is kept. A file that is damaged is not used; a message says so.
+    ///
+    /// ```rhai
+    /// checkpoints("checkpoints", #{ seed: 3 });
+    /// let seed = 3;
+    /// let start = checkpoint(`start, seed ${seed}`, || #{ seed: seed, score: 0.5 });
+    /// print(start.score);
+    /// checkpoints_done();
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn checkpoint(call: NativeCallContext, name: &str, closure: FnPtr) -> ScriptResult<Dynamic> {
+        checkpoint::checkpoint(&call, name, &closure)
+    }
+
+    /// Ends a run that `checkpoints` began: removes what was kept, and the folder if nothing else is in it.
+    ///
+    /// Call it once all results are written. Without an open folder it does nothing.
+    ///
+    /// ```rhai
+    /// checkpoints("checkpoints", #{ seed: 1 });
+    /// print(checkpoint("sum", || 1 + 1));
+    /// checkpoints_done();
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn checkpoints_done(call: NativeCallContext) -> ScriptResult<()> {
+        checkpoint::done(&Session::of(&call))
     }
 
     /// Seconds since the program began.

@@ -14,6 +14,7 @@
 //! | `numbers`, `integers`, `texts`, `matrix` | a dataset of one or two dimensions |
 //! | `list` | its items in order, named `000000`, `000001`, … |
 //! | `group` | values under their names |
+//! | `table`, `particles`, `traced` | the parts of a value in a checkpoint, as in a group |
 //!
 //! `/provenance` holds the script's text as a dataset; its attributes are the script's path, arguments and options
 //! (JSON), the version, the seed, and the times of start and end. Datasets do not record when they were written, and

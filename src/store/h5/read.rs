@@ -13,7 +13,7 @@ use ndarray::{Array2, Array3, s};
 use super::{PROVENANCE, Problem};
 use crate::images::Images;
 use crate::pose::Poses;
-use crate::store::{Error, Provenance, StoredModel, Value, structure};
+use crate::store::{Error, Provenance, RECORDS, StoredModel, Value, structure};
 use crate::structure::{Atom, Element, Structure};
 use crate::volume::Volume;
 
@@ -237,7 +237,11 @@ fn read_value(parent: &Group, name: &str, depth: usize) -> Result<Value, Problem
     match parent.loc_type_by_name(name)? {
         LocationType::Group => {
             let group = parent.group(name)?;
-            match text(&group, "pedesis_type").as_deref() {
+            let kind = text(&group, "pedesis_type");
+            if let Some(record) = RECORDS.into_iter().find(|record| kind.as_deref() == Some(record)) {
+                return Ok(Value::Record(record, read_members(&group, depth + 1)?));
+            }
+            match kind.as_deref() {
                 None | Some("group" | PROVENANCE) => Ok(Value::Group(read_members(&group, depth + 1)?)),
                 Some("list") => Ok(Value::List(read_members(&group, depth + 1)?.into_values().collect())),
                 Some(kind) => read_group(&group, kind).map_err(|problem| problem.within(&group)),

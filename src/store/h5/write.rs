@@ -56,7 +56,7 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 fn check_nested(value: &Value) -> Result<(), Error> {
     match value {
-        Value::Group(values) => check_names(values),
+        Value::Group(values) | Value::Record(_, values) => check_names(values),
         Value::List(items) => items.iter().try_for_each(check_nested),
         Value::Model(model) => model.columns.keys().chain(model.rejected.keys()).try_for_each(|name| check_name(name)),
         _ => Ok(()),
@@ -108,7 +108,7 @@ fn write_value(parent: &Group, name: &str, value: &Value) -> Result<(), Problem>
             let group = new_group(parent, name, value.kind())?;
             return items.iter().enumerate().try_for_each(|(i, item)| write_value(&group, &format!("{i:06}"), item));
         }
-        Value::Group(values) => {
+        Value::Group(values) | Value::Record(_, values) => {
             let group = new_group(parent, name, value.kind())?;
             return values.iter().try_for_each(|(name, value)| write_value(&group, name, value));
         }

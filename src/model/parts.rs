@@ -1,0 +1,91 @@
+//! A model taken apart into tables of numbers, and put together from them with the same bits.
+
+use std::sync::Arc;
+
+use nalgebra::Point3;
+use ndarray::{Array2, ArrayView1};
+
+use super::{Class, Inner, Model, Peak, TracedAtom};
+use crate::structure::Element;
+
+/// All that a [`Model`] is, as numbers; lengths in Å.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// A row an atom: atomic number, radius, then as in `rejected`.
+    pub atoms: Array2<f64>,
+    /// A row a rejected peak: x, y, z, intensity, width, residual.
+    pub rejected: Array2<f64>,
+    /// A row a class: atomic number, number of atoms, mean, deviation.
+    pub classes: Array2<f64>,
+    /// x, y, z of the centre of mass.
+    pub center: [f64; 3],
+    /// Noise cut, noise gap, radial trend.
+    pub limits: [f64; 3],
+}
+
+impl From<&Model> for Parts {
+    fn from(model: &Model) -> Self {
+        let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, radial_trend } = &*model.0;
+        let atoms = atoms.iter().map(|atom| {
+            let [x, y, z, intensity, width, residual] = row_of(&atom.peak);
+            [f64::from(atom.element.atomic_number()), atom.radius, x, y, z, intensity, width, residual]
+        });
+        let class =
+            |class: &Class| [f64::from(class.element.atomic_number()), class.count as f64, class.mean, class.deviation];
+        Self {
+            atoms: atoms.collect::<Vec<_>>().into(),
+            rejected: rejected.iter().map(row_of).collect::<Vec<_>>().into(),
+            classes: classes.iter().map(class).collect::<Vec<_>>().into(),
+            center: center.coords.into(),
+            limits: [*noise_cut, *noise_gap, *radial_trend],
+        }
+    }
+}
+
+impl TryFrom<Parts> for Model {
+    type Error = String;
+
+    fn try_from(parts: Parts) -> Result<Self, String> {
+        let atom = |row: ArrayView1<f64>| match row.as_slice() {
+            Some(&[number, radius, ref peak @ ..]) => {
+                Some(TracedAtom { element: element(number)?, peak: peak_of(peak)?, radius })
+            }
+            _ => None,
+        };
+        let class = |row: ArrayView1<f64>| match row.as_slice() {
+            Some(&[number, count, mean, deviation]) => {
+                Some(Class { element: element(number)?, count: count as usize, mean, deviation })
+            }
+            _ => None,
+        };
+        let peak = |row: ArrayView1<f64>| peak_of(row.as_slice()?);
+        let [noise_cut, noise_gap, radial_trend] = parts.limits;
+        Ok(Self(Arc::new(Inner {
+            atoms: rows(&parts.atoms, atom).ok_or("the rows of atoms are not those of a model")?,
+            rejected: rows(&parts.rejected, peak).ok_or("the rows of rejected peaks are not those of a model")?,
+            center: Point3::from(parts.center),
+            classes: rows(&parts.classes, class).ok_or("the rows of classes are not those of a model")?,
+            noise_cut,
+            noise_gap,
+            radial_trend,
+        })))
+    }
+}
+
+fn row_of(peak: &Peak) -> [f64; 6] {
+    let Peak { position, intensity, width, residual } = *peak;
+    [position.x, position.y, position.z, intensity, width, residual]
+}
+
+fn peak_of(row: &[f64]) -> Option<Peak> {
+    let &[x, y, z, intensity, width, residual] = row else { return None };
+    Some(Peak { position: Point3::new(x, y, z), intensity, width, residual })
+}
+
+fn element(number: f64) -> Option<Element> {
+    Element::from_atomic_number(number as u8)
+}
+
+fn rows<T>(table: &Array2<f64>, read: impl Fn(ArrayView1<f64>) -> Option<T>) -> Option<Vec<T>> {
+    table.as_standard_layout().rows().into_iter().map(read).collect()
+}

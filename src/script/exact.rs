@@ -1,0 +1,273 @@
+//! Values of a script as checkpoints hold them: what is read is what was written, in type and in every bit.
+//!
+//! [`stored`](super::stored) writes for other programs, and makes one kind of number of all that share an array, a stack of images of particles.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+use rhai::{Array, Dynamic, Map};
+
+use super::Table;
+use super::stored::type_of;
+use crate::images::{Images, Measures, NoiseSpectrum, Particles};
+use crate::model::{Model, Parts};
+use crate::store::Value;
+
+/// Values inside values deeper than this are not written: no file would be read so deep.
+const DEEPEST: usize = 48;
+
+/// The names of the parts of a value.
+type Named = BTreeMap<String, Value>;
+
+/// A script's value for a checkpoint.
+///
+/// # Errors
+/// If the value, or one inside it, is of a type that cannot be kept; the message says where it is.
+pub fn to_exact(value: &Dynamic) -> Result<Value, String> {
+    value_to_exact(value, 0)
+}
+
+/// As [`to_exact`], for each entry of a map.
+pub fn map_to_exact(map: &Map) -> Result<Value, String> {
+    entries(map, 0)
+}
+
+fn value_to_exact(value: &Dynamic, depth: usize) -> Result<Value, String> {
+    if depth > DEEPEST {
+        return Err(format!("values inside values more than {DEEPEST} deep cannot be kept"));
+    }
+    if let Some(exact) = native(value).or_else(|| number(value)) {
+        return Ok(exact);
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return if holdable(&text) {
+            Ok(Value::Text(text.to_string()))
+        } else {
+            Err("a string with a zero in it cannot be kept".into())
+        };
+    }
+    if let Ok(items) = value.as_array_ref() {
+        return array(&items, depth);
+    }
+    if let Some(table) = value.read_lock::<Table>() {
+        return Ok(record_of_table(&table));
+    }
+    match value.as_map_ref() {
+        Ok(map) => entries(&map, depth),
+        Err(_) => Err(format!("a {} cannot be kept", type_of(value))),
+    }
+}
+
+/// HDF5 ends a text at its first zero.
+fn holdable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+fn entries(map: &Map, depth: usize) -> Result<Value, String> {
+    let entry = |(name, value): (&rhai::Identifier, &Dynamic)| {
+        if matches!(name.as_str(), "" | ".") || name.contains(['/', '\0']) {
+            return Err(format!("{name:?} cannot name a value in a file: it is empty, a dot, or has a / in it"));
+        }
+        match value_to_exact(value, depth + 1) {
+            Ok(value) => Ok((name.to_string(), value)),
+            Err(problem) => Err(format!("{name}: {problem}")),
+        }
+    };
+    map.iter().map(entry).collect::<Result<_, _>>().map(Value::Group)
+}
+
+fn array(items: &[Dynamic], depth: usize) -> Result<Value, String> {
+    fn all<T>(items: &[Dynamic], read: impl Fn(&Dynamic) -> Option<T>) -> Option<Vec<T>> {
+        items.iter().map(read).collect()
+    }
+    // Rows of one length, none of them empty, make a matrix; only floats, or the type of a number would be lost.
+    let rows = || {
+        let rows = all(items, |row| all(&row.as_array_ref().ok()?, |item| item.as_float().ok()))?;
+        let width = rows[0].len();
+        (width > 0 && rows.iter().all(|row| row.len() == width))
+            .then(|| Array2::from_shape_fn((rows.len(), width), |(i, j)| rows[i][j]))
+    };
+    if items.is_empty() {
+        return Ok(Value::List(Vec::new()));
+    }
+    if let Some(integers) = all(items, |item| item.as_int().ok()) {
+        return Ok(Value::Integers(integers));
+    }
+    if let Some(numbers) = all(items, |item| item.as_float().ok()) {
+        return Ok(Value::Numbers(numbers));
+    }
+    if let Some(texts) = all(items, |item| item.clone().into_string().ok().filter(|text| holdable(text))) {
+        return Ok(Value::Texts(texts));
+    }
+    if let Some(matrix) = rows() {
+        return Ok(Value::Matrix(matrix));
+    }
+    let item = |(i, item)| value_to_exact(item, depth + 1).map_err(|problem| format!("item {i}: {problem}"));
+    items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Value::List)
+}
+
+fn number(value: &Dynamic) -> Option<Value> {
+    if value.is_unit() {
+        return Some(Value::Nothing);
+    }
+    None.or_else(|| value.as_bool().ok().map(Value::Boolean))
+        .or_else(|| value.as_int().ok().map(Value::Integer))
+        .or_else(|| value.as_float().ok().map(Value::Number))
+}
+
+/// The types of pedesis.
+fn native(value: &Dynamic) -> Option<Value> {
+    fn get<T: Clone + Send + Sync + 'static>(value: &Dynamic) -> Option<T> {
+        value.read_lock::<T>().map(|value| value.clone())
+    }
+    None.or_else(|| get(value).map(Value::Images))
+        .or_else(|| get(value).map(Value::Volume))
+        .or_else(|| get(value).map(Value::Poses))
+        .or_else(|| get(value).map(Value::Structure))
+        .or_else(|| get(value).map(|particles: Particles| record_of_particles(&particles)))
+        .or_else(|| get(value).map(|model: Model| record_of_model(&model)))
+}
+
+/// A value of a checkpoint as a script sees it.
+///
+/// # Errors
+/// If parts of a value are missing, or do not fit together.
+pub fn from_exact(value: Value) -> Result<Dynamic, String> {
+    fn array<T>(items: Vec<T>, item: impl Fn(T) -> Dynamic) -> Dynamic {
+        items.into_iter().map(item).collect::<Array>().into()
+    }
+    Ok(match value {
+        Value::Images(images) => Dynamic::from(images),
+        Value::Volume(volume) => Dynamic::from(volume),
+        Value::Poses(poses) => Dynamic::from(poses),
+        Value::Structure(structure) => Dynamic::from(structure),
+        Value::Number(number) => number.into(),
+        Value::Integer(integer) => integer.into(),
+        Value::Boolean(boolean) => boolean.into(),
+        Value::Text(text) => text.into(),
+        Value::Numbers(numbers) => array(numbers, Dynamic::from),
+        Value::Integers(integers) => array(integers, Dynamic::from),
+        Value::Texts(texts) => array(texts, Dynamic::from),
+        Value::Matrix(matrix) => array(matrix.rows().into_iter().collect(), |row| array(row.to_vec(), Dynamic::from)),
+        Value::List(items) => items.into_iter().map(from_exact).collect::<Result<Array, _>>()?.into(),
+        Value::Group(values) => {
+            let entry = |(name, value): (String, Value)| Ok((name.into(), from_exact(value)?));
+            values.into_iter().map(entry).collect::<Result<Map, String>>()?.into()
+        }
+        Value::Record("table", parts) => Dynamic::from(table(Taken(parts))?),
+        Value::Record("particles", parts) => Dynamic::from(particles(Taken(parts))?),
+        Value::Record(_, parts) => Dynamic::from(model(Taken(parts))?),
+        Value::Model(_) => return Err("a model without all its parts".into()),
+        Value::Nothing => Dynamic::UNIT,
+    })
+}
+
+fn named<const N: usize>(parts: [(&str, Value); N]) -> Named {
+    parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Parts of a value, to be taken out by name.
+struct Taken(Named);
+
+impl Taken {
+    fn part<T>(&mut self, name: &str, pick: impl Fn(Value) -> Option<T>) -> Result<T, String> {
+        self.0.remove(name).and_then(pick).ok_or_else(|| format!("its part {name} is missing or of another type"))
+    }
+
+    fn number(&mut self, name: &str) -> Result<f64, String> {
+        self.part(name, |value| if let Value::Number(number) = value { Some(number) } else { None })
+    }
+
+    fn numbers(&mut self, name: &str) -> Result<Vec<f64>, String> {
+        self.part(name, |value| if let Value::Numbers(numbers) = value { Some(numbers) } else { None })
+    }
+
+    fn matrix(&mut self, name: &str) -> Result<Array2<f64>, String> {
+        self.part(name, |value| if let Value::Matrix(matrix) = value { Some(matrix) } else { None })
+    }
+
+    fn list(&mut self, name: &str) -> Result<Vec<Value>, String> {
+        self.part(name, |value| if let Value::List(items) = value { Some(items) } else { None })
+    }
+}
+
+/// Cells are of few types, and empty ones of a type of their own: each is a value.
+fn record_of_table(table: &Table) -> Value {
+    let cell = |cell: &serde_json::Value| match cell {
+        serde_json::Value::Bool(boolean) => Value::Boolean(*boolean),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::Text(text.clone()),
+        _ => Value::Nothing,
+    };
+    let rows = table.rows().iter().map(|row| Value::List(row.iter().map(cell).collect()));
+    let columns = table.columns().iter().map(|name| Value::Text(name.clone()));
+    Value::Record("table", named([("columns", Value::List(columns.collect())), ("rows", Value::List(rows.collect()))]))
+}
+
+fn table(mut parts: Taken) -> Result<Table, String> {
+    let column = |name: Value| if let Value::Text(name) = name { Ok(name) } else { Err("a column without a name") };
+    let columns = parts.list("columns")?.into_iter().map(column).collect::<Result<_, _>>()?;
+    let rows = parts.list("rows")?.into_iter().map(from_exact).collect::<Result<Vec<_>, _>>()?;
+    Table::new(columns, &rows).map_err(|error| error.to_string())
+}
+
+fn record_of_particles(particles: &Particles) -> Value {
+    let Measures { pixel_size, mask_radius, diameter, noise, contrast } = particles.measures();
+    let parts = [
+        ("images", Value::Images(Images::new(particles.data().clone(), pixel_size))),
+        ("mask_radius", Value::Number(mask_radius)),
+        ("diameter", Value::Number(diameter)),
+        ("contrast", Value::Number(contrast)),
+        ("noise", Value::Numbers(noise.rings)),
+        ("noise_step", Value::Number(noise.step)),
+        ("noise_first", Value::Number(noise.first)),
+    ];
+    Value::Record("particles", named(parts))
+}
+
+fn particles(mut parts: Taken) -> Result<Particles, String> {
+    let images = parts.part("images", |value| if let Value::Images(images) = value { Some(images) } else { None })?;
+    let noise = NoiseSpectrum {
+        rings: parts.numbers("noise")?,
+        step: parts.number("noise_step")?,
+        first: parts.number("noise_first")?,
+    };
+    if noise.rings.len() < 2 {
+        return Err("its noise has fewer than two rings".into());
+    }
+    let measures = Measures {
+        pixel_size: images.pixel_size(),
+        mask_radius: parts.number("mask_radius")?,
+        diameter: parts.number("diameter")?,
+        noise,
+        contrast: parts.number("contrast")?,
+    };
+    Ok(Particles::from_measures(images.data().clone(), measures))
+}
+
+fn record_of_model(model: &Model) -> Value {
+    let Parts { atoms, rejected, classes, center, limits } = model.into();
+    let parts = [
+        ("atoms", Value::Matrix(atoms)),
+        ("rejected", Value::Matrix(rejected)),
+        ("classes", Value::Matrix(classes)),
+        ("center", Value::Numbers(center.into())),
+        ("limits", Value::Numbers(limits.into())),
+    ];
+    Value::Record("traced", named(parts))
+}
+
+fn model(mut parts: Taken) -> Result<Model, String> {
+    let three = |numbers: Vec<f64>| numbers.try_into().map_err(|_| "three numbers are needed".to_owned());
+    let parts = Parts {
+        atoms: parts.matrix("atoms")?,
+        rejected: parts.matrix("rejected")?,
+        classes: parts.matrix("classes")?,
+        center: three(parts.numbers("center")?)?,
+        limits: three(parts.numbers("limits")?)?,
+    };
+    parts.try_into()
+}
