@@ -139,11 +139,12 @@ fn local_resolution_is_drawn_in_colour_within_the_particle() {
     // dark violet is fine, yellow is coarse: the left of the first panel is darker than its right
     let (width, _) = figure.size();
     let brightness = |columns: std::ops::Range<u32>| -> u64 {
-        let rows = 280..480;
+        let rows = 290..410;
         let pixels = rows.flat_map(|y| columns.clone().map(move |x| ((y * width + x) * 3) as usize));
         pixels.map(|at| figure.pixels()[at..at + 3].iter().map(|&v| u64::from(v)).sum::<u64>()).sum()
     };
-    assert!(brightness(220..320) + 200 * 100 * 60 < brightness(360..460));
+    let pixels = 120 * 60;
+    assert!(brightness(205..265) + 30 * pixels < brightness(400..460));
     for options in [
         LocalResolutionPlot { radius: Some(-1.0), ..LocalResolutionPlot::default() },
         LocalResolutionPlot { range: Some([3.0, 1.0]), ..LocalResolutionPlot::default() },

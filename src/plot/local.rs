@@ -69,7 +69,7 @@ pub fn local_resolution(volume: &Volume, options: &LocalResolutionPlot) -> Resul
     // pixel edges, not centres, are the ends of the axes
     let ends = [from, to].map(|i| (i as f64 - center as f64 - 0.5) * voxel);
     let panel = (WIDTH - BAR) / 3;
-    let height = TITLE_STRIP + CAPTION + (panel - LEFT - GAP) + BOTTOM + 20;
+    let height = TITLE_STRIP + CAPTION + (panel - LEFT - GAP) + BOTTOM;
     style::render((WIDTH, height), &title, |area| {
         let names = [("z", ["x", "y"]), ("y", ["x", "z"]), ("x", ["y", "z"])];
         for (i, (section, (across, axes))) in sections.iter().zip(names).enumerate() {
