@@ -8,11 +8,13 @@ use nalgebra::{Point3, Vector3};
 use ndarray::Array3;
 use pedesis::images::Images;
 use pedesis::model::{self, CompareOptions, TraceOptions};
-use pedesis::plot::{self, Curve, Error, Figure, ImagesOptions, LinesOptions, SlicesOptions};
+use pedesis::plot::{self, Curve, Error, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, SlicesOptions};
 use pedesis::random;
 use pedesis::structure::{Atom, Structure, bundled};
 use pedesis::task::Task;
-use pedesis::volume::{Fsc, Volume, density_of_atoms};
+use pedesis::volume::{
+    CorrectedFsc, Fsc, FscOptions, LocalResolutionOptions, Volume, density_of_atoms, local_resolution,
+};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -99,6 +101,56 @@ fn correlation_is_marked_where_it_falls_through_the_thresholds() {
     let figure = plot::fsc(&[("even against odd".into(), one), ("against the truth".into(), two)], "Two").unwrap();
     keep(&figure, "fsc_two.png");
     assert!(count(&figure, BLUE) > 1000 && count(&figure, ORANGE) > 1000);
+}
+
+/// Two halves of the bundled particle with white noise, more of it where x > 0.
+fn uneven_halves() -> [Volume; 2] {
+    let clean = density(&bundled("fept_1.5nm").unwrap(), 0.0);
+    [1, 2].map(|half| {
+        let mut rng = random::stream(2, "plot test halves", half);
+        let mut data = clean.data().clone();
+        for ((.., x), value) in data.indexed_iter_mut() {
+            *value += if x < 32 { 0.05 } else { 0.2 } * rng.sample::<f32, _>(StandardNormal);
+        }
+        Volume::new(data, 0.4)
+    })
+}
+
+#[test]
+fn a_corrected_correlation_shows_its_parts() {
+    let [a, b] = uneven_halves();
+    let options = FscOptions { radius: Some(9.0), edge: 1.0, ..FscOptions::default() };
+    let fsc = CorrectedFsc::between(&a, &b, &options).unwrap();
+    let figure = plot::corrected_fsc(&fsc, "").unwrap();
+    keep(&figure, "fsc_corrected.png");
+    for color in [BLUE, ORANGE, [0, 158, 115], [204, 121, 167]] {
+        assert!(count(&figure, color) > 500, "{color:?}");
+    }
+}
+
+#[test]
+fn local_resolution_is_drawn_in_colour_within_the_particle() {
+    let [a, b] = uneven_halves();
+    let options = LocalResolutionOptions { window: Some(6.0), ..LocalResolutionOptions::default() };
+    let map = local_resolution(&a, &b, &options, &Task::silent()).unwrap();
+    let options = LocalResolutionPlot { radius: Some(8.5), range: Some([1.0, 3.0]), ..LocalResolutionPlot::default() };
+    let figure = plot::local_resolution(&map, &options).unwrap();
+    keep(&figure, "local_resolution.png");
+    // dark violet is fine, yellow is coarse: the left of the first panel is darker than its right
+    let (width, _) = figure.size();
+    let brightness = |columns: std::ops::Range<u32>| -> u64 {
+        let rows = 290..410;
+        let pixels = rows.flat_map(|y| columns.clone().map(move |x| ((y * width + x) * 3) as usize));
+        pixels.map(|at| figure.pixels()[at..at + 3].iter().map(|&v| u64::from(v)).sum::<u64>()).sum()
+    };
+    let pixels = 120 * 60;
+    assert!(brightness(205..265) + 30 * pixels < brightness(400..460));
+    for options in [
+        LocalResolutionPlot { radius: Some(-1.0), ..LocalResolutionPlot::default() },
+        LocalResolutionPlot { range: Some([3.0, 1.0]), ..LocalResolutionPlot::default() },
+    ] {
+        assert!(matches!(plot::local_resolution(&map, &options), Err(Error::OutOfRange { .. })));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! direction and every in-plane angle of a known density. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
 //! agreement with a density. [`break_symmetry`] tells the operations of a lattice apart, where poses are known up to them. [`match_power`]
 //! gives a density the strength that the images show at each frequency. [`agreement`] says whether two independent solutions are one.
+//! gives a density the strength that the images show at each frequency. [`tilt_series`] writes down the poses of a stage whose angles are known.
 //!
 //! The first two share one engine. Images and reference slices are expanded in Fourier–Bessel functions,
 //! F(k, φ) = Σₘ F\[k, m\] e^(imφ); for every m one real matrix product over the rings k gives that angular frequency
@@ -29,6 +30,7 @@ mod search;
 mod sites;
 mod soft;
 mod start;
+mod tilt;
 
 use std::f64::consts::PI;
 
@@ -50,6 +52,7 @@ pub use refine::{RefineOptions, Refinement, refine};
 pub use rings::Rings;
 pub use search::{SearchOptions, Symmetry, search};
 pub use sites::{BreakOptions, BrokenSymmetry, break_symmetry};
+pub use tilt::{TiltSeriesOptions, tilt_series};
 
 /// What can be wrong with a search for orientations.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,10 @@ pub enum Error {
     Option { name: &'static str, range: &'static str, value: f64 },
     #[error("{images} images are too few to find orientations from; at least {needed} are needed")]
     TooFewImages { images: usize, needed: usize },
+    #[error("a tilt series needs at least one angle")]
+    NoAngles,
+    #[error("{angles} tilt angles but {shifts} shifts; give one an angle")]
+    ShiftCount { angles: usize, shifts: usize },
     #[error(transparent)]
     Images(#[from] crate::images::Error),
     #[error(transparent)]

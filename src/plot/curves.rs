@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::style::{self, Area, FAINT, INK, Symbol, TICK, anchored, drawing};
 use super::{Error, Figure};
-use crate::volume::Fsc;
+use crate::volume::{CorrectedFsc, Fsc};
 
 /// A named curve.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,27 +64,51 @@ const DISTANCES: [f64; 12] = [10.0, 5.0, 3.0, 2.0, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7,
 
 /// Fourier shell correlations by name; the resolutions at 0.5 and 0.143 are in the legend, and marked where the curve is alone.
 pub fn fsc(curves: &[(String, Fsc)], title: &str) -> Result<Figure, Error> {
-    let as_curve = |(label, fsc): &(String, Fsc)| Curve {
+    let highest = highest_frequency(curves.iter().map(|(_, fsc)| fsc));
+    let labels: Vec<String> = curves.iter().map(|(label, fsc)| with_resolutions(label, fsc, highest)).collect();
+    let shells: Vec<&Fsc> = curves.iter().map(|(_, fsc)| fsc).collect();
+    let marked = if let [alone] = shells[..] { Some(alone) } else { None };
+    draw_correlations(&shells, &labels, marked, title)
+}
+
+/// The four curves of a correlation that is corrected for its mask; the resolutions are those of the corrected one.
+pub fn corrected_fsc(fsc: &CorrectedFsc, title: &str) -> Result<Figure, Error> {
+    let highest = highest_frequency([&fsc.corrected].into_iter());
+    let corrected = with_resolutions("corrected", &fsc.corrected, highest);
+    let labels = [corrected, "masked".to_owned(), "unmasked".to_owned(), "masked, random phases".to_owned()];
+    let shells = [&fsc.corrected, &fsc.masked, &fsc.unmasked, &fsc.randomized];
+    draw_correlations(&shells, &labels, Some(&fsc.corrected), title)
+}
+
+fn highest_frequency<'a>(curves: impl Iterator<Item = &'a Fsc>) -> f64 {
+    curves.flat_map(|fsc| &fsc.frequencies).copied().fold(1e-6, f64::max)
+}
+
+/// A label with the resolutions at both thresholds.
+fn with_resolutions(label: &str, fsc: &Fsc, highest: f64) -> String {
+    let at = |threshold| match fsc.resolution(threshold) {
+        Some(resolution) => format!("{resolution:.2} Å"),
+        // the curve stays above the threshold
+        None => format!("below {:.2} Å", 1.0 / highest),
+    };
+    let separator = if label.is_empty() { "" } else { ": " };
+    format!("{label}{separator}{} at 0.5, {} at 0.143", at(0.5), at(0.143))
+}
+
+/// Correlations on common axes, the first above the others; `marked` has its resolutions marked.
+fn draw_correlations(curves: &[&Fsc], labels: &[String], marked: Option<&Fsc>, title: &str) -> Result<Figure, Error> {
+    let as_curve = |(fsc, label): (&&Fsc, &String)| Curve {
         label: label.clone(),
         x: fsc.frequencies.clone(),
         y: fsc.correlations.clone(),
     };
-    let drawn: Vec<Curve> = curves.iter().map(as_curve).collect();
+    let drawn: Vec<Curve> = curves.iter().zip(labels).map(as_curve).collect();
     check(&drawn)?;
-    let highest = drawn.iter().flat_map(|curve| &curve.x).copied().fold(1e-6, f64::max);
+    let highest = highest_frequency(curves.iter().copied());
     let lowest = drawn.iter().flat_map(|curve| &curve.y).copied().fold(-0.1, f64::min);
-    let labels = curves.iter().map(|(label, fsc)| {
-        let at = |threshold| match fsc.resolution(threshold) {
-            Some(resolution) => format!("{resolution:.2} Å"),
-            // the curve stays above the threshold
-            None => format!("below {:.2} Å", 1.0 / highest),
-        };
-        let separator = if label.is_empty() { "" } else { ": " };
-        format!("{label}{separator}{} at 0.5, {} at 0.143", at(0.5), at(0.143))
-    });
     let title = if title.is_empty() { "Fourier shell correlation" } else { title };
     style::render(SIZE, title, |area| {
-        let below = style::legend(area, &legend_of(labels))?;
+        let below = style::legend(area, &legend_of(labels.iter().cloned()))?;
         let titles = ["spatial frequency [1/Å]", "correlation"];
         let ranges = [0.0..highest, 1.05 * lowest..1.05];
         let mut chart = style::axes(&below, ranges, titles, [70, 40], true)?;
@@ -94,10 +118,10 @@ pub fn fsc(curves: &[(String, Fsc)], title: &str) -> Result<Figure, Error> {
             let (x, y) = chart.backend_coord(&(highest, threshold));
             say(&below, &style::tick_label(threshold), (x - 8, y - 6), HPos::Right)?;
         }
-        for (i, curve) in drawn.iter().enumerate() {
+        for (i, curve) in drawn.iter().enumerate().rev() {
             draw(&mut chart, &curve.x, &curve.y, style::color(i))?;
         }
-        if let [(_, fsc)] = curves {
+        if let Some(fsc) = marked {
             mark_resolutions(&below, &mut chart, fsc)?;
         }
         upper_axis(&below, &chart, highest)

@@ -148,7 +148,7 @@ pub fn slices(volume: &Volume, options: &SlicesOptions) -> Result<Figure, Error>
             style::frame(&chart)?;
             let middle = (left + size.0 as i32 / 2, top - 10);
             place.draw_text(name, &anchored(LABEL, INK, HPos::Center, VPos::Bottom), middle).map_err(drawing)?;
-            color_bar(&place, (left + size.0 as i32 + 24, top), size.1, scale)?;
+            color_bar(&place, (left + size.0 as i32 + 24, top), size.1, scale, |level| [(255.0 * level) as u8; 3])?;
         }
         Ok(())
     })
@@ -209,11 +209,17 @@ fn half_width(volume: &Volume, width: Option<f64>) -> Result<usize, Error> {
     Ok((half.ceil() as usize).clamp(1, center))
 }
 
-/// A bar from the lowest to the highest grey, with their values.
-fn color_bar(area: &Area, (x, y): (i32, i32), height: u32, (low, high): (f32, f32)) -> Result<(), Error> {
+/// A bar from the lowest to the highest colour, with their values.
+pub(super) fn color_bar(
+    area: &Area,
+    (x, y): (i32, i32),
+    height: u32,
+    (low, high): (f32, f32),
+    color: impl Fn(f32) -> [u8; 3],
+) -> Result<(), Error> {
     let width = 26;
     let ramp = Array2::from_shape_fn((256, 1), |(i, _)| i as f32 / 255.0);
-    blit(area, (x, y), (width, height), gray(ramp.view(), (width, height), (0.0, 1.0), true))?;
+    blit(area, (x, y), (width, height), colored(ramp.view(), (width, height), (0.0, 1.0), true, color))?;
     let corners = [(x, y), (x + width as i32, y + height as i32)];
     area.draw(&Rectangle::new(corners, INK)).map_err(drawing)?;
     for (part, vertical) in [(0.0, VPos::Bottom), (0.5, VPos::Center), (1.0, VPos::Top)] {
@@ -226,18 +232,18 @@ fn color_bar(area: &Area, (x, y): (i32, i32), height: u32, (low, high): (f32, f3
 }
 
 /// A number with two digits of the range it lies in.
-fn short(value: f64, range: f64) -> String {
+pub(super) fn short(value: f64, range: f64) -> String {
     let decimals = (1.0 - range.max(f64::MIN_POSITIVE).log10().floor()).clamp(0.0, 6.0) as i32;
     let unit = 10f64.powi(-decimals);
     style::tick_label((value / unit).round() * unit)
 }
 
-fn not_finite(what: &str) -> Error {
+pub(super) fn not_finite(what: &str) -> Error {
     Error::NotFinite(what.to_owned())
 }
 
 /// Two percentiles (0 … 1) of the values, apart; none if a value is not finite.
-fn percentiles(mut values: Vec<f32>, low: f64, high: f64) -> Option<(f32, f32)> {
+pub(super) fn percentiles(mut values: Vec<f32>, low: f64, high: f64) -> Option<(f32, f32)> {
     if values.iter().any(|value| !value.is_finite()) {
         return None;
     }
@@ -247,14 +253,25 @@ fn percentiles(mut values: Vec<f32>, low: f64, high: f64) -> Option<(f32, f32)> 
     Some(if high > low { (low, high) } else { (low - 0.5, high + 0.5) })
 }
 
-fn blit(area: &Area, place: (i32, i32), size: (u32, u32), pixels: Vec<u8>) -> Result<(), Error> {
+pub(super) fn blit(area: &Area, place: (i32, i32), size: (u32, u32), pixels: Vec<u8>) -> Result<(), Error> {
     let bitmap: BitMapElement<(i32, i32)> =
         BitMapElement::with_owned_buffer(place, size, pixels).ok_or_else(|| drawing("a bitmap of a wrong size"))?;
     area.draw(&bitmap).map_err(drawing)
 }
 
 /// `data` in grey (red, green, blue alike) at another size, cubic between pixels; `up` puts row 0 at the bottom.
-fn gray(data: ArrayView2<f32>, (width, height): (u32, u32), (low, high): (f32, f32), up: bool) -> Vec<u8> {
+fn gray(data: ArrayView2<f32>, size: (u32, u32), range: (f32, f32), up: bool) -> Vec<u8> {
+    colored(data, size, range, up, |level| [(255.0 * level).round() as u8; 3])
+}
+
+/// As [`gray`], in the colours (red, green, blue) that a map has for levels from 0 to 1.
+pub(super) fn colored(
+    data: ArrayView2<f32>,
+    (width, height): (u32, u32),
+    (low, high): (f32, f32),
+    up: bool,
+    color: impl Fn(f32) -> [u8; 3],
+) -> Vec<u8> {
     let (rows, columns) = data.dim();
     let across = Taps::new(columns, width as usize);
     let down = Taps::new(rows, height as usize);
@@ -265,8 +282,7 @@ fn gray(data: ArrayView2<f32>, (width, height): (u32, u32), (low, high): (f32, f
         let y = if up { height as usize - 1 - y } else { y };
         for x in 0..width as usize {
             let value = down.sum(y, |i| wide[[i, x]]);
-            let level = (255.0 * (value - low) / (high - low)).round().clamp(0.0, 255.0) as u8;
-            pixels.extend([level; 3]);
+            pixels.extend(color(((value - low) / (high - low)).clamp(0.0, 1.0)));
         }
     }
     pixels

@@ -4,17 +4,19 @@
 //! | --- | --- |
 //! | [`images`] | some images of a stack, with their numbers and a scale bar |
 //! | [`slices`] | a density in three slices and a projection |
-//! | [`fsc`] | Fourier shell correlation, with the resolution where it falls through 0.5 and 0.143 |
+//! | [`local_resolution`] | resolution around each voxel in three slices, in colour |
+//! | [`fsc`], [`corrected_fsc`] | Fourier shell correlation, with the resolution where it falls through 0.5 and 0.143 |
 //! | [`radial_intensity`] | intensity of each traced atom against its distance from the centre of mass, by element |
 //! | [`against_truth`] | traced atoms on the true ones, along x, y and z |
 //! | [`lines`] | any curves |
 //!
 //! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
-//! look alike on every machine; colours are those of Okabe and Ito, which colour-blind readers can tell apart.
+//! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
 mod atoms;
 mod curves;
 mod gray;
+mod local;
 mod style;
 
 use std::fmt;
@@ -24,8 +26,9 @@ use std::sync::Arc;
 use crate::store;
 
 pub use atoms::{against_truth, radial_intensity};
-pub use curves::{Curve, LinesOptions, fsc, lines};
+pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
 pub use gray::{ImagesOptions, SlicesOptions, images, slices};
+pub use local::{LocalResolutionPlot, local_resolution};
 
 /// Why a figure cannot be drawn or saved.
 #[derive(Debug, thiserror::Error)]

@@ -121,6 +121,26 @@ impl Gridding {
         Volume::new(data, self.pixel_size)
     }
 
+    /// The sums Σ w·F·e^(2πi k·r) over all coefficients and their mirror images, and Σ w·e^(2πi k·r), at the voxels r of the box: what the
+    /// adjoint of the projections makes of the images, and the point spread function of projecting and adjoining.
+    pub fn adjoint(mut self) -> [Array3<f32>; 2] {
+        self.symmetrize_origin_plane();
+        let shape = (self.padded, self.padded, self.padded / 2 + 1);
+        let (n, padded) = (self.size, self.padded);
+        let weights = self.weights.par_iter().map(|&weight| Complex32::new(weight, 0.0)).collect();
+        let fft = Fft3::new(padded);
+        let kernel = kernel_transform(n, padded);
+        let points = (padded as f32).powi(3);
+        [self.sums, weights].map(|values| {
+            let cube = fft.inverse(Array3::from_shape_vec(shape, values).expect("a half spectrum"));
+            let start = padded / 2 - n / 2;
+            let mut inner = cube.slice(s![start..start + n, start..start + n, start..start + n]).to_owned();
+            ndarray::Zip::indexed(&mut inner)
+                .par_for_each(|(z, y, x), value| *value *= points / (kernel[z] * kernel[y] * kernel[x]));
+            inner
+        })
+    }
+
     /// Adds to each point of the plane x = 0 the conjugate of its mirror image, which other coefficients have filled.
     fn symmetrize_origin_plane(&mut self) {
         let (n, row) = (self.padded, self.padded / 2 + 1);

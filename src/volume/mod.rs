@@ -1,13 +1,19 @@
 //! Densities on a cubic grid: how they come from images, how their projections are read, how well two of them agree.
 //!
-//! [`reconstruct`] grids the Fourier samples of posed images into a density and two half-set densities, with their Fourier
-//! shell correlation ([`Fsc`]). [`Spectrum`] is the way back: the transform of a density, read along central slices.
-//! Methods: direct Fourier gridding with trilinear interpolation and kernel correction (Penczek, Methods Enzymol. 482 (2010) 1–33);
-//! FSC (Harauz & van Heel, Optik 73 (1986) 146–156).
+//! [`reconstruct`] makes of posed images a density and two half-set densities, with their Fourier shell correlation ([`Fsc`], and
+//! [`CorrectedFsc`] without what the mask adds); [`local_resolution`] says how well the halves agree around each voxel.
+//! [`Spectrum`] is the way back: the transform of a density, read along central slices.
+//! Methods: direct Fourier gridding with trilinear interpolation and kernel correction (Penczek, Methods Enzymol. 482 (2010) 1–33), or
+//! least squares within a mask by conjugate gradients (Wang, Shkolnisky & Singer, SIAM J. Imaging Sci. 6 (2013) 2434);
+//! FSC (Harauz & van Heel, Optik 73 (1986) 146–156), its correction for the mask (Chen et al., Ultramicroscopy 135 (2013) 24–35);
+//! local resolution (Cardone, Heymann & Steven, J. Struct. Biol. 184 (2013) 226–236).
 
 mod fsc;
 mod gridding;
+mod least_squares;
+mod local;
 mod reconstruct;
+mod resample;
 mod spectrum;
 
 use std::sync::Arc;
@@ -17,9 +23,10 @@ use ndarray::Array3;
 use crate::fourier::Fft3;
 use crate::task::Cancelled;
 
-pub use fsc::Fsc;
+pub use fsc::{CorrectedFsc, Fsc, FscOptions};
 pub use gridding::{Gridding, Plane};
-pub use reconstruct::{ReconstructOptions, Reconstruction, density_of_atoms, grid_size, reconstruct};
+pub use local::{LocalResolutionOptions, local_resolution};
+pub use reconstruct::{Method, ReconstructOptions, Reconstruction, density_of_atoms, grid_size, reconstruct};
 pub use spectrum::{Gradient, Slice, Spectrum};
 
 /// What can be wrong with densities or with the options that work on them.
@@ -27,7 +34,9 @@ pub use spectrum::{Gradient, Slice, Spectrum};
 pub enum Error {
     #[error("{images} images but {poses} poses; give one pose an image")]
     PoseCount { images: usize, poses: usize },
-    #[error("two densities of different shape cannot be compared: {a} voxels of {a_pixel} Å and {b} of {b_pixel} Å")]
+    #[error(
+        "two densities of different shape cannot be compared: {a} voxels of {a_pixel} Å and {b} of {b_pixel} Å; bring one to the other's grid with `resampled`"
+    )]
     Shapes { a: usize, a_pixel: f64, b: usize, b_pixel: f64 },
     #[error(
         "a limit of {low_pass} Å is finer than this density carries ({finest:.2} Å); reconstruct it with a smaller low_pass"
@@ -37,6 +46,20 @@ pub enum Error {
     NotFinite,
     #[error("the fraction of images left out must be from 0 to 0.9, got {0}")]
     Reject(f64),
+    #[error("{images} images but {count} {name}; give one an image")]
+    PerImage { name: &'static str, images: usize, count: usize },
+    #[error("{name} must be finite and not negative; that of image {index} is {value}")]
+    BadPerImage { name: &'static str, index: usize, value: f64 },
+    #[error("weights, scales and reject leave no image with an {0} index; each half set needs at least one")]
+    EmptyHalf(&'static str),
+    #[error("least squares needs the mask; leave out mask: false, or use method \"gridding\"")]
+    NeedsMask,
+    #[error("{name} must be {range}, got {value}")]
+    Option { name: &'static str, range: &'static str, value: f64 },
+    #[error("a density that is the same everywhere has no correlation")]
+    Flat,
+    #[error("a mask needs a radius and an edge of more than 0 Å, got {radius} and {edge}")]
+    Mask { radius: f64, edge: f64 },
     #[error(transparent)]
     Memory(#[from] crate::memory::NotEnough),
     #[error(transparent)]
@@ -119,7 +142,21 @@ impl Volume {
         if !(low_pass.is_finite() && low_pass >= finest) {
             return Err(Error::BeyondDensity { low_pass, finest });
         }
+        self.check_finite()
+    }
+
+    /// Fails where a value is not a finite number.
+    fn check_finite(&self) -> Result<(), Error> {
         if self.data.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(Error::NotFinite) }
+    }
+
+    /// Fails where `other` has another number of voxels, or voxels of another edge.
+    fn check_same_grid(&self, other: &Self) -> Result<(), Error> {
+        if self.size() == other.size() && (self.pixel_size / other.pixel_size - 1.0).abs() <= 1e-3 {
+            return Ok(());
+        }
+        let (a_pixel, b_pixel) = (self.pixel_size, other.pixel_size);
+        Err(Error::Shapes { a: self.size(), a_pixel, b: other.size(), b_pixel })
     }
 }
 

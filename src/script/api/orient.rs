@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::images::Particles;
 use crate::orient::{
     self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, RandomStart, RefineOptions, SearchOptions,
-    SymmetryOperation,
+    SymmetryOperation, TiltSeriesOptions,
 };
 use crate::pose::Poses;
 use crate::script::{ScriptResult, Session, fault, options, run};
@@ -247,6 +247,35 @@ pub mod api {
         }
     }
 
+    /// Poses of a tilt series, of which the angles of the stage are known.
+    ///
+    /// * `angles`: degrees, one an image, positive as the right hand turns about the tilt axis;
+    /// * options: `axis` (degrees, default 0 = x), azimuth of the tilt axis in the image, from x towards y; `shifts` (default: none),
+    ///   an array of `[x, y]` in Å, one an image.
+    ///
+    /// No angles, or another number of shifts, are errors. Views of one hemisphere leave a gap: `volume::reconstruct` with
+    /// `method: "least_squares"` makes the most of them.
+    ///
+    /// ```rhai
+    /// let angles = [];
+    /// for step in 0..41 { angles.push(3 * step - 60); }
+    /// print(orient::tilt_series(angles, #{ axis: 90 }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn tilt_series(call: NativeCallContext, angles: Array, options: Map) -> ScriptResult<Poses> {
+        let angles = options::numbers(&angles, "a tilt angle")?;
+        let mut options = options;
+        let shifts = options::take::<Array>(&mut options, "shifts", "an array of [x, y]")?;
+        let shifts = shifts.map(super::pairs).transpose()?;
+        let options = TiltSeriesOptions { shifts, ..options::parse(&call, &options)? };
+        orient::tilt_series(&angles, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "tilt_series", return_raw)]
+    pub fn tilt_series_default(call: NativeCallContext, angles: Array) -> ScriptResult<Poses> {
+        tilt_series(call, angles, Map::new())
+    }
+
     /// Compares poses with the true ones, after the rotation between the two frames, in the better hand.
     ///
     /// Gives a map: `median` (°), `within_5` and `within_10` (fractions of the images nearer than that), `mirrored`, `operations`. For evaluation only.
@@ -372,6 +401,17 @@ fn broken_map(broken: BrokenSymmetry, seed: u64) -> Map {
         ("poses".into(), Dynamic::from(broken.poses)),
         ("volume".into(), Dynamic::from(broken.volume)),
     ])
+}
+
+/// Pairs of numbers `[x, y]`, or an error that shows what else is there.
+fn pairs(values: Array) -> ScriptResult<Vec<[f64; 2]>> {
+    let pair = |value: Dynamic| {
+        let found = options::describe(&value);
+        let numbers = value.try_cast::<Array>().map(|pair| options::numbers(&pair, "a shift")).transpose()?;
+        let pair: Option<[f64; 2]> = numbers.and_then(|numbers| numbers.try_into().ok());
+        pair.ok_or_else(|| fault(format!("a shift must be [x, y] in Å, not {found}")))
+    };
+    values.into_iter().map(pair).collect()
 }
 
 /// The volumes in an array, or an error that names what else is there.

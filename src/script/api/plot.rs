@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::images::Images;
 use crate::model::{self, CompareOptions, Model};
-use crate::plot::{self, Curve, Figure, ImagesOptions, LinesOptions, SlicesOptions};
+use crate::plot::{self, Curve, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, SlicesOptions};
 use crate::script::{ScriptResult, fault, options, run};
 use crate::structure::Structure;
-use crate::volume::{Fsc, Volume};
+use crate::volume::{CorrectedFsc, Fsc, Volume};
 
 /// Figures as PNG files: images, densities, curves, atoms.
 #[export_module(manifest)]
@@ -58,7 +58,8 @@ pub mod api {
 
     /// Fourier shell correlation, with the resolution at 0.5 and 0.143.
     ///
-    /// * `curves`: what `volume::fsc` gives, or a map of several such under their names.
+    /// * `curves`: what `volume::fsc` gives, or a map of several such under their names. One that is corrected for its mask (the `fsc` of
+    ///   `volume::reconstruct`, or `volume::fsc` with options) is drawn with its parts if it is alone: corrected, masked, unmasked, random phases.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
@@ -67,7 +68,32 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn fsc(curves: Map) -> ScriptResult<Figure> {
-        plot::fsc(&super::correlations(curves)?, "").map_err(fault)
+        match super::corrected(&curves)? {
+            Some(corrected) => plot::corrected_fsc(&corrected, ""),
+            None => plot::fsc(&super::correlations(curves)?, ""),
+        }
+        .map_err(fault)
+    }
+
+    /// Resolution around each voxel, as from `volume::local_resolution`, in three slices through the centre: fine is dark, coarse is light.
+    ///
+    /// * `radius` (Å, default: the whole box): of the particle, outside of which nothing is drawn; `width` (Å, default 2.2 radii), edge of
+    ///   the part shown; `range` (Å, `[finest, coarsest]`, default: of what is shown), of the colours; `title`.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 24 });
+    /// let map = volume::local_resolution(density, density, #{ window: 6, shells: 4 });
+    /// plot::local_resolution(map, #{ radius: 9 }).save("local_resolution.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn local_resolution(call: NativeCallContext, map: Volume, options: Map) -> ScriptResult<Figure> {
+        let options: LocalResolutionPlot = options::parse(&call, &options)?;
+        plot::local_resolution(&map, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "local_resolution", return_raw)]
+    pub fn local_resolution_default(call: NativeCallContext, map: Volume) -> ScriptResult<Figure> {
+        local_resolution(call, map, Map::new())
     }
 
     /// The intensity of each traced atom against its distance from the centre of mass, coloured by element.
@@ -190,10 +216,28 @@ fn correlations(map: Map) -> ScriptResult<Vec<(String, Fsc)>> {
 }
 
 fn correlation(map: &Map) -> ScriptResult<Fsc> {
-    let column = |name: &str| {
-        let values = map.get(name).and_then(|value| value.clone().try_cast::<Array>());
-        let values = values.ok_or_else(|| fault(format!("a correlation has no {name}; volume::fsc gives one")))?;
-        options::numbers(&values, name)
-    };
-    Ok(Fsc { frequencies: column("frequencies")?, correlations: column("correlations")? })
+    Ok(Fsc { frequencies: column(map, "frequencies")?, correlations: column(map, "correlations")? })
+}
+
+/// The parts of one result that is corrected for its mask.
+fn corrected(map: &Map) -> ScriptResult<Option<CorrectedFsc>> {
+    if !map.contains_key("frequencies") || !map.contains_key("corrected") {
+        return Ok(None);
+    }
+    let frequencies = column(map, "frequencies")?;
+    let part =
+        |name| -> ScriptResult<Fsc> { Ok(Fsc { frequencies: frequencies.clone(), correlations: column(map, name)? }) };
+    Ok(Some(CorrectedFsc {
+        unmasked: part("unmasked")?,
+        masked: part("masked")?,
+        randomized: part("randomized")?,
+        corrected: part("corrected")?,
+        randomized_from: map.get("randomized_from").and_then(|value| value.as_float().ok()),
+    }))
+}
+
+fn column(map: &Map, name: &str) -> ScriptResult<Vec<f64>> {
+    let values = map.get(name).and_then(|value| value.clone().try_cast::<Array>());
+    let values = values.ok_or_else(|| fault(format!("a correlation has no {name}; volume::fsc gives one")))?;
+    options::numbers(&values, name)
 }

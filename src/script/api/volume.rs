@@ -11,7 +11,7 @@ use crate::pose::Poses;
 use crate::script::{ScriptResult, Session, fault, options, run};
 use crate::store;
 use crate::structure::Structure;
-use crate::volume::{self, Fsc, ReconstructOptions, Volume};
+use crate::volume::{self, CorrectedFsc, Fsc, FscOptions, LocalResolutionOptions, ReconstructOptions, Volume};
 
 /// Options of `of_structure`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,9 +38,18 @@ pub mod api {
     ///
     /// * `particles`: from `images.prepare`. `poses`: one an image.
     /// * options: `low_pass` (Å, default 1.0), resolution to which frequencies are kept; `mask` (default true) sets to zero what lies
-    ///   outside the particle; `reject` (default 0), fraction of images with the lowest scores to leave out.
+    ///   outside the particle; `reject` (default 0), fraction of images with the lowest scores to leave out;
+    /// * `weights` (default: all 1), one an image: 0 leaves an outlier out; `scales` (default: all 1), amplitude of each image, where an
+    ///   image is its scale × a projection. Numbers that are negative or not finite, or not one an image, are errors;
+    /// * `method`: `"gridding"` (default), or `"least_squares"`: the density within the mask that explains the images best, by conjugate
+    ///   gradients; better where views are few or leave gaps, at several times the time and memory; with `iterations` (default 10) and
+    ///   `ridge` (default 0.01), the penalty on the density's square as a fraction of the mean weight of a frequency: raise it for noisy images.
     ///
-    /// Gives a map: `volume`; `halves`, the densities of the even and the odd images; `fsc` as from `volume::fsc`.
+    /// Gives a map: `volume`; `halves`, the densities of the even and the odd images; `residuals` of least squares after each
+    /// iteration, relative to the data; `fsc` of the halves within the mask: `frequencies` (1/Å), `correlations`, `resolution` and
+    /// `resolution_half` (Å, at 0.143 and 0.5), with `unmasked`, `masked`, `randomized` and `corrected` as from `volume::fsc` with options,
+    /// and the resolutions of the last, `resolution_corrected` and `resolution_half_corrected`. Halves whose poses come
+    /// from one start share its errors: their correlation proves nothing about the truth.
     ///
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");
@@ -51,12 +60,16 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn reconstruct(call: NativeCallContext, particles: Particles, poses: Poses, options: Map) -> ScriptResult<Map> {
-        let options: ReconstructOptions = options::parse(&call, &options)?;
+        let mut options = options;
+        let weights = super::per_image(&mut options, "weights")?;
+        let scales = super::per_image(&mut options, "scales")?;
+        let options = ReconstructOptions { weights, scales, ..options::parse(&call, &options)? };
         let result = run(&call, |task| volume::reconstruct(&particles, &poses, &options, task))?;
         Ok(Map::from([
             ("volume".into(), Dynamic::from(result.volume)),
             ("halves".into(), result.halves.into_iter().map(Dynamic::from).collect::<Array>().into()),
-            ("fsc".into(), super::fsc_map(result.fsc).into()),
+            ("residuals".into(), super::array(&result.residuals).into()),
+            ("fsc".into(), super::half_sets_map(result.fsc).into()),
         ]))
     }
 
@@ -71,7 +84,100 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn fsc(a: Volume, b: Volume) -> ScriptResult<Map> {
-        Fsc::between(&a, &b).map(super::fsc_map).map_err(fault)
+        Fsc::between(&a, &b).map(|fsc| super::fsc_map(&fsc)).map_err(fault)
+    }
+
+    /// Fourier shell correlation of two half-set densities within a mask, corrected for what the mask adds.
+    ///
+    /// The mask's part is measured on the same densities with random phases (Chen et al., Ultramicroscopy 135 (2013) 24).
+    ///
+    /// * `half_1`, `half_2`: of one shape, not masked yet (`volume::reconstruct` with `mask: false`);
+    /// * options: `radius` of the mask (Å, default 0.4 edges of the box) and `edge`, the width of its soft edge (Å, default 1.5);
+    ///   `randomize_below` (default 0.8): phases are random from where the unmasked correlation first falls below; `seed` (default 0).
+    ///
+    /// Gives a map: `frequencies` (1/Å); `correlations` without the mask, under the name `unmasked` too; `masked`; `randomized`; `corrected`;
+    /// `randomized_from` (1/Å, `()` if nowhere); `resolution` and `resolution_half` (Å), where `corrected` falls below 0.143 and 0.5. It
+    /// corrects for the mask only: halves whose poses come from one start or one reference share its errors, and agree on them.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 20, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2, mask: false });
+    /// print(volume::fsc(map.halves[0], map.halves[1], #{ radius: 10 }).resolution);
+    /// ```
+    #[rhai_fn(name = "fsc", return_raw)]
+    pub fn fsc_masked(call: NativeCallContext, half_1: Volume, half_2: Volume, options: Map) -> ScriptResult<Map> {
+        let options: FscOptions = options::parse(&call, &options)?;
+        run(&call, |_| CorrectedFsc::between(&half_1, &half_2, &options)).map(super::corrected_map)
+    }
+
+    /// Resolution around each voxel: a density whose values are in Å.
+    ///
+    /// The halves are compared band by band within a moving window (Cardone et al., J. Struct. Biol. 184 (2013) 226). Values go from `low_pass`,
+    /// where they agree throughout, to `window`, where they do not agree at all. The halves must be independent and not masked tightly.
+    ///
+    /// * options: `window` (Å, default 6 × `low_pass`), full width at half maximum; `threshold` (default 0.5), the correlation at which
+    ///   they cease to agree; `low_pass` (Å, default 2.5 voxels), finest resolution looked at; `shells` (default 20), number of bands.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 20, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2, mask: false });
+    /// print(volume::local_resolution(map.halves[0], map.halves[1], #{ window: 8, shells: 8 }).info());
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn local_resolution(
+        call: NativeCallContext,
+        half_1: Volume,
+        half_2: Volume,
+        options: Map,
+    ) -> ScriptResult<Volume> {
+        let options: LocalResolutionOptions = options::parse(&call, &options)?;
+        run(&call, |task| volume::local_resolution(&half_1, &half_2, &options, task))
+    }
+
+    #[rhai_fn(name = "local_resolution", return_raw)]
+    pub fn local_resolution_default(call: NativeCallContext, half_1: Volume, half_2: Volume) -> ScriptResult<Volume> {
+        local_resolution(call, half_1, half_2, Map::new())
+    }
+
+    /// Pearson's correlation coefficient of two densities of one shape over all voxels, from −1 to 1.
+    ///
+    /// It depends on their strengths at each frequency (`orient::match_power`), as `volume::fsc` does not. A density that is the
+    /// same everywhere is an error.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let sharp = volume::of_structure(truth, #{ edge: 24 });
+    /// print(volume::correlation(sharp, volume::of_structure(truth, #{ edge: 24, width: 0.6 })));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn correlation(call: NativeCallContext, a: Volume, b: Volume) -> ScriptResult<f64> {
+        run(&call, |_| a.correlation(&b))
+    }
+
+    /// A density on another grid, centre on centre.
+    ///
+    /// * `size`: voxels along an edge; `pixel_size`: edge of a voxel (Å). Or `like`: a Volume whose grid to take.
+    ///
+    /// Interpolation is trigonometric: frequencies that the new voxels carry are kept, others left out. Beyond the old box is zero.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 24 });
+    /// let finer = density.resampled(100, 0.3);
+    /// print(volume::fsc(density, finer.resampled(density)).resolution);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn resampled(call: NativeCallContext, volume: Volume, size: i64, pixel_size: f64) -> ScriptResult<Volume> {
+        let size = usize::try_from(size).unwrap_or(0);
+        run(&call, |_| volume.resampled(size, pixel_size))
+    }
+
+    #[rhai_fn(global, name = "resampled", return_raw)]
+    pub fn resampled_like(call: NativeCallContext, volume: Volume, like: Volume) -> ScriptResult<Volume> {
+        run(&call, |_| volume.resampled(like.size(), like.pixel_size()))
     }
 
     /// A density with a Gaussian of weight Z (atomic number) at each atom of a structure.
@@ -164,7 +270,42 @@ pub mod api {
     }
 }
 
-fn fsc_map(fsc: Fsc) -> Map {
+/// One number an image, taken out of a map of options.
+fn per_image(options: &mut Map, name: &str) -> ScriptResult<Option<Vec<f64>>> {
+    let values = options::take::<Array>(options, name, "an array of numbers")?;
+    values.map(|values| options::numbers(&values, &format!("one of the {name}"))).transpose()
+}
+
+/// The four curves of a corrected correlation.
+fn curves_map(fsc: &CorrectedFsc) -> Map {
+    Map::from([
+        ("unmasked".into(), array(&fsc.unmasked.correlations).into()),
+        ("masked".into(), array(&fsc.masked.correlations).into()),
+        ("randomized".into(), array(&fsc.randomized.correlations).into()),
+        ("corrected".into(), array(&fsc.corrected.correlations).into()),
+        ("randomized_from".into(), fsc.randomized_from.map_or(Dynamic::UNIT, Dynamic::from)),
+    ])
+}
+
+/// The plain correlation is that without the mask, the resolutions are those of the corrected one.
+fn corrected_map(fsc: CorrectedFsc) -> Map {
+    let mut map = fsc_map(&fsc.corrected);
+    map.extend(curves_map(&fsc));
+    map.insert("correlations".into(), array(&fsc.unmasked.correlations).into());
+    map
+}
+
+/// The plain correlation and its resolutions are those within the mask.
+fn half_sets_map(fsc: CorrectedFsc) -> Map {
+    let mut map = fsc_map(&fsc.masked);
+    map.extend(curves_map(&fsc));
+    let corrected = fsc_map(&fsc.corrected);
+    map.insert("resolution_corrected".into(), corrected["resolution"].clone());
+    map.insert("resolution_half_corrected".into(), corrected["resolution_half"].clone());
+    map
+}
+
+fn fsc_map(fsc: &Fsc) -> Map {
     let at = |threshold| fsc.resolution(threshold).map_or(Dynamic::UNIT, Dynamic::from);
     Map::from([
         ("resolution".into(), at(0.143)),
