@@ -83,7 +83,7 @@ pub fn images(images: &Images, options: &ImagesOptions) -> Result<Figure, Error>
 }
 
 /// A bar of a round length, about a quarter of the `edge` \[Å\], in the lower left corner of a tile.
-fn scale_bar(area: &Area, (x, y): (i32, i32), tile: u32, edge: f64) -> Result<(), Error> {
+pub(super) fn scale_bar(area: &Area, (x, y): (i32, i32), tile: u32, edge: f64) -> Result<(), Error> {
     let length = style::round_down(0.3 * edge);
     let pixels = (length / edge * f64::from(tile)).round() as i32;
     let (left, bottom) = (x + 16, y + tile as i32 - 16);
@@ -226,18 +226,18 @@ fn color_bar(area: &Area, (x, y): (i32, i32), height: u32, (low, high): (f32, f3
 }
 
 /// A number with two digits of the range it lies in.
-fn short(value: f64, range: f64) -> String {
+pub(super) fn short(value: f64, range: f64) -> String {
     let decimals = (1.0 - range.max(f64::MIN_POSITIVE).log10().floor()).clamp(0.0, 6.0) as i32;
     let unit = 10f64.powi(-decimals);
     style::tick_label((value / unit).round() * unit)
 }
 
-fn not_finite(what: &str) -> Error {
+pub(super) fn not_finite(what: &str) -> Error {
     Error::NotFinite(what.to_owned())
 }
 
 /// Two percentiles (0 … 1) of the values, apart; none if a value is not finite.
-fn percentiles(mut values: Vec<f32>, low: f64, high: f64) -> Option<(f32, f32)> {
+pub(super) fn percentiles(mut values: Vec<f32>, low: f64, high: f64) -> Option<(f32, f32)> {
     if values.iter().any(|value| !value.is_finite()) {
         return None;
     }
@@ -247,14 +247,14 @@ fn percentiles(mut values: Vec<f32>, low: f64, high: f64) -> Option<(f32, f32)> 
     Some(if high > low { (low, high) } else { (low - 0.5, high + 0.5) })
 }
 
-fn blit(area: &Area, place: (i32, i32), size: (u32, u32), pixels: Vec<u8>) -> Result<(), Error> {
+pub(super) fn blit(area: &Area, place: (i32, i32), size: (u32, u32), pixels: Vec<u8>) -> Result<(), Error> {
     let bitmap: BitMapElement<(i32, i32)> =
         BitMapElement::with_owned_buffer(place, size, pixels).ok_or_else(|| drawing("a bitmap of a wrong size"))?;
     area.draw(&bitmap).map_err(drawing)
 }
 
 /// `data` in grey (red, green, blue alike) at another size, cubic between pixels; `up` puts row 0 at the bottom.
-fn gray(data: ArrayView2<f32>, (width, height): (u32, u32), (low, high): (f32, f32), up: bool) -> Vec<u8> {
+pub(super) fn gray(data: ArrayView2<f32>, (width, height): (u32, u32), (low, high): (f32, f32), up: bool) -> Vec<u8> {
     let (rows, columns) = data.dim();
     let across = Taps::new(columns, width as usize);
     let down = Taps::new(rows, height as usize);

@@ -1,12 +1,13 @@
 //! Densities on a cubic grid: how they come from images, how their projections are read, how well two of them agree.
 //!
 //! [`reconstruct`] grids the Fourier samples of posed images into a density and two half-set densities, with their Fourier
-//! shell correlation ([`Fsc`]). [`Spectrum`] is the way back: the transform of a density, read along central slices.
+//! shell correlation ([`Fsc`]). [`Spectrum`] is the way back: the transform of a density, read along central slices, from which [`project`] makes images.
 //! Methods: direct Fourier gridding with trilinear interpolation and kernel correction (Penczek, Methods Enzymol. 482 (2010) 1–33);
 //! FSC (Harauz & van Heel, Optik 73 (1986) 146–156).
 
 mod fsc;
 mod gridding;
+mod project;
 mod reconstruct;
 mod spectrum;
 
@@ -19,6 +20,7 @@ use crate::task::Cancelled;
 
 pub use fsc::Fsc;
 pub use gridding::{Gridding, Plane};
+pub use project::{ProjectOptions, Projector, project};
 pub use reconstruct::{ReconstructOptions, Reconstruction, density_of_atoms, grid_size, reconstruct};
 pub use spectrum::{Gradient, Slice, Spectrum};
 
@@ -33,6 +35,8 @@ pub enum Error {
         "a limit of {low_pass} Å is finer than this density carries ({finest:.2} Å); reconstruct it with a smaller low_pass"
     )]
     BeyondDensity { low_pass: f64, finest: f64 },
+    #[error("{name} must be {range}, got {value}")]
+    Option { name: &'static str, range: &'static str, value: f64 },
     #[error("the density holds a value that is not a number")]
     NotFinite,
     #[error("the fraction of images left out must be from 0 to 0.9, got {0}")]
