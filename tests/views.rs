@@ -149,20 +149,21 @@ fn projections_match_the_integrals_of_gaussian_atoms() {
 #[test]
 fn low_passed_projections_hold_no_finer_frequencies() {
     let poses = shifted(2);
-    let options = ProjectOptions { low_pass: Some(3.0), ..ProjectOptions::default() };
-    let coarse = volume::project(&density(), &poses, &options, &Task::silent()).unwrap();
-    let fine = volume::project(&density(), &poses, &ProjectOptions::default(), &Task::silent()).unwrap();
-    let stack = Stack::of_images(&fine);
+    let to = |low_pass| {
+        // so wide that the slices are read on the grid of the image itself
+        let options = ProjectOptions { low_pass, size: Some(200), ..ProjectOptions::default() };
+        volume::project(&density(), &poses, &options, &Task::silent()).unwrap()
+    };
+    let (fine, coarse) = (to(None), to(Some(3.0)));
     let compare = ReprojectOptions { low_pass: Some(3.0) };
-    let reprojector = orient::Reprojector::new(&stack, &density(), &poses, &compare).unwrap();
+    let reprojector = orient::Reprojector::new(&Stack::of_images(&fine), &density(), &poses, &compare).unwrap();
     for (i, pose) in poses.as_slice().iter().enumerate() {
         let filtered = reprojector.compare(fine.data().index_axis(Axis(0), i), pose).image;
-        let rms = |images: &Images| {
+        let most = |images: &Images| {
             let off = &filtered - &images.data().index_axis(Axis(0), i);
-            off.iter().map(|d| f64::from(d * d)).sum::<f64>().sqrt()
+            off.iter().map(|d| d.abs()).fold(0.0f32, f32::max)
         };
-        // a sharp limit rings a little differently in the two fields of view
-        assert!(rms(&coarse) < 0.1 * rms(&fine), "{} {}", rms(&coarse), rms(&fine));
+        assert!(most(&coarse) < 1e-4 && most(&fine) > 0.1, "{} {}", most(&coarse), most(&fine));
     }
 }
 
@@ -185,18 +186,19 @@ fn correlation_is_high_at_the_right_pose_and_falls_with_noise_and_wrong_poses() 
         orient::correlations(&Stack::of_images(&images), &density(), poses, &options, &Task::silent()).unwrap()
     };
     assert!(correlations(0.0, &poses).iter().all(|cc| *cc > 0.999));
-    let noise = 2.0;
+    let noise = 1.0;
     let found = correlations(noise, &poses);
-    // white noise in the pass band: π·64²·(0.4/2)² of 64² coefficients
+    // white noise that passes the limit: π·(0.4/2)² of its variance
+    let kept = std::f64::consts::PI * (0.4f64 / 2.0).powi(2) * noise * noise;
     let images = noisy(&poses, 0.0);
-    for (i, cc) in found.iter().enumerate() {
-        let signal = images.data().index_axis(Axis(0), i);
+    let expected = images.data().axis_iter(Axis(0)).map(|signal| {
         let mean = signal.iter().map(|v| f64::from(*v)).sum::<f64>() / 4096.0;
         let variance = signal.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / 4096.0;
-        let kept = std::f64::consts::PI * (0.4f64 / 2.0).powi(2);
-        let expected = (variance / (variance + kept * noise * noise)).sqrt();
-        assert!((cc - expected).abs() < 0.1, "{cc:.3}, expected {expected:.3}");
-    }
+        (variance / (variance + kept)).sqrt()
+    });
+    let (found, expected) = (found.iter().sum::<f64>() / 12.0, expected.sum::<f64>() / 12.0);
+    // some 500 independent coefficients in each of 12 images
+    assert!((found - expected).abs() < 0.04, "{found:.3}, expected {expected:.3}");
     let shuffled = poses.select(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0]);
     let wrong = correlations(0.0, &shuffled);
     assert!(wrong.iter().sum::<f64>() / 12.0 < 0.8, "{wrong:?}");
@@ -225,7 +227,7 @@ fn the_coverage_map_shows_where_nobody_looks() {
 #[test]
 fn reprojections_are_drawn_from_the_best_image_to_the_worst() {
     let poses = shifted(40);
-    let images = noisy(&poses, 2.0);
+    let images = noisy(&poses, 0.6);
     let options = ReprojectionsOptions { diameter: Some(20.0), ..ReprojectionsOptions::default() };
     let figure =
         plot::reprojections(&Stack::of_images(&images), &density(), &poses, &options, &Task::silent()).unwrap();

@@ -115,9 +115,9 @@ impl Reprojector {
     /// One image beside the projection at `pose`.
     pub fn compare(&self, image: ArrayView2<f32>, pose: &Pose) -> Reprojected {
         let image = self.filtered(image);
-        let mut projection = Array2::zeros(image.dim());
-        self.projector.project(pose, projection.view_mut());
-        let mut projection = self.filtered(projection.view());
+        let mut projected = Array2::zeros(image.dim());
+        self.projector.project(pose, projected.view_mut());
+        let mut projection = self.filtered(projected.view());
         let moment = |a: &Array2<f32>, b: &Array2<f32>| -> f64 {
             let terms = a.iter().zip(b).zip(&self.disc);
             terms.map(|((a, b), w)| f64::from(*a) * f64::from(*b) * f64::from(*w)).sum()
