@@ -57,7 +57,9 @@ fn a_written_file_names_stack_pixels_and_microscope() {
         energy: Some(200.0),
         c3: Some(-0.01),
     };
-    let poses = random_poses(12, 4);
+    let unscored = random_poses(12, 4);
+    assert!(!round_trip(&unscored, &options).scored);
+    let poses = Poses::new(unscored.as_slice().to_vec(), (0..12).map(f64::from).collect());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("poses.star");
     store::write_star(&path, &poses, &options).unwrap();

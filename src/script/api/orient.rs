@@ -463,7 +463,7 @@ pub mod api {
     /// * options, of a STAR file, each written only if it is given: `images`, name of the stack, for rlnImageName; `pixel_size` (Å) and `size` (pixels) of
     ///   the images; `energy` (kV) and `c3` (mm) of the microscope. RELION itself asks for all five.
     ///
-    /// A STAR file holds rot, tilt, psi as `poses.euler()` gives them, origins (−shift, Å) and scores (rlnLogLikeliContribution).
+    /// A STAR file holds rot, tilt, psi as `poses.euler()` gives them, origins (−shift, Å) and, where there are any, scores (rlnLogLikeliContribution).
     /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
     ///
     /// ```rhai

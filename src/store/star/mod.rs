@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `rlnAngleRot`, `rlnAngleTilt`, `rlnAnglePsi` | Euler angles \[°\] of [`pose`](crate::pose): A = P_z(psi)·P_y(tilt)·P_z(rot) = R, image x, y = rows 0 and 1 of A applied to a body point |
 //! | `rlnOriginXAngst`, `rlnOriginYAngst` | −shift \[Å\]: what moves the particle back to the centre, pixel N/2 |
-//! | `rlnLogLikeliContribution` | the score |
+//! | `rlnLogLikeliContribution` | the score, where poses are scored |
 //! | `rlnImageName` | `000001@stack.mrcs`, counted from 1 |
 //!
 //! The convention needs no change of hand or order: RELION reads the slice of an image at A⁻¹·(kx, ky, 0) in the reference's transform, so that image
@@ -84,16 +84,18 @@ pub fn write_star(path: &Path, poses: &Poses, options: &StarOptions) -> Result<(
     text += &format!("{}\n", values.join(" "));
 
     let image = options.images.as_ref().map(|_| IMAGE);
-    let labels: Vec<&str> = image.into_iter().chain(ANGLES).chain(ORIGIN).chain([SCORE, GROUP]).collect();
+    let score = poses.scores().iter().any(|score| *score != 0.0).then_some(SCORE);
+    let labels: Vec<&str> = image.into_iter().chain(ANGLES).chain(ORIGIN).chain(score).chain([GROUP]).collect();
     head(&mut text, "particles", &labels);
-    for (i, (pose, score)) in poses.as_slice().iter().zip(poses.scores()).enumerate() {
+    let scored = |value: f64| score.map_or(String::new(), |_| format!(" {value:?}"));
+    for (i, (pose, value)) in poses.as_slice().iter().zip(poses.scores()).enumerate() {
         if let Some(stack) = &options.images {
             let _ = write!(text, "{:06}@{stack} ", i + 1);
         }
         let [rot, tilt, psi] = euler_angles(&pose.rotation);
         let [x, y] = [-pose.shift.x, -pose.shift.y];
         // formatting into a string cannot fail
-        let _ = writeln!(text, "{rot:14.9} {tilt:14.9} {psi:14.9} {x:12.7} {y:12.7} {score:?} 1");
+        let _ = writeln!(text, "{rot:14.9} {tilt:14.9} {psi:14.9} {x:12.7} {y:12.7}{} 1", scored(*value));
     }
     text += "\n";
     atomic::write_text(path, &text)
