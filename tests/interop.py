@@ -2,6 +2,7 @@
 
     interop.py check FOLDER    open what pedesis wrote there, and compare with the formulas below
     interop.py make FOLDER     write there what pedesis shall read
+    interop.py project FOLDER  reproduce images.mrcs there from the angles in poses.star and the atoms in atoms.xyz
 
 Prints "ok", or fails with what differs.
 """
@@ -119,6 +120,75 @@ def make(folder):
     ase.io.write(folder / "atoms.xyz", ase.Atoms(SYMBOLS, positions=POSITIONS, info={"name": "ten"}))
 
 
+def read_star(path):
+    """Rows of data_particles as dictionaries, pixel size from data_optics; nothing but split."""
+    tables, labels = {}, None
+    for line in path.read_text().splitlines():
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        if words[0].startswith("data_"):
+            rows = tables[words[0]] = []
+        elif words[0] == "loop_":
+            labels = []
+        elif words[0].startswith("_"):
+            labels.append(words[0][1:])
+        else:
+            rows.append(dict(zip(labels, words, strict=True)))
+    return tables["data_particles"], float(tables["data_optics"][0]["rlnImagePixelSize"])
+
+
+def euler_matrix(rot, tilt, psi):
+    """RELION's matrix A: the coordinate axes turned by rot about Z, tilt about the new Y, psi about the new Z."""
+
+    def about_z(angle):
+        c, s = np.cos(angle), np.sin(angle)
+        return np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+
+    c, s = np.cos(tilt), np.sin(tilt)
+    return about_z(psi) @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]]) @ about_z(rot)
+
+
+def projection(row, atoms, weights, size, pixel, change=lambda matrix: matrix, origin_sign=-1):
+    """Gaussian atoms where the STAR file says: rows 0 and 1 of A·r, moved by minus the origin, around pixel N/2."""
+    angles = np.radians([float(row["rlnAngle" + name]) for name in ("Rot", "Tilt", "Psi")])
+    origin = np.array([float(row[f"rlnOrigin{axis}Angst"]) for axis in "XY"])
+    places = (atoms @ change(euler_matrix(*angles)).T)[:, :2] + origin_sign * origin
+    grid = (np.arange(size) - size // 2) * pixel
+    bells = [np.exp(-((grid - places[:, axis, None]) ** 2) / (2 * 0.35**2)) for axis in (0, 1)]
+    return np.einsum("a,ay,ax->yx", weights, bells[1], bells[0])
+
+
+def project(folder):
+    rows, pixel = read_star(folder / "poses.star")
+    particle = ase.io.read(folder / "atoms.xyz")
+    with mrcfile.open(folder / "images.mrcs") as mrc:
+        images = np.array(mrc.data)
+    # the microscope passes no low frequencies: atoms stand in dark rings, which are left out
+    images = np.maximum(images - np.median(images), 0)
+    assert len(rows) == len(images) and [row["rlnImageName"] for row in rows] == [
+        f"{i + 1:06d}@images.mrcs" for i in range(len(rows))
+    ]
+
+    def correlation(**convention):
+        arguments = particle.positions, particle.numbers.astype(float), images.shape[1], pixel
+        each = [np.corrcoef(projection(row, *arguments, **convention).ravel(), image.ravel())[0, 1] for row, image in zip(rows, images)]
+        return np.array(each)
+
+    right = correlation()
+    assert right.min() > 0.95, right
+    flip = np.diag([1, -1, 1])
+    wrong = {
+        "transposed": {"change": lambda matrix: matrix.T},
+        "other hand": {"change": lambda matrix: flip @ matrix},
+        "x and y swapped": {"change": lambda matrix: matrix[[1, 0, 2]]},
+        "projected along x": {"change": lambda matrix: matrix[[1, 2, 0]]},
+        "origins taken for shifts": {"origin_sign": 1},
+    }
+    for name, convention in wrong.items():
+        assert np.median(correlation(**convention)) < 0.6, (name, correlation(**convention))
+
+
 if __name__ == "__main__":
-    {"check": check, "make": make}[sys.argv[1]](Path(sys.argv[2]))
+    {"check": check, "make": make, "project": project}[sys.argv[1]](Path(sys.argv[2]))
     print("ok")

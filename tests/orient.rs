@@ -119,7 +119,8 @@ fn a_random_start_finds_an_asymmetric_particle() {
     let truth = shifted_poses(300, 0.3);
     let particles = prepare(&project(&truth, 0.5));
     let found = |method| {
-        let options = AbInitioOptions { low_pass: 3.5, method, starts: 2, iterations: 60, ..AbInitioOptions::default() };
+        let options =
+            AbInitioOptions { low_pass: 3.5, method, starts: 2, iterations: 60, ..AbInitioOptions::default() };
         let mut found = orient::ab_initio(&particles, &options, &Task::silent()).unwrap();
         let best = found.starts.swap_remove(0);
         let known = Poses::unscored(found.images.iter().map(|&i| truth.as_slice()[i]).collect());

@@ -4,8 +4,10 @@
 //! expectation–maximisation whose weights are soft at first and harden slowly. [`search`] compares every image with every
 //! direction and every in-plane angle of a known density. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
 //! agreement with a density. [`break_symmetry`] tells the operations of a lattice apart, where poses are known up to them. [`match_power`]
-//! gives a density the strength that the images show at each frequency. [`agreement`] says whether two independent solutions are one.
 //! gives a density the strength that the images show at each frequency. [`tilt_series`] writes down the poses of a stage whose angles are known.
+//!
+//! Three judge what came out: [`agreement`] says whether two independent solutions are one, [`correlations`] how like each image the density looks
+//! from its pose, [`coverage`] from which directions nobody has looked.
 //!
 //! The first two share one engine. Images and reference slices are expanded in Fourier–Bessel functions,
 //! F(k, φ) = Σₘ F\[k, m\] e^(imφ); for every m one real matrix product over the rings k gives that angular frequency
@@ -17,14 +19,17 @@ mod agreement;
 mod bessel;
 mod best;
 mod correlate;
+mod coverage;
 mod directions;
 mod evaluate;
 mod expansion;
+mod partition;
 mod pixels;
 mod power;
 mod radial;
 mod recentre;
 mod refine;
+mod reproject;
 mod rings;
 mod search;
 mod sites;
@@ -42,13 +47,16 @@ pub use ab_initio::{AbInitio, AbInitioOptions, Method, RandomStart, ab_initio};
 pub use agreement::{Agreement, AgreementOptions, agreement};
 pub use best::{Match, best_matches};
 pub use correlate::Correlator;
-pub use directions::{directions, random_poses};
+pub use coverage::{Coverage, coverage, default_patches};
+pub use directions::{Layout, direction_grid, directions, random_poses};
 pub use evaluate::{PoseErrors, SymmetryOperation, evaluate, symmetry_of};
 pub use expansion::{COLUMNS, Expansion, TILE};
+pub use partition::Partition;
 pub use pixels::PixelBasis;
 pub use power::match_power;
 pub use recentre::recentred;
 pub use refine::{RefineOptions, Refinement, refine};
+pub use reproject::{ReprojectOptions, Reprojected, Reprojector, Stack, correlations};
 pub use rings::Rings;
 pub use search::{SearchOptions, Symmetry, search};
 pub use sites::{BreakOptions, BrokenSymmetry, break_symmetry};

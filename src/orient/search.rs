@@ -10,7 +10,7 @@ use super::correlate::Correlator;
 use super::expansion::Expansion;
 use super::pixels::PixelBasis;
 use super::rings::Rings;
-use super::{Error, directions, recentred};
+use super::{Error, Layout, direction_grid, recentred};
 use crate::images::Particles;
 use crate::memory;
 use crate::pose::{Pose, Poses};
@@ -26,6 +26,8 @@ pub struct SearchOptions {
     /// Directions on half the sphere, their mirror images come with them; 0 (default) puts them half the
     /// limit apart at the particle's rim.
     pub directions: usize,
+    /// How they are laid out; default a spiral.
+    pub layout: Layout,
     /// Largest shift tried \[Å\]; default 0: images are taken as centred.
     pub max_shift: f64,
     /// Distance between the shifts tried \[Å\]; default 0.5.
@@ -64,7 +66,14 @@ impl Symmetry {
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        Self { low_pass: 2.7, directions: 0, max_shift: 0.0, shift_step: 0.5, symmetry: Symmetry::None }
+        Self {
+            low_pass: 2.7,
+            directions: 0,
+            layout: Layout::Spiral,
+            max_shift: 0.0,
+            shift_step: 0.5,
+            symmetry: Symmetry::None,
+        }
     }
 }
 
@@ -97,7 +106,7 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
     let needed = pixels + Expansion::bytes(&rings, chunk + count.min(BLOCK));
     memory::require(needed as f64, "the coefficients of this search")?;
     let margin = (TAU / count as f64).sqrt() / 2.0;
-    let rotations: Vec<_> = directions(count)
+    let rotations: Vec<_> = direction_grid(count, options.layout, true)
         .into_iter()
         .filter(|rotation| options.symmetry.holds(&(rotation.inverse() * Vector3::z()), margin))
         .collect();

@@ -83,7 +83,7 @@ pub fn images(images: &Images, options: &ImagesOptions) -> Result<Figure, Error>
 }
 
 /// A bar of a round length, about a quarter of the `edge` \[Å\], in the lower left corner of a tile.
-fn scale_bar(area: &Area, (x, y): (i32, i32), tile: u32, edge: f64) -> Result<(), Error> {
+pub(super) fn scale_bar(area: &Area, (x, y): (i32, i32), tile: u32, edge: f64) -> Result<(), Error> {
     let length = style::round_down(0.3 * edge);
     let pixels = (length / edge * f64::from(tile)).round() as i32;
     let (left, bottom) = (x + 16, y + tile as i32 - 16);
@@ -260,7 +260,7 @@ pub(super) fn blit(area: &Area, place: (i32, i32), size: (u32, u32), pixels: Vec
 }
 
 /// `data` in grey (red, green, blue alike) at another size, cubic between pixels; `up` puts row 0 at the bottom.
-fn gray(data: ArrayView2<f32>, size: (u32, u32), range: (f32, f32), up: bool) -> Vec<u8> {
+pub(super) fn gray(data: ArrayView2<f32>, size: (u32, u32), range: (f32, f32), up: bool) -> Vec<u8> {
     colored(data, size, range, up, |level| [(255.0 * level).round() as u8; 3])
 }
 

@@ -8,15 +8,19 @@
 //! | [`fsc`], [`corrected_fsc`] | Fourier shell correlation, with the resolution where it falls through 0.5 and 0.143 |
 //! | [`radial_intensity`] | intensity of each traced atom against its distance from the centre of mass, by element |
 //! | [`against_truth`] | traced atoms on the true ones, along x, y and z |
+//! | [`coverage`] | how many images look from where |
+//! | [`reprojections`] | images beside the projections of a density at their poses |
 //! | [`lines`] | any curves |
 //!
 //! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
 //! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
 mod atoms;
+mod coverage;
 mod curves;
 mod gray;
 mod local;
+mod reprojections;
 mod style;
 
 use std::fmt;
@@ -26,9 +30,11 @@ use std::sync::Arc;
 use crate::store;
 
 pub use atoms::{against_truth, radial_intensity};
+pub use coverage::{CoverageOptions, coverage};
 pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
 pub use gray::{ImagesOptions, SlicesOptions, images, slices};
 pub use local::{LocalResolutionPlot, local_resolution};
+pub use reprojections::{ReprojectionsOptions, reprojections};
 
 /// Why a figure cannot be drawn or saved.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,8 @@ pub enum Error {
     OtherStructures { index: usize, len: usize },
     #[error("{} does not end in .png; figures are saved as PNG", .0.display())]
     NotPng(PathBuf),
+    #[error(transparent)]
+    Orient(#[from] crate::orient::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("the figure could not be drawn: {0}")]

@@ -60,6 +60,12 @@ pub enum Error {
 
     #[error("{path}: {cause}")]
     Xyz { path: PathBuf, cause: XyzError },
+    #[error("{path}, line {line}: {problem}")]
+    Star { path: PathBuf, line: usize, problem: String },
+    #[error("{path} is not a STAR file with poses: {problem}")]
+    NotStar { path: PathBuf, problem: String },
+    #[error("{problem}")]
+    StarOption { problem: String },
     #[error("{path} is not a truth file: {problem}")]
     Truth { path: PathBuf, problem: String },
 

@@ -171,6 +171,6 @@ fn check_finite(path: &Path, image: usize, columns: usize, pixels: &[f32]) -> Re
     }
 }
 
-fn check_pixel_size(value: f64) -> Result<f64, Error> {
+pub(super) fn check_pixel_size(value: f64) -> Result<f64, Error> {
     if value.is_finite() && value > 0.0 { Ok(value) } else { Err(Error::PixelSize { value }) }
 }

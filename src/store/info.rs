@@ -11,10 +11,10 @@ use hdf5::{Dataset, Group};
 use super::h5::{self, Member, Problem};
 use super::mrc::MrcFile;
 use super::statistics::Statistics;
-use super::{Error, Format, read_structure, read_truth};
+use super::{Error, Format, read_structure, read_truth, star};
 use crate::structure::Structure;
 
-/// Describes an HDF5, MRC, XYZ or truth file (JSON): sizes, pixel size, range of the values, atoms of each element, and
+/// Describes an HDF5, MRC, STAR, XYZ or truth file (JSON): sizes, pixel size, range of the values, atoms of each element, and
 /// of an HDF5 file all it holds and where it came from. One line a fact, no line break at the end.
 ///
 /// HDF5 and MRC are recognised by their first bytes, the others by their names.
@@ -35,12 +35,16 @@ pub fn info(path: &Path) -> Result<String, Error> {
             Format::Mrc => info_mrc(path)?,
             Format::H5 => info_h5(path)?,
             Format::Json => info_truth(path)?,
+            Format::Star => {
+                let facts = star::describe(path)?;
+                facts.iter().fold(Lines::new("STAR"), |lines, (name, fact)| lines.and(name, fact))
+            }
             Format::Xyz => {
                 let structure = read_structure(path)?;
                 Lines::new("XYZ structure").and("name", structure.name()).and("atoms", atoms(&structure))
             }
             Format::Other => {
-                let known = ".h5, .mrc, .mrcs, .xyz or .json";
+                let known = ".h5, .mrc, .mrcs, .star, .xyz or .json";
                 return Err(Error::Extension { path: path.to_owned(), verb: "describe", known });
             }
         }

@@ -5,6 +5,7 @@
 //! | image stacks | MRC (space group 0) | [`read_images`] | [`write_images`] |
 //! | densities | MRC (space group 1) | [`read_volume`] | [`write_volume`] |
 //! | atoms | XYZ, plain and extended | [`read_structure`] | [`write_xyz`] |
+//! | poses | RELION STAR | [`read_star`] | [`write_star`] |
 //! | atoms and poses that simulated images were made from | JSON beside the stack | [`read_truth`] | |
 //! | a run: every value and where it came from | HDF5 | [`read_h5`] | [`write_h5`] |
 //!
@@ -25,6 +26,7 @@ mod images;
 mod info;
 mod mrc;
 mod provenance;
+mod star;
 mod statistics;
 mod structure;
 mod value;
@@ -40,7 +42,8 @@ pub use images::{ImageStack, read_images, read_volume};
 pub use info::info;
 pub use mrc::{write_images, write_volume};
 pub use provenance::{Provenance, timestamp};
-pub use structure::{Truth, read_poses, read_structure, read_truth, write_xyz};
+pub use star::{StarOptions, StarPoses, read_star, write_star};
+pub use structure::{Truth, pose, read_poses, read_structure, read_truth, write_xyz};
 pub use value::{RECORDS, StoredModel, Value};
 
 /// The kinds of files that a name's extension can ask for.
@@ -50,6 +53,7 @@ enum Format {
     H5,
     Xyz,
     Json,
+    Star,
     Other,
 }
 
@@ -61,6 +65,7 @@ impl Format {
             "h5" | "hdf5" => Self::H5,
             "xyz" | "extxyz" => Self::Xyz,
             "json" => Self::Json,
+            "star" => Self::Star,
             _ => Self::Other,
         }
     }
@@ -76,12 +81,14 @@ pub fn save(path: &Path, value: &Value, provenance: &Provenance) -> Result<(), E
         (Value::Volume(volume), Format::Mrc) => write_volume(path, volume),
         (Value::Structure(structure), Format::Xyz) => write_xyz(path, structure, &BTreeMap::new()),
         (Value::Model(model), Format::Xyz) => write_xyz(path, &model.structure, &model.columns),
+        (Value::Poses(poses), Format::Star) => write_star(path, poses, &StarOptions::default()),
         (value, Format::H5) => write_h5(path, &BTreeMap::from([(value.kind().to_owned(), value.clone())]), provenance),
         (value, _) => {
             let known = match value {
                 Value::Images(_) => ".mrcs, .mrc or .h5",
                 Value::Volume(_) => ".mrc or .h5",
                 Value::Structure(_) | Value::Model(_) => ".xyz or .h5",
+                Value::Poses(_) => ".star or .h5",
                 _ => ".h5",
             };
             Err(Error::Extension { path: path.to_owned(), verb: "write", known })

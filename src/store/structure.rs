@@ -7,7 +7,7 @@ use std::path::Path;
 use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector2};
 use serde::Deserialize;
 
-use super::{Error, Format, Value, atomic, h5};
+use super::{Error, Format, Value, atomic, h5, star};
 use crate::pose::{Pose, Poses};
 use crate::structure::{Atom, Element, Structure};
 
@@ -73,7 +73,7 @@ impl TruthFile {
 ///
 /// # Errors
 /// If the quaternion is not of length 1 to a thousandth, or the shift is not finite.
-pub(super) fn pose([w, x, y, z]: [f64; 4], [shift_x, shift_y]: [f64; 2]) -> Result<Pose, String> {
+pub fn pose([w, x, y, z]: [f64; 4], [shift_x, shift_y]: [f64; 2]) -> Result<Pose, String> {
     let quaternion = Quaternion::new(w, x, y, z);
     let norm = quaternion.norm();
     if norm.is_nan() || (norm - 1.0).abs() > 1e-3 {
@@ -108,7 +108,7 @@ pub fn read_structure(path: &Path) -> Result<Structure, Error> {
     }
 }
 
-/// Reads poses from a truth file (JSON), or HDF5 that holds exactly one set.
+/// Reads poses from a truth file (JSON), RELION STAR, or HDF5 that holds exactly one set.
 ///
 /// # Errors
 /// If the file cannot be read or holds no poses.
@@ -121,7 +121,8 @@ pub fn read_poses(path: &Path) -> Result<Poses, Error> {
             Value::Poses(poses) => Some(poses),
             _ => None,
         }),
-        _ => Err(Error::Extension { path: path.to_owned(), verb: "read poses from", known: ".json or .h5" }),
+        Format::Star => Ok(star::read_star(path, None)?.poses),
+        _ => Err(Error::Extension { path: path.to_owned(), verb: "read poses from", known: ".star, .json or .h5" }),
     }
 }
 
@@ -136,7 +137,8 @@ pub fn write_xyz(path: &Path, structure: &Structure, columns: &BTreeMap<String, 
     atomic::write_text(path, &structure.to_xyz_with(columns))
 }
 
-fn text(path: &Path) -> Result<String, Error> {
+/// A file's text.
+pub(super) fn text(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`reconstruct`] makes of posed images a density and two half-set densities, with their Fourier shell correlation ([`Fsc`], and
 //! [`CorrectedFsc`] without what the mask adds); [`local_resolution`] says how well the halves agree around each voxel.
-//! [`Spectrum`] is the way back: the transform of a density, read along central slices.
+//! [`Spectrum`] is the way back: the transform of a density, read along central slices, from which [`project`] makes images.
 //! Methods: direct Fourier gridding with trilinear interpolation and kernel correction (Penczek, Methods Enzymol. 482 (2010) 1–33), or
 //! least squares within a mask by conjugate gradients (Wang, Shkolnisky & Singer, SIAM J. Imaging Sci. 6 (2013) 2434);
 //! FSC (Harauz & van Heel, Optik 73 (1986) 146–156), its correction for the mask (Chen et al., Ultramicroscopy 135 (2013) 24–35);
@@ -12,6 +12,7 @@ mod fsc;
 mod gridding;
 mod least_squares;
 mod local;
+mod project;
 mod reconstruct;
 mod resample;
 mod spectrum;
@@ -26,6 +27,7 @@ use crate::task::Cancelled;
 pub use fsc::{CorrectedFsc, Fsc, FscOptions};
 pub use gridding::{Gridding, Plane};
 pub use local::{LocalResolutionOptions, local_resolution};
+pub use project::{ProjectOptions, Projector, project};
 pub use reconstruct::{Method, ReconstructOptions, Reconstruction, density_of_atoms, grid_size, reconstruct};
 pub use spectrum::{Gradient, Slice, Spectrum};
 
@@ -42,6 +44,8 @@ pub enum Error {
         "a limit of {low_pass} Å is finer than this density carries ({finest:.2} Å); reconstruct it with a smaller low_pass"
     )]
     BeyondDensity { low_pass: f64, finest: f64 },
+    #[error("{name} must be {range}, got {value}")]
+    Option { name: &'static str, range: &'static str, value: f64 },
     #[error("the density holds a value that is not a number")]
     NotFinite,
     #[error("the fraction of images left out must be from 0 to 0.9, got {0}")]
@@ -54,8 +58,6 @@ pub enum Error {
     EmptyHalf(&'static str),
     #[error("least squares needs the mask; leave out mask: false, or use method \"gridding\"")]
     NeedsMask,
-    #[error("{name} must be {range}, got {value}")]
-    Option { name: &'static str, range: &'static str, value: f64 },
     #[error("a density that is the same everywhere has no correlation")]
     Flat,
     #[error("a mask needs a radius and an edge of more than 0 Å, got {radius} and {edge}")]

@@ -2,15 +2,18 @@
 //!
 //! Both sides compute the numbers from the formulas in `tests/interop.py`; nothing is copied from one to the other.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector2};
 use ndarray::Array3;
 use pedesis::images::Images;
+use pedesis::microscope::{Method, Microscope, Simulation, random_poses, simulate};
 use pedesis::pose::{Pose, Poses};
-use pedesis::store::{self, Provenance, Value};
+use pedesis::store::{self, Provenance, StarOptions, Value};
 use pedesis::structure::{Atom, Structure};
+use pedesis::task::Task;
 use pedesis::volume::Volume;
 
 fn wave(n: usize, y: usize, x: usize) -> f32 {
@@ -93,6 +96,50 @@ fn python_finds_in_our_files_what_we_wrote() {
     store::write_xyz(&at("atoms.xyz"), &atoms(), &columns).unwrap();
     store::write_h5(&at("run.h5"), &values, &provenance).unwrap();
     interop("check", folder.path());
+}
+
+/// Seven atoms without symmetry, all apart in most views.
+fn few_atoms() -> Structure {
+    let places = [
+        [0.5, -0.3, 0.2],
+        [4.1, 0.6, -1.0],
+        [-1.2, 5.0, 0.9],
+        [0.8, -1.9, 6.1],
+        [-4.7, -2.2, -3.0],
+        [2.6, 3.3, -4.4],
+        [-2.9, 1.5, 4.0],
+    ];
+    let elements = ["Pt", "Fe", "Pt", "Fe", "Fe", "Pt", "Fe"];
+    let atom = |(place, element): (&[f64; 3], &str)| Atom {
+        element: element.parse().unwrap(),
+        position: Point3::from(*place),
+    };
+    Structure::new("seven atoms", places.iter().zip(elements).map(atom).collect())
+}
+
+#[test]
+fn a_projector_of_its_own_makes_the_images_again_from_the_star_file() {
+    if !has_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // the particle's centre sees 35 Å underfocus, at which an atom is one spot
+    let microscope = Microscope { cell_height: 20.0, defocus: 45.0, ..Microscope::default() };
+    let options = Simulation {
+        method: Some(Method::Kinematic),
+        poses: Some(random_poses(24, 2.0, 9)),
+        size: 81,
+        pixel_size: 0.25,
+        b_factor: 5.0,
+        ..Simulation::default()
+    };
+    let images = simulate(&few_atoms(), &microscope, &options, &Task::silent()).unwrap().invert();
+    store::write_images(&at("images.mrcs"), &images).unwrap();
+    store::write_xyz(&at("atoms.xyz"), &few_atoms(), &BTreeMap::new()).unwrap();
+    let star = StarOptions { images: Some("images.mrcs".into()), pixel_size: Some(0.25), ..StarOptions::default() };
+    store::write_star(&at("poses.star"), images.true_poses().unwrap(), &star).unwrap();
+    interop("project", folder.path());
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod h5;
 mod interop;
 mod mrc;
 mod raw;
+mod star;

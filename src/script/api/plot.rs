@@ -4,9 +4,14 @@ use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
-use crate::images::Images;
+use crate::images::{Images, Particles};
 use crate::model::{self, CompareOptions, Model};
-use crate::plot::{self, Curve, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, SlicesOptions};
+use crate::orient::Stack;
+use crate::plot::{
+    self, CoverageOptions, Curve, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, ReprojectionsOptions,
+    SlicesOptions,
+};
+use crate::pose::Poses;
 use crate::script::{ScriptResult, fault, options, run};
 use crate::structure::Structure;
 use crate::volume::{CorrectedFsc, Fsc, Volume};
@@ -131,6 +136,91 @@ pub mod api {
         let options = CompareOptions::default();
         let comparison = run(&call, |task| model::compare(&found, &truth, &options, task))?;
         plot::against_truth(&found, &truth, &comparison).map_err(fault)
+    }
+
+    /// A map of the viewing directions of poses: how many images look from where, on patches of equal area.
+    ///
+    /// * `fold` (default false: both half spheres): counts a view and the opposite one, its mirror image, as one, on one half sphere;
+    /// * `patches` on half the sphere (default 0: about ten images a patch); `title`.
+    ///
+    /// Lambert's equal-area projection; distance from the middle is tilt, the angle around it rot (°), as `poses.euler()` gives them.
+    ///
+    /// ```rhai
+    /// let poses = orient::random(600, 1);
+    /// plot::coverage(poses).save("coverage.png");
+    /// plot::coverage(poses, #{ fold: true, patches: 30 }).save("coverage.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn coverage(call: NativeCallContext, poses: Poses, options: Map) -> ScriptResult<Figure> {
+        let options: CoverageOptions = options::parse(&call, &options)?;
+        plot::coverage(&poses, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "coverage", return_raw)]
+    pub fn coverage_default(call: NativeCallContext, poses: Poses) -> ScriptResult<Figure> {
+        coverage(call, poses, Map::new())
+    }
+
+    /// Images beside the projections of a density at their poses, from the best score to the worst.
+    ///
+    /// * `particles`: from `images.prepare`, or Images with white atoms; `density`: a Volume; `poses`: one an image.
+    /// * options: `count` of images (default 5); `low_pass` (Å, default 2.0, or the finest that both carry), resolution of the comparison; `diameter` (Å,
+    ///   default: the particles' mask, all of an image) of the disc in which they are compared; `title`.
+    ///
+    /// A row shows the image, the image low-passed, the projection fitted to its grey values (factor and offset), and the difference of these two, on one grey
+    /// scale but for the first. CC is their correlation in the disc. Poses without scores are ranked by it.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 10, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2 });
+    /// plot::reprojections(particles, map.volume, images.true_poses(), #{ count: 3 }).save("reprojections.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn reprojections(
+        call: NativeCallContext,
+        particles: Particles,
+        density: Volume,
+        poses: Poses,
+        options: Map,
+    ) -> ScriptResult<Figure> {
+        let options: ReprojectionsOptions = options::parse(&call, &options)?;
+        let stack = Stack::of_particles(&particles);
+        run(&call, |task| plot::reprojections(&stack, &density, &poses, &options, task))
+    }
+
+    #[rhai_fn(name = "reprojections", return_raw)]
+    pub fn reprojections_default(
+        call: NativeCallContext,
+        particles: Particles,
+        density: Volume,
+        poses: Poses,
+    ) -> ScriptResult<Figure> {
+        reprojections(call, particles, density, poses, Map::new())
+    }
+
+    #[rhai_fn(name = "reprojections", return_raw)]
+    pub fn reprojections_of_images(
+        call: NativeCallContext,
+        images: Images,
+        density: Volume,
+        poses: Poses,
+        options: Map,
+    ) -> ScriptResult<Figure> {
+        let options: ReprojectionsOptions = options::parse(&call, &options)?;
+        let stack = Stack::of_images(&images);
+        run(&call, |task| plot::reprojections(&stack, &density, &poses, &options, task))
+    }
+
+    #[rhai_fn(name = "reprojections", return_raw)]
+    pub fn reprojections_of_images_default(
+        call: NativeCallContext,
+        images: Images,
+        density: Volume,
+        poses: Poses,
+    ) -> ScriptResult<Figure> {
+        reprojections_of_images(call, images, density, poses, Map::new())
     }
 
     /// Curves on common axes.

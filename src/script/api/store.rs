@@ -2,7 +2,7 @@
 
 use rhai::plugin::*;
 
-/// Files: image stacks (MRC, HDF5), volumes (MRC, HDF5), atoms (XYZ), whole runs (HDF5).
+/// Files: image stacks (MRC, HDF5), volumes (MRC, HDF5), atoms (XYZ), poses (STAR, HDF5), whole runs (HDF5).
 #[export_module(manifest)]
 pub mod api {
     use std::path::Path;
@@ -92,16 +92,33 @@ pub mod api {
 
     /// Reads poses.
     ///
-    /// * `path`: the truth beside a simulated stack (`.json`), or HDF5 that holds exactly one set (`.h5`).
+    /// * `path`: RELION STAR (`.star`), HDF5 that holds exactly one set (`.h5`), or the truth beside a simulated stack (`.json`).
+    /// * `pixel_size` (Å, default: as in the file): takes the place of the one in a STAR file whose origins are in pixels.
+    ///
+    /// Rows of a STAR file that are the images of one stack in another order come in the order of the stack; a warning says so where they are not a
+    /// whole stack. Missing angles, numbers that are none and truncated rows are errors that name the line.
     ///
     /// ```rhai
-    /// let simulated = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3 });
-    /// simulated.true_poses().save("poses.h5");
-    /// print(store::poses("poses.h5"));
+    /// orient::random(3, 1).save("poses.star", #{ images: "stack.mrcs", pixel_size: 0.25 });
+    /// print(store::poses("poses.star"));
+    /// print(store::poses("poses.star", #{ pixel_size: 0.25 }));
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn poses(path: &str) -> ScriptResult<Poses> {
-        store::read_poses(Path::new(path)).map_err(fault)
+    pub fn poses(call: NativeCallContext, path: &str, options: Map) -> ScriptResult<Poses> {
+        let reading: Reading = options::parse(&call, &options)?;
+        if !Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("star")) {
+            return store::read_poses(Path::new(path)).map_err(fault);
+        }
+        let read = store::read_star(Path::new(path), reading.pixel_size).map_err(fault)?;
+        if let Some(warning) = read.warning {
+            Session::of(&call).tell(&format!("warning: {path}: {warning}"));
+        }
+        Ok(read.poses)
+    }
+
+    #[rhai_fn(name = "poses", return_raw)]
+    pub fn poses_default(call: NativeCallContext, path: &str) -> ScriptResult<Poses> {
+        poses(call, path, Map::new())
     }
 
     /// Writes values under their names to one HDF5 file, with the script, its arguments, and the options used.
@@ -147,7 +164,7 @@ pub mod api {
         store::write_json(Path::new(path), &json).map_err(fault)
     }
 
-    /// Says what an HDF5, MRC, XYZ or truth file holds: sizes, pixel size, range of the values, atoms of each element.
+    /// Says what an HDF5, MRC, STAR, XYZ or truth file holds: sizes, pixel size, range of the values, atoms of each element.
     ///
     /// ```rhai
     /// structure::bundled("fept_1.5nm").save("particle.xyz");

@@ -6,12 +6,14 @@ use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
-use crate::images::Particles;
+use crate::images::{Images, Particles};
 use crate::pose::Poses;
 use crate::script::{ScriptResult, Session, fault, options, run};
 use crate::store;
 use crate::structure::Structure;
-use crate::volume::{self, CorrectedFsc, Fsc, FscOptions, LocalResolutionOptions, ReconstructOptions, Volume};
+use crate::volume::{
+    self, CorrectedFsc, Fsc, FscOptions, LocalResolutionOptions, ProjectOptions, ReconstructOptions, Volume,
+};
 
 /// Options of `of_structure`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -178,6 +180,29 @@ pub mod api {
     #[rhai_fn(global, name = "resampled", return_raw)]
     pub fn resampled_like(call: NativeCallContext, volume: Volume, like: Volume) -> ScriptResult<Volume> {
         run(&call, |_| volume.resampled(like.size(), like.pixel_size()))
+    }
+
+    /// Projections of a density along the beam, one a pose, at its rotation and shift.
+    ///
+    /// * options: `pixel_size` (Å, default: that of the voxels); `size` of an image in pixels (default: as wide as the density); `low_pass` (Å, default: all
+    ///   that voxels and pixels carry).
+    ///
+    /// Gives Images of ∫ density dz (density · Å). A size below 4 or above 8192 pixels, or a density that holds no numbers, is an error.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// let images = volume::project(density, orient::random(3, 1), #{ size: 80, pixel_size: 0.3, low_pass: 1.0 });
+    /// print(images);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn project(call: NativeCallContext, volume: Volume, poses: Poses, options: Map) -> ScriptResult<Images> {
+        let options: ProjectOptions = options::parse(&call, &options)?;
+        run(&call, |task| volume::project(&volume, &poses, &options, task))
+    }
+
+    #[rhai_fn(name = "project", return_raw)]
+    pub fn project_default(call: NativeCallContext, volume: Volume, poses: Poses) -> ScriptResult<Images> {
+        project(call, volume, poses, Map::new())
     }
 
     /// A density with a Gaussian of weight Z (atomic number) at each atom of a structure.

@@ -1,0 +1,188 @@
+//! How evenly a set of poses looks at the particle.
+//!
+//! A projection along v and one along −v show mirror images, which hold the same plane of the particle's transform: directions are
+//! counted on the projective sphere, v and −v as one.
+
+use nalgebra::{Matrix3, SymmetricEigen, Vector3};
+use rayon::prelude::*;
+
+use super::Error;
+use super::partition::Partition;
+use crate::pose::Poses;
+use crate::task::Task;
+
+/// What the viewing directions of a set of poses leave out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coverage {
+    /// Radius of the largest cap, with its antipode, that holds no viewing direction [°]; to 0.02°.
+    pub largest_gap: f64,
+    /// Direction in the body frame at its centre.
+    pub gap_at: Vector3<f64>,
+    /// The radius that as many random directions leave, in the middle of many draws [°].
+    pub random_gap: f64,
+    /// Smallest over largest second moment of the directions along any axis: 1 if even, 0 if all lie in a plane.
+    pub evenness: f64,
+    /// Fraction of `patches` that hold no direction.
+    pub empty: f64,
+    /// Patches of equal area that half the sphere is cut into: ten poses a patch, 10 to 1000.
+    pub patches: usize,
+}
+
+/// Probes of the sphere from which gaps are sought.
+const PROBES: usize = 40_000;
+/// The emptiest probes, from which the largest gap is climbed to.
+const CLIMBS: usize = 32;
+/// Step at which a climb ends \[rad\].
+const FINEST_STEP: f64 = 1e-5;
+
+/// How the viewing directions of `poses` cover the sphere.
+///
+/// # Errors
+/// If there are no poses; or when interrupted.
+pub fn coverage(poses: &Poses, task: &Task) -> Result<Coverage, Error> {
+    if poses.is_empty() {
+        return Err(Error::TooFewImages { images: 0, needed: 1 });
+    }
+    let views: Vec<Vector3<f64>> = poses.as_slice().iter().map(|pose| pose.viewing_direction()).collect();
+    let (gap_at, largest_gap) = largest_gap(&views, task)?;
+    let moments = views.iter().fold(Matrix3::zeros(), |sum, view| sum + view * view.transpose());
+    let moments = SymmetricEigen::new(moments).eigenvalues;
+    let patches = default_patches(views.len());
+    let partition = Partition::new(patches, true);
+    let mut held = vec![false; patches];
+    views.iter().for_each(|view| held[partition.cell_of(view)] = true);
+    Ok(Coverage {
+        largest_gap: largest_gap.to_degrees(),
+        gap_at,
+        random_gap: random_gap(views.len()).to_degrees(),
+        evenness: (moments.min() / moments.max()).max(0.0),
+        empty: held.iter().filter(|held| !**held).count() as f64 / patches as f64,
+        patches,
+    })
+}
+
+/// Patches of the half sphere for `count` directions: about ten directions a patch.
+pub fn default_patches(count: usize) -> usize {
+    (count / 10).clamp(10, 1000)
+}
+
+/// Centre and radius \[rad\] of the largest cap of the projective sphere without a direction.
+fn largest_gap(views: &[Vector3<f64>], task: &Task) -> Result<(Vector3<f64>, f64), Error> {
+    let sky = Sky::new(views);
+    let grid = Partition::new(PROBES, true);
+    let stage = task.stage("coverage", PROBES);
+    let mut probes: Vec<(Vector3<f64>, f64)> = (0..PROBES)
+        .into_par_iter()
+        .map(|cell| {
+            let (z, azimuth) = grid.centre(cell);
+            let ring = (1.0 - z * z).sqrt();
+            let probe = Vector3::new(ring * azimuth.cos(), ring * azimuth.sin(), z);
+            stage.advance(1)?;
+            Ok((probe, sky.nearest(&probe)))
+        })
+        .collect::<Result<_, Error>>()?;
+    probes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let first_step = grid.cell_area().sqrt();
+    let climbs: Vec<_> = probes[..CLIMBS].par_iter().map(|&probe| climb(&sky, probe, first_step)).collect();
+    Ok(climbs.into_iter().reduce(|best, other| if other.1 > best.1 { other } else { best }).expect("there are climbs"))
+}
+
+/// Moves a probe away from all directions until no step of [`FINEST_STEP`] leads farther.
+fn climb(sky: &Sky, (mut probe, mut distance): (Vector3<f64>, f64), mut step: f64) -> (Vector3<f64>, f64) {
+    const WAYS: usize = 16;
+    while step > FINEST_STEP {
+        let across = probe.cross(&Vector3::ith(probe.iamin(), 1.0)).normalize();
+        let along = probe.cross(&across);
+        let tried = (0..WAYS).map(|way| {
+            let (sin, cos) = (std::f64::consts::TAU * way as f64 / WAYS as f64).sin_cos();
+            let moved = (probe + step * (cos * across + sin * along)).normalize();
+            (moved, sky.nearest(&moved))
+        });
+        let best = tried.reduce(|best, other| if other.1 > best.1 { other } else { best }).expect("there are ways");
+        if best.1 > distance {
+            (probe, distance) = best;
+        } else {
+            step *= 0.6;
+        }
+    }
+    (probe, distance)
+}
+
+/// Directions and their antipodes in order of colatitude, to find the nearest one of.
+struct Sky(Vec<(f64, Vector3<f64>)>);
+
+impl Sky {
+    fn new(views: &[Vector3<f64>]) -> Self {
+        let both = views.iter().flat_map(|view| [*view, -view]);
+        let mut sky: Vec<_> = both.map(|view| (colatitude(&view), view)).collect();
+        sky.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Self(sky)
+    }
+
+    /// Angle from `probe` to the nearest direction or antipode \[rad\]; it cannot be farther than a right angle.
+    fn nearest(&self, probe: &Vector3<f64>) -> f64 {
+        let here = colatitude(probe);
+        let middle = self.0.partition_point(|(colatitude, _)| *colatitude < here);
+        let mut best = f64::MAX;
+        // outwards from the probe's own colatitude, until that alone is farther than the best
+        let mut scan = |star: &(f64, Vector3<f64>)| {
+            let near = (star.0 - here).abs() < best;
+            if near {
+                best = best.min(2.0 * ((star.1 - probe).norm() / 2.0).min(1.0).asin());
+            }
+            near
+        };
+        let (mut below, mut above) = (self.0[..middle].iter().rev(), self.0[middle..].iter());
+        let (mut going_down, mut going_up) = (true, true);
+        while going_down || going_up {
+            going_down = going_down && below.next().is_some_and(&mut scan);
+            going_up = going_up && above.next().is_some_and(&mut scan);
+        }
+        best
+    }
+}
+
+fn colatitude(v: &Vector3<f64>) -> f64 {
+    v.x.hypot(v.y).atan2(v.z)
+}
+
+/// Radius \[rad\] of the largest gap that `count` random directions leave in half of all draws.
+///
+/// The corners of the Voronoi cells of a Poisson process, two a direction, have circumscribed discs whose expected number of points is
+/// distributed as Γ(2): the largest of 2N of them exceeds x with the chance 2N·(1 + x)·e^(−x) (Calka & Chenavier, Extremes 17 (2014) 359).
+fn random_gap(count: usize) -> f64 {
+    let n = count as f64;
+    let mut x = 1.0f64;
+    for _ in 0..60 {
+        x = (2.0 * n / std::f64::consts::LN_2).ln() + x.ln_1p();
+    }
+    (1.0 - x / n).max(0.0).acos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orient::random_poses;
+
+    #[test]
+    fn gaps_of_known_arrangements_are_found() {
+        let gap = |views: &[Vector3<f64>]| largest_gap(views, &Task::silent()).unwrap();
+        let axes = [Vector3::x(), Vector3::y(), Vector3::z()];
+        let (at, radius) = gap(&axes);
+        // the corners of a cube
+        assert!((radius - (1.0 / 3f64.sqrt()).acos()).abs() < 2e-4, "{}", radius.to_degrees());
+        assert!(at.iter().all(|x| (x.abs() - 1.0 / 3f64.sqrt()).abs() < 1e-3), "{at}");
+        assert!((gap(&axes[..1]).1.to_degrees() - 90.0).abs() < 0.02);
+        assert!((gap(&axes[..2]).1.to_degrees() - 90.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn the_gap_of_random_directions_is_as_foretold() {
+        let ratio = |seed| {
+            let found = coverage(&random_poses(1000, seed), &Task::silent()).unwrap();
+            found.largest_gap / found.random_gap
+        };
+        let mean = (1..=20).map(ratio).sum::<f64>() / 20.0;
+        assert!((0.93..1.07).contains(&mean), "{mean}");
+    }
+}
