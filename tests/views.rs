@@ -293,6 +293,25 @@ fn a_script_takes_poses_apart_and_puts_them_together() {
 }
 
 #[test]
+fn a_search_takes_either_layout_and_finds_the_poses() {
+    let script = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 30, size: 100, seed: 2 }).invert();
+        let particles = images.prepare(#{ diameter: 15, low_pass: 1.5 });
+        let density = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.5 }).volume;
+        let found = [];
+        for layout in ["spiral", "equal_area"] {
+            let poses = orient::search(particles, density, #{ low_pass: 1.7, layout: layout });
+            print(orient::errors(poses, images.true_poses()).median < 3);
+            found.push(poses.views());
+        }
+        print(found[0] == found[1]);
+    "#;
+    let run = run_script(script, &[]);
+    assert_eq!(run.stdout, "true\ntrue\nfalse\n", "{}", run.stderr);
+}
+
+#[test]
 fn mistakes_with_poses_are_explained() {
     for (call, message) in [
         ("orient::from_quaternions([[1, 1, 0, 0]]);", "pose 0: the quaternion (1, 1, 0, 0) has the length 1.41"),
