@@ -138,6 +138,11 @@ impl Particles {
         Self { images: Arc::new(self.images.select(Axis(0), indices)), ..self.clone() }
     }
 
+    /// Every second particle, from number `first` (0 or 1) on: the half sets of a reconstruction.
+    pub fn half(&self, first: usize) -> Self {
+        self.select(&(first..self.len()).step_by(2).collect::<Vec<_>>())
+    }
+
     /// `count` particles drawn at random, in the order of the stack, or all if there are fewer.
     pub fn subset(&self, count: usize, seed: u64) -> Self {
         let mut indices = sample(&mut random::stream(seed, "subset", 0), self.len(), count.min(self.len())).into_vec();

@@ -54,6 +54,14 @@ fn best_of_tile(correlator: &Correlator, tile: usize, half_norms: &[f32], work: 
     best
 }
 
+/// The best match with a reference and the best with its mirror image.
+pub fn peaks(line: &[Complex32], reference: usize, half_norm: f32) -> impl Iterator<Item = Match> + use<> {
+    let (direct, mirrored) = maxima(line);
+    // what is looked for must exceed what is not
+    [located(line, direct, f32::MIN, reference, half_norm), located(line, f32::MIN, mirrored, reference, half_norm)]
+        .into_iter()
+}
+
 /// The match at the maximum of one pair's correlations.
 fn located(line: &[Complex32], direct: f32, mirrored: f32, reference: usize, half_norm: f32) -> Match {
     let (angles, is_mirror, peak) = (line.len(), mirrored > direct, direct.max(mirrored));

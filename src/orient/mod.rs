@@ -2,7 +2,7 @@
 //!
 //! The kernels, in the order a reconstruction uses them. [`ab_initio`] finds poses and a first density from nothing, by
 //! expectation–maximisation whose weights are soft at first and harden slowly. [`search`] compares every image with every
-//! direction and every in-plane angle of a known density. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
+//! direction and every in-plane angle of a known density, [`candidates`] keeps several poses an image. [`refine`] moves poses continuously, by Levenberg–Marquardt, to the best
 //! agreement with a density. [`break_symmetry`] tells the operations of a lattice apart, where poses are known up to them. [`match_power`]
 //! gives a density the strength that the images show at each frequency. [`tilt_series`] writes down the poses of a stage whose angles are known.
 //!
@@ -18,6 +18,7 @@ mod ab_initio;
 mod agreement;
 mod bessel;
 mod best;
+mod candidates;
 mod correlate;
 mod coverage;
 mod directions;
@@ -46,6 +47,7 @@ use crate::task::Cancelled;
 pub use ab_initio::{AbInitio, AbInitioOptions, Method, RandomStart, ab_initio};
 pub use agreement::{Agreement, AgreementOptions, agreement};
 pub use best::{Match, best_matches};
+pub use candidates::{CandidateOptions, candidates};
 pub use correlate::Correlator;
 pub use coverage::{Coverage, coverage, default_patches};
 pub use directions::{Layout, direction_grid, directions, random_poses};

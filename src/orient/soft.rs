@@ -270,8 +270,8 @@ pub fn expectation(
         .into_par_iter()
         .map(|part| {
             let mut average = Averager::new(correlator, choice);
-            for tile in (part * per_part).min(tiles)..((part + 1) * per_part).min(tiles) {
-                if takes_part[tile] {
+            for (tile, &takes_part) in takes_part.iter().enumerate().skip(part * per_part).take(per_part) {
+                if takes_part {
                     average.add_tile(tile, &half_norms);
                 } else {
                     let images = correlator.images().items_of(tile);

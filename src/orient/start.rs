@@ -1,5 +1,7 @@
 //! One start of a reconstruction from nothing: its random density, its rounds, its recentring.
 
+use std::slice::from_ref;
+
 use nalgebra::{Matrix3, UnitQuaternion, Vector2};
 use ndarray::Array3;
 use rand::RngExt;
@@ -160,7 +162,7 @@ impl Start {
             max_shift: shared.options.max_shift,
             ..RefineOptions::default()
         };
-        let refined = refine(shared.particles, &[self.volume.clone()], &self.poses, &options, &task.unseen())?;
+        let refined = refine(shared.particles, from_ref(&self.volume), &self.poses, &options, &task.unseen())?;
         self.shifts = refined.poses.as_slice().iter().map(|pose| pose.shift).collect();
         self.moved = Some(shared.basis.expand(&recentred(shared.particles, &self.shifts)));
         Ok(())

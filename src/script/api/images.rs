@@ -184,6 +184,21 @@ pub mod api {
         particles.edge()
     }
 
+    /// One half set: the even particles (0) or the odd ones (1), as `volume::reconstruct` divides them.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 5 });
+    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).half(1).len());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn half(particles: Particles, index: i64) -> ScriptResult<Particles> {
+        match index {
+            0 | 1 if particles.len() > 1 => Ok(particles.half(index as usize)),
+            0 | 1 => Err(fault("one particle has no halves")),
+            _ => Err(fault(format!("a half set is 0 (even particles) or 1 (odd ones), not {index}"))),
+        }
+    }
+
     /// Some of the particles, `count` of them drawn at random under `seed`, in the order of the stack.
     ///
     /// ```rhai

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::images::{Images, Particles};
 use crate::orient::{
-    self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, Layout, RandomStart, RefineOptions,
-    ReprojectOptions, SearchOptions, Stack, SymmetryOperation, TiltSeriesOptions,
+    self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, CandidateOptions, Layout, RandomStart,
+    RefineOptions, ReprojectOptions, SearchOptions, Stack, SymmetryOperation, TiltSeriesOptions,
 };
 use crate::pose::{Pose, Poses, euler_angles};
 use crate::script::{ScriptResult, Session, fault, options, run};
@@ -101,6 +101,34 @@ pub mod api {
     pub fn search(call: NativeCallContext, particles: Particles, density: Volume, options: Map) -> ScriptResult<Poses> {
         let options: SearchOptions = options::parse(&call, &options)?;
         run(&call, |task| orient::search(&particles, &density, &options, task))
+    }
+
+    /// Finds several poses of every image, far apart from each other, that a density explains well: for particles whose directions look alike.
+    ///
+    /// * `particles`, `density`: as for `search`.
+    /// * options: `low_pass` (Å, default 2.2); `directions` on half the sphere (default 0: half `low_pass` apart at the particle's rim); `count` (default
+    ///   8) poses an image; `apart` (°, default 8), least angle between two; `max_shift` (Å, default 0), tried in steps of `shift_step` (Å, default 0.5).
+    ///
+    /// Gives an array of Poses, the best of all images first, then the second best, and so on.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 10, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 2.2 });
+    /// let density = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2.2 }).volume;
+    /// let ranks = orient::candidates(particles, density, #{ low_pass: 3, directions: 200, count: 3 });
+    /// print(ranks[0].mean_score() - ranks[2].mean_score());
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn candidates(
+        call: NativeCallContext,
+        particles: Particles,
+        density: Volume,
+        options: Map,
+    ) -> ScriptResult<Array> {
+        let options: CandidateOptions = options::parse(&call, &options)?;
+        let ranks = run(&call, |task| orient::candidates(&particles, &density, &options, task))?;
+        Ok(ranks.into_iter().map(Dynamic::from).collect())
     }
 
     /// Moves every pose to the best agreement with a density, by Levenberg–Marquardt on rotation and shift.
