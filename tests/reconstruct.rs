@@ -16,15 +16,15 @@ fn script() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/reconstruct.rhai").to_string_lossy().into_owned()
 }
 
-/// A folder with `stack.mrcs`, 40 kinematic images of 80 pixels of 0.25 Å, and `truth.xyz`; made once for all tests.
+/// A folder with `stack.mrcs`, 120 kinematic images of 80 pixels of 0.25 Å, and `truth.xyz`; made once for all tests.
 fn input() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let text = r#"
             let truth = structure::bundled("fept_1.5nm");
             truth.save("truth.xyz");
-            let raw = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 40, size: 80, seed: 3 });
-            raw.invert().normalize().add_noise(#{ snr: 1.0, seed: 4 }).save("stack.mrcs");
+            let raw = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 120, size: 80, seed: 3 });
+            raw.invert().normalize().add_noise(#{ snr: 2.0, seed: 4 }).save("stack.mrcs");
         "#;
         let folder = common::folder_with("make.rhai", text);
         let run: Run = pedesis(folder.path()).args(["run", "make.rhai"]).output().expect("the binary starts").into();
@@ -236,8 +236,8 @@ fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
 fn other_input(size: usize, change: &str) -> TempDir {
     let text = format!(
         r#"
-        let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{{ method: "kinematic", n: 30, size: {size} }});
-        raw.normalize().add_noise(#{{ snr: 1.0, seed: 4 }}){change}.save("stack.mrcs");
+        let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(#{{ cell_height: 50 }}), #{{ method: "kinematic", n: 120, size: {size} }});
+        raw.normalize().add_noise(#{{ snr: 2.0, seed: 4 }}){change}.save("stack.mrcs");
     "#
     );
     let folder = common::folder_with("make.rhai", &text);
@@ -251,7 +251,10 @@ fn boxes_of_odd_size_and_dark_atoms_are_read_as_they_are() {
     let folder = other_input(81, "");
     let stack = folder.path().join("stack.mrcs").to_string_lossy().into_owned();
     let summary = |contrast| {
-        let run = reconstruct(folder.path(), &[("images", &stack), ("contrast", contrast), ("out", contrast)]);
+        let run = reconstruct(
+            folder.path(),
+            &[("images", &stack), ("contrast", contrast), ("out", contrast), ("starts", "3")],
+        );
         assert_eq!(run.status, Some(0), "{}", run.stderr);
         std::fs::read_to_string(folder.path().join(contrast).join("atoms.xyz")).unwrap()
     };
@@ -290,4 +293,26 @@ fn truth_as_json(folder: &Path) -> String {
     let path = folder.join("truth.json");
     std::fs::write(&path, serde_json::json!({ "atoms_A": positions, "species": species }).to_string()).unwrap();
     path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_failed_run_claims_no_atoms() {
+    // forty images in the paper's nearly focused geometry are too few to find anything
+    let folder = common::folder_with(
+        "make.rhai",
+        r#"
+            let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 40, size: 80, seed: 3 });
+            raw.invert().normalize().add_noise(#{ snr: 1.0, seed: 4 }).save("stack.mrcs");
+        "#,
+    );
+    let made: Run = pedesis(folder.path()).args(["run", "make.rhai"]).output().expect("the binary starts").into();
+    assert_eq!(made.status, Some(0), "{}", made.stderr);
+    let run = reconstruct(folder.path(), &[("images", &folder.path().join("stack.mrcs").to_string_lossy())]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let out = folder.path().join("out");
+    let summary: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["verdict"], "failed", "{summary}");
+    assert!(summary["atoms"].as_object().unwrap().is_empty() && !out.join("atoms.xyz").exists(), "{summary}");
+    assert!(run.stderr.contains("failed") && out.join("density.png").is_file(), "{}", run.stderr);
 }

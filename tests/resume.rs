@@ -47,8 +47,8 @@ fn stack() -> tempfile::TempDir {
     let folder = folder_with(
         "script.rhai",
         r#"
-            let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 40, size: 80, seed: 3 });
-            raw.invert().normalize().add_noise(#{ snr: 1.0, seed: 4 }).save("stack.mrcs");
+            let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 120, size: 80, seed: 3 });
+            raw.invert().normalize().add_noise(#{ snr: 2.0, seed: 4 }).save("stack.mrcs");
         "#,
     );
     let made = run(folder.path(), &[]);
@@ -95,7 +95,8 @@ fn a_killed_reconstruction_continues_and_ends_with_the_bits_of_an_unbroken_one()
         assert!((2..=left.len()).contains(&kept(&continued).len()), "{left:?}:\n{}", continued.stderr);
         assert!(!kept_in.exists());
 
-        let read = |out: &str, name: &str| fs::read_to_string(path(out).join(name)).unwrap();
+        // none where the run failed, as it may on so few images
+        let read = |out: &str, name: &str| fs::read_to_string(path(out).join(name)).ok();
         assert_eq!(read(&whole, "atoms.xyz"), read(&broken, "atoms.xyz"));
         let (whole, broken) = (path(&whole).join("run.h5"), path(&broken).join("run.h5"));
         for name in ["volume", "half_1", "half_2", "fsc", "poses", "atoms", "first"] {
