@@ -1,9 +1,9 @@
 //! Orientation search, refinement and reconstruction against images from an independent real-space projector.
 
 use nalgebra::{Point3, UnitQuaternion, Vector2, Vector3};
-use ndarray::Array3;
+use ndarray::{Array3, Axis};
 use pedesis::images::{Images, Particles, PrepareOptions};
-use pedesis::orient::{self, AbInitioOptions, Method, RefineOptions, SearchOptions};
+use pedesis::orient::{self, AbInitioOptions, CandidateOptions, Method, RefineOptions, SearchOptions};
 use pedesis::pose::{Pose, Poses};
 use pedesis::random;
 use pedesis::task::Task;
@@ -146,4 +146,43 @@ fn limits_that_images_or_densities_do_not_carry_are_refused() {
     let few = AbInitioOptions::default();
     let error = orient::ab_initio(&particles, &few, &Task::silent()).unwrap_err().to_string();
     assert!(error.contains("4 images"), "{error}");
+}
+
+#[test]
+fn candidates_are_apart_and_the_first_is_what_a_search_finds() {
+    let truth = shifted_poses(40, 0.0);
+    let particles = prepare(&project(&truth, 0.2));
+    let density = reconstruct(&particles, &truth, 2.5).volume;
+    let task = Task::silent();
+    let options = CandidateOptions { low_pass: 2.5, count: 4, apart: 20.0, ..CandidateOptions::default() };
+    let ranks = orient::candidates(&particles, &density, &options, &task).unwrap();
+    let search = SearchOptions { low_pass: 2.5, ..SearchOptions::default() };
+    let found = orient::search(&particles, &density, &search, &task).unwrap();
+    assert_eq!(ranks.len(), 4);
+    for image in 0..particles.len() {
+        let pose = |rank: usize| ranks[rank].as_slice()[image].rotation;
+        assert_eq!(pose(0), found.as_slice()[image].rotation, "image {image}");
+        for (a, b) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
+            assert!(pose(a).angle_to(&pose(b)).to_degrees() >= 20.0, "image {image}: ranks {a} and {b}");
+            assert!(ranks[a].scores()[image] >= ranks[b].scores()[image], "image {image}: ranks {a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn contrasts_are_found_and_outliers_lose_their_weight() {
+    let truth = shifted_poses(60, 0.0);
+    let particles = prepare(&project(&truth, 0.2));
+    let density = reconstruct(&particles, &truth, 2.0).volume;
+    let mut data = particles.data().clone();
+    data.index_axis_mut(Axis(0), 7).mapv_inplace(|value| 1.4 * value);
+    let mut poses = truth.as_slice().to_vec();
+    poses[9] = poses[30];
+    let options = RefineOptions { low_pass: 2.0, steps: 0, scales: true, ..RefineOptions::default() };
+    let scored = Poses::unscored(poses);
+    let refined = orient::refine(&particles.with_data(data), &[density], &scored, &options, &Task::silent()).unwrap();
+    assert!((refined.scales[7] - 1.4).abs() < 0.05, "{}", refined.scales[7]);
+    assert!(refined.weights[9] < 0.1, "{}", refined.weights[9]);
+    let kept = (0..60).filter(|&image| image != 9 && image != 7).all(|image| refined.weights[image] > 0.5);
+    assert!(kept, "{:?}", refined.weights);
 }

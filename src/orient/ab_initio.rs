@@ -154,7 +154,7 @@ pub fn ab_initio(particles: &Particles, options: &AbInitioOptions, task: &Task) 
             stage.advance(1)?;
         }
     }
-    starts.sort_by(|a, b| (a.given_up, b.score()).partial_cmp(&(b.given_up, a.score())).expect("finite scores"));
+    starts.sort_by(|a, b| a.given_up.cmp(&b.given_up).then(b.score().total_cmp(&a.score())));
     let starts = starts.into_iter().map(|start| RandomStart {
         seed: start.seed,
         volume: start.volume,

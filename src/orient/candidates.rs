@@ -12,8 +12,8 @@ use super::correlate::Correlator;
 use super::expansion::{Expansion, TILE};
 use super::pixels::PixelBasis;
 use super::rings::Rings;
-use super::search::{check_not_negative, check_positive, in_plane, mirror, shift_grid, spaced_directions};
-use super::{Error, directions, recentred};
+use super::search::{check_not_negative, check_positive, direction_count, expanded_at, in_plane, mirror, shift_grid};
+use super::{Error, directions};
 use crate::images::Particles;
 use crate::memory;
 use crate::pose::{Pose, Poses};
@@ -46,8 +46,6 @@ impl Default for CandidateOptions {
 
 /// Matches of an image that are looked through for distinct ones, an asked pose.
 const KEPT: usize = 32;
-/// Distance of directions at the particle's rim, in units of the limit.
-const SPACING: f64 = 0.5;
 
 /// The best poses of every image that are `apart` from each other, best first: element r holds every image's pose of rank r.
 ///
@@ -68,10 +66,7 @@ pub fn candidates(
     check_not_negative("max_shift", options.max_shift)?;
     check_not_negative("apart", options.apart)?;
     let rings = Rings::new(particles, options.low_pass);
-    let count = match options.directions {
-        0 => spaced_directions(particles.diameter(), SPACING * options.low_pass),
-        given => given,
-    };
+    let count = direction_count(particles, options.directions, options.low_pass);
     let kept = KEPT * options.count;
     let matches = particles.len() * (kept + 2 * count) * size_of::<(Match, usize)>();
     let needed = Expansion::bytes(&rings, particles.len() + count) + matches;
@@ -85,10 +80,7 @@ pub fn candidates(
     // the best matches of each image with the index of their shift
     let mut found: Vec<Vec<(Match, usize)>> = vec![Vec::new(); particles.len()];
     for (index, shift) in shifts.iter().enumerate() {
-        let images = match shift.norm() {
-            0.0 => basis.expand(particles),
-            _ => basis.expand(&recentred(particles, &vec![*shift; particles.len()])),
-        };
+        let images = expanded_at(&basis, particles, shift);
         let correlator = Correlator::new(&rings, &images, &references);
         let half_norms = correlator.half_norms();
         found.par_chunks_mut(TILE).enumerate().try_for_each_init(

@@ -2,8 +2,8 @@
 
 use nalgebra::{Matrix3, Rotation3, UnitQuaternion};
 
-use super::mirrored_in_plane;
 use super::sites::holohedries;
+use super::{median, mirrored_in_plane};
 use crate::pose::Poses;
 use crate::structure::Structure;
 
@@ -21,9 +21,7 @@ pub struct PoseErrors {
 impl PoseErrors {
     /// Median angle [°].
     pub fn median(&self) -> f64 {
-        let mut sorted = self.degrees.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+        median(&self.degrees).unwrap_or(f64::NAN)
     }
 
     /// Fraction of images within `degrees` of the true rotation.

@@ -10,8 +10,8 @@ use nalgebra::{SMatrix, SVector, UnitQuaternion, Vector2, Vector3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::search::check_not_negative;
+use super::{Error, median};
 use crate::fourier::Complex32;
 use crate::images::{Particles, Samples};
 use crate::pose::{Pose, Poses};
@@ -128,29 +128,23 @@ pub fn refine(
 /// Contrasts relative to their median, none far from it: what is beyond is no contrast but a wrong pose.
 fn contrasts(found: impl IndexedParallelIterator<Item = f64>) -> Vec<f64> {
     let found: Vec<f64> = found.collect();
-    let median = median(&found).max(f64::MIN_POSITIVE);
-    found.iter().map(|contrast| (contrast / median).clamp(0.5, 2.0)).collect()
+    let typical = median(&found).unwrap_or(1.0).max(f64::MIN_POSITIVE);
+    found.iter().map(|contrast| (contrast / typical).clamp(0.5, 2.0)).collect()
 }
 
 /// Weights that fall from 1 to 0 as an image's residual leaves those of the others behind: Tukey's biweight of its logarithm beyond
 /// [`TYPICAL`] robust standard deviations (Beaton & Tukey, Technometrics 16 (1974) 147). Small residuals are no fault.
 fn robust_weights(chi2: &[f64]) -> Vec<f64> {
     let logs: Vec<f64> = chi2.iter().map(|chi2| chi2.max(f64::MIN_POSITIVE).ln()).collect();
-    let middle = median(&logs);
+    let middle = median(&logs).unwrap_or(0.0);
     let deviations: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
     // 1.4826 makes the median deviation the standard deviation of normal numbers
-    let width = (1.4826 * median(&deviations)).max(1e-9);
+    let width = (1.4826 * median(&deviations).unwrap_or(0.0)).max(1e-9);
     let weight = |log: &f64| {
         let beyond = ((log - middle) / width - TYPICAL).max(0.0) / TYPICAL;
         if beyond < 1.0 { (1.0 - beyond * beyond).powi(2) } else { 0.0 }
     };
     logs.iter().map(weight).collect()
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// What became of one image.

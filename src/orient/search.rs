@@ -96,10 +96,7 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
     check_positive("shift_step", options.shift_step)?;
     check_not_negative("max_shift", options.max_shift)?;
     let rings = Rings::new(particles, options.low_pass);
-    let count = match options.directions {
-        0 => spaced_directions(particles.diameter(), SPACING * options.low_pass),
-        given => given,
-    };
+    let count = direction_count(particles, options.directions, options.low_pass);
     // one chunk of images moved and expanded, one block of references
     let chunk = particles.len().min(CHUNK);
     let pixels = size_of::<f32>() * particles.size() * particles.size() * chunk;
@@ -123,10 +120,7 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
         for chunk in indices.chunks(CHUNK) {
             let images = particles.select(chunk);
             for shift in &shifts {
-                let images = match shift.norm() {
-                    0.0 => basis.expand(&images),
-                    _ => basis.expand(&recentred(&images, &vec![*shift; chunk.len()])),
-                };
+                let images = expanded_at(&basis, &images, shift);
                 let found = best_matches(&Correlator::new(&rings, &images, &references), &stage)?;
                 for (&image, found) in chunk.iter().zip(found) {
                     if f64::from(found.score) > scores[image] {
@@ -139,6 +133,19 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
         }
     }
     Ok(Poses::new(poses, scores))
+}
+
+/// Number of directions that a search asks for: as given, or (0) [`SPACING`] of the limit apart at the particle's rim.
+pub(super) fn direction_count(particles: &Particles, given: usize, low_pass: f64) -> usize {
+    if given == 0 { spaced_directions(particles.diameter(), SPACING * low_pass) } else { given }
+}
+
+/// Coefficients of the images moved back by one shift.
+pub(super) fn expanded_at(basis: &PixelBasis, images: &Particles, shift: &Vector2<f64>) -> Expansion {
+    if shift.norm() == 0.0 {
+        return basis.expand(images);
+    }
+    basis.expand(&recentred(images, &vec![*shift; images.len()]))
 }
 
 /// Number of directions on half the sphere that lie about `distance` Å apart at the rim of a particle of `diameter` Å.

@@ -79,7 +79,8 @@ impl Start {
         Self {
             seed,
             volume: match_rings(shared.rings, particles, &shared.images, &volume),
-            poses: Poses::unscored(vec![Pose::default(); particles.len()]),
+            // any pose is better than none
+            poses: Poses::new(vec![Pose::default(); particles.len()], vec![f64::NEG_INFINITY; particles.len()]),
             history: Vec::new(),
             given_up: false,
             moved: None,
@@ -112,9 +113,6 @@ impl Start {
                 let widest = options.first_spread * hypotheses;
                 let cooled = (options.last_perplexity / widest).powf((progress / HARDEST_AT).min(1.0));
                 Choice::Soft { beta: temperature_for(&correlator, (widest * cooled).max(1.0)) }
-            }
-            Method::HillClimbing if index == 0 => {
-                Choice::Climb { last: &vec![f32::MIN; last.len()], seed: self.seed, round: index }
             }
             Method::HillClimbing => Choice::Climb { last: &last, seed: self.seed, round: index },
         };

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use rhai::{Array, Dynamic, Map};
 
 use super::Table;
-use super::stored::type_of;
+use super::stored::{from_stored, type_of};
 use crate::images::{Images, Measures, NoiseSpectrum, Particles};
 use crate::model::{Model, Parts};
 use crate::store::Value;
@@ -133,22 +133,7 @@ fn native(value: &Dynamic) -> Option<Value> {
 /// # Errors
 /// If parts of a value are missing, or do not fit together.
 pub fn from_exact(value: Value) -> Result<Dynamic, String> {
-    fn array<T>(items: Vec<T>, item: impl Fn(T) -> Dynamic) -> Dynamic {
-        items.into_iter().map(item).collect::<Array>().into()
-    }
     Ok(match value {
-        Value::Images(images) => Dynamic::from(images),
-        Value::Volume(volume) => Dynamic::from(volume),
-        Value::Poses(poses) => Dynamic::from(poses),
-        Value::Structure(structure) => Dynamic::from(structure),
-        Value::Number(number) => number.into(),
-        Value::Integer(integer) => integer.into(),
-        Value::Boolean(boolean) => boolean.into(),
-        Value::Text(text) => text.into(),
-        Value::Numbers(numbers) => array(numbers, Dynamic::from),
-        Value::Integers(integers) => array(integers, Dynamic::from),
-        Value::Texts(texts) => array(texts, Dynamic::from),
-        Value::Matrix(matrix) => array(matrix.rows().into_iter().collect(), |row| array(row.to_vec(), Dynamic::from)),
         Value::List(items) => items.into_iter().map(from_exact).collect::<Result<Array, _>>()?.into(),
         Value::Group(values) => {
             let entry = |(name, value): (String, Value)| Ok((name.into(), from_exact(value)?));
@@ -158,7 +143,7 @@ pub fn from_exact(value: Value) -> Result<Dynamic, String> {
         Value::Record("particles", parts) => Dynamic::from(particles(Taken(parts))?),
         Value::Record(_, parts) => Dynamic::from(model(Taken(parts))?),
         Value::Model(_) => return Err("a model without all its parts".into()),
-        Value::Nothing => Dynamic::UNIT,
+        plain => from_stored(plain),
     })
 }
 

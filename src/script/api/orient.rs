@@ -53,8 +53,9 @@ pub mod api {
     /// * options: `low_pass` (Å, default 3.0), the resolution of the first density, coarser than the particle's first lattice spacing;
     ///   `method`, "annealing" (default) or "hill_climbing"; `starts` (default 1), run side by side, those that score lower than the best by more
     ///   than `give_up` (default 0.03) near the end are given up; `seed` (default 1) of the first; `iterations` (default 100); `batch` (default 100, 0 for
-    ///   all), images drawn anew that take part in a round, all of them in the last rounds; `directions` on half the sphere in the last round (default 0: 0.3 `low_pass` apart at the particle's rim); `first_spread` (default 0.02), share of all
-    ///   hypotheses the weights spread over at first; `last_perplexity` (default 3), their number in the end; `max_shift` (Å, default 0.8) of the
+    ///   all), images drawn anew that take part in a round, all of them in the last rounds; `directions` on half the sphere in the last round (default
+    ///   0: 0.3 `low_pass` apart at the particle's rim); `first_spread` (default 0.02), share of all hypotheses the weights spread over at
+    ///   first; `last_perplexity` (default 3), their number in the end; `max_shift` (Å, default 0.8) of the
     ///   recentring; `images` (default 1000), used at most.
     ///
     /// Gives a map: `volume`, `poses` of the images used, `score` (mean log-likelihood gain, higher is better) and `history` of the score, all of the
@@ -161,15 +162,14 @@ pub mod api {
         let densities = super::volumes(densities)?;
         let refined = run(&call, |task| orient::refine(&particles, &densities, &poses, &options, task))?;
         let chi2 = refined.chi2.iter().sum::<f64>() / refined.chi2.len().max(1) as f64;
-        let numbers = |values: Vec<f64>| Dynamic::from(values.into_iter().map(Dynamic::from).collect::<Array>());
         Ok(Map::from([
             ("score".into(), refined.poses.mean_score().into()),
             ("poses".into(), Dynamic::from(refined.poses)),
             ("chi2".into(), chi2.into()),
             ("unexplained".into(), refined.unexplained.into()),
-            ("weights".into(), numbers(refined.weights)),
-            ("scales".into(), numbers(refined.scales)),
-            ("residuals".into(), numbers(refined.chi2)),
+            ("weights".into(), super::array(&refined.weights).into()),
+            ("scales".into(), super::array(&refined.scales).into()),
+            ("residuals".into(), super::array(&refined.chi2).into()),
         ]))
     }
 
@@ -620,7 +620,7 @@ fn start_map(start: RandomStart) -> Map {
     Map::from([
         ("seed".into(), (start.seed as i64).into()),
         ("score".into(), start.history.last().copied().unwrap_or_default().into()),
-        ("history".into(), start.history.into_iter().map(Dynamic::from).collect::<Array>().into()),
+        ("history".into(), array(&start.history).into()),
         ("given_up".into(), start.given_up.into()),
         ("volume".into(), Dynamic::from(start.volume)),
         ("poses".into(), Dynamic::from(start.poses)),
