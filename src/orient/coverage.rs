@@ -22,6 +22,8 @@ pub struct Coverage {
     pub random_gap: f64,
     /// Smallest over largest second moment of the directions along any axis: 1 if even, 0 if all lie in a plane.
     pub evenness: f64,
+    /// χ² per degree of freedom of the counts in `patches` against even ones: about 1 where the directions are random.
+    pub chi2: f64,
     /// Fraction of `patches` that hold no direction.
     pub empty: f64,
     /// Patches of equal area that half the sphere is cut into: ten poses a patch, 10 to 1000.
@@ -49,14 +51,17 @@ pub fn coverage(poses: &Poses, task: &Task) -> Result<Coverage, Error> {
     let moments = SymmetricEigen::new(moments).eigenvalues;
     let patches = default_patches(views.len());
     let partition = Partition::new(patches, true);
-    let mut held = vec![false; patches];
-    views.iter().for_each(|view| held[partition.cell_of(view)] = true);
+    let mut counts = vec![0.0f64; patches];
+    views.iter().for_each(|view| counts[partition.cell_of(view)] += 1.0);
+    let even = views.len() as f64 / patches as f64;
+    let chi2: f64 = counts.iter().map(|count| (count - even).powi(2) / even).sum();
     Ok(Coverage {
         largest_gap: largest_gap.to_degrees(),
         gap_at,
         random_gap: random_gap(views.len()).to_degrees(),
         evenness: (moments.min() / moments.max()).max(0.0),
-        empty: held.iter().filter(|held| !**held).count() as f64 / patches as f64,
+        chi2: chi2 / (patches - 1) as f64,
+        empty: counts.iter().filter(|&&count| count == 0.0).count() as f64 / patches as f64,
         patches,
     })
 }
@@ -174,6 +179,19 @@ mod tests {
         assert!(at.iter().all(|x| (x.abs() - 1.0 / 3f64.sqrt()).abs() < 1e-3), "{at}");
         assert!((gap(&axes[..1]).1.to_degrees() - 90.0).abs() < 0.02);
         assert!((gap(&axes[..2]).1.to_degrees() - 90.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn random_directions_are_as_uneven_as_chance_has_it_and_a_sector_is_more() {
+        let of = |poses: &Poses| coverage(poses, &Task::silent()).unwrap().chi2;
+        let random = random_poses(600, 5);
+        assert!((0.5..1.5).contains(&of(&random)), "{}", of(&random));
+        let in_sector = |index: &usize| {
+            let view = random.as_slice()[*index].viewing_direction();
+            (view.y * view.x.signum()).atan2(view.x.abs()).abs() < 1.0
+        };
+        let sector: Vec<usize> = (0..600).filter(in_sector).collect();
+        assert!(of(&random.select(&sector)) > 3.0, "{}", of(&random.select(&sector)));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use nalgebra::{Matrix3, Rotation3, UnitQuaternion};
 
-use super::sites::holohedries;
 use super::{median, mirrored_in_plane};
 use crate::pose::Poses;
 use crate::structure::Structure;
@@ -66,6 +65,26 @@ pub fn symmetry_of(structure: &Structure) -> Vec<SymmetryOperation> {
         }
     }
     found
+}
+
+/// The matrices of m3̄m and 6/mmm.
+fn holohedries() -> Vec<Matrix3<f64>> {
+    let mut all = Vec::new();
+    for permutation in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        for signs in 0..8 {
+            let sign = |axis: usize| if signs >> axis & 1 == 0 { 1.0 } else { -1.0 };
+            all.push(Matrix3::from_fn(|row, column| if permutation[row] == column { sign(row) } else { 0.0 }));
+        }
+    }
+    for sixth in 0..6 {
+        let (sin, cos) = (std::f64::consts::FRAC_PI_3 * f64::from(sixth)).sin_cos();
+        for mirror in [1.0, -1.0] {
+            for up in [1.0, -1.0] {
+                all.push(Matrix3::new(cos, -sin * mirror, 0.0, sin, cos * mirror, 0.0, 0.0, 0.0, up));
+            }
+        }
+    }
+    all
 }
 
 /// Errors of `found` against `truth`, which may be in another body frame and of the other hand, modulo the operations that leave the true particle as

@@ -22,7 +22,9 @@ mod candidates;
 mod correlate;
 mod coverage;
 mod directions;
+mod draw;
 mod evaluate;
+mod even;
 mod expansion;
 mod partition;
 mod pixels;
@@ -51,6 +53,7 @@ pub use candidates::{CandidateOptions, candidates};
 pub use correlate::Correlator;
 pub use coverage::{Coverage, coverage, default_patches};
 pub use directions::{Layout, direction_grid, directions, random_poses};
+pub use draw::{DrawOptions, draw};
 pub use evaluate::{PoseErrors, SymmetryOperation, evaluate, symmetry_of};
 pub use expansion::{COLUMNS, Expansion, TILE};
 pub use partition::Partition;
@@ -61,7 +64,7 @@ pub use refine::{RefineOptions, Refinement, refine};
 pub use reproject::{ReprojectOptions, Reprojected, Reprojector, Stack, correlations};
 pub use rings::Rings;
 pub use search::{SearchOptions, Symmetry, search};
-pub use sites::{BreakOptions, BrokenSymmetry, break_symmetry};
+pub use sites::{BreakOptions, BrokenSymmetry, PseudoSymmetry, PseudoSymmetryOptions, break_symmetry, equivalents, pseudo_symmetry};
 pub use tilt::{TiltSeriesOptions, tilt_series};
 
 /// What can be wrong with a search for orientations.

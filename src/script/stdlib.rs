@@ -22,6 +22,7 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("marching", include_str!("../../stdlib/marching.rhai")),
     ("report", include_str!("../../stdlib/report.rhai")),
     ("single_step", include_str!("../../stdlib/single_step.rhai")),
+    ("symmetry", include_str!("../../stdlib/symmetry.rhai")),
     ("two_step", include_str!("../../stdlib/two_step.rhai")),
     ("verdict", include_str!("../../stdlib/verdict.rhai")),
 ];

@@ -4,7 +4,7 @@
 //! only in what breaks the symmetry: the particle's outline, its elements, its vacancies. Expectation–maximisation finds out: the particle is
 //! described by one amplitude a lattice site (a few hundred numbers instead of 10⁵ voxels, whose noise would drown the small
 //! differences), each image is weighed over the operations, and the amplitudes are solved for with those weights, on a
-//! schedule of falling temperature. Each half of the images is weighed against the amplitudes that the other half gave.
+//! schedule of falling temperature, and under the condition that all viewing directions are equally likely. Each half of the images is weighed against the amplitudes that the other half gave.
 //!
 //! The operations permute the sites. What an image shows at the sites' places therefore serves all of them: a hypothesis' correlation is a dot
 //! product of that list with the permuted amplitudes.
@@ -12,26 +12,26 @@
 mod model;
 mod operations;
 
-use nalgebra::{Point3, UnitQuaternion, Vector2, Vector3};
+use nalgebra::{Point3, UnitQuaternion};
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::exact_rotation;
 use super::refine::{RefineOptions, refine};
 use super::search::{check_not_negative, check_positive};
-use super::{Error, mirrored_in_plane};
+use super::Error;
+use super::draw::index_at;
+use super::even::Sphere;
 use crate::images::Particles;
 use crate::memory;
 use crate::pose::{Pose, Poses};
 use crate::random;
-use crate::structure::Structure;
+use crate::structure::{Atom, Structure};
 use crate::task::{Cancelled, Task};
 use crate::volume::{Spectrum, Volume};
 
 use model::{Data, Equations, Filter, Model, Shown};
-pub(super) use operations::holohedries;
-use operations::{Operation, operations};
+use operations::{Operation, completed, operations};
 
 /// Options of [`break_symmetry`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct BreakOptions {
     pub last_beta: f64,
     /// Largest translation of the particle that an operation may bring \[Å\]; default 1.0.
     pub max_offset: f64,
+    /// Share of the sites that an operation has to take to sites; default 0.85.
+    pub closure: f64,
     /// Seed of the first start; default 1.
     pub seed: u64,
 }
@@ -65,6 +67,7 @@ impl Default for BreakOptions {
             first_beta: 0.06,
             last_beta: 0.6,
             max_offset: 1.0,
+            closure: 0.85,
             seed: 1,
         }
     }
@@ -150,6 +153,77 @@ pub fn break_symmetry(
     })
 }
 
+/// Options of [`pseudo_symmetry`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PseudoSymmetryOptions {
+    /// Largest translation that an operation may bring \[Å\]; default 1.0.
+    pub max_offset: f64,
+    /// Share of the atoms that an operation has to take to atoms; default 0.85.
+    pub closure: f64,
+}
+
+impl Default for PseudoSymmetryOptions {
+    fn default() -> Self {
+        Self { max_offset: 1.0, closure: 0.85 }
+    }
+}
+
+/// Operations that a particle has, or almost has, whatever its elements.
+#[derive(Debug, Clone)]
+pub struct PseudoSymmetry {
+    /// Number of operations, the identity included.
+    pub operations: usize,
+    /// Smallest share of the atoms that one of them takes to atoms.
+    pub closure: f64,
+    /// The atoms, and the places without one that the operations take them to.
+    pub sites: Structure,
+}
+
+/// Finds the rotations and rotoinversions about the origin that take most atoms to atoms.
+///
+/// Poses of a particle that almost has an operation are easily wrong by it, and its density the average over it: all atoms that the
+/// operation takes to places without one are then seen at both, fainter.
+///
+/// # Errors
+/// If there are too few atoms or too many, or an option makes no sense.
+pub fn pseudo_symmetry(atoms: &Structure, options: &PseudoSymmetryOptions) -> Result<PseudoSymmetry, Error> {
+    let found = operations_of(atoms, options)?;
+    let places: Vec<Point3<f64>> = atoms.atoms().iter().map(|atom| atom.position).collect();
+    let site = |(position, like): (Point3<f64>, usize)| Atom { position, ..atoms.atoms()[like] };
+    let sites = completed(&places, &found).into_iter().map(site).collect();
+    Ok(PseudoSymmetry {
+        operations: found.len(),
+        closure: found.iter().map(|operation| operation.closure).fold(1.0, f64::min),
+        sites: Structure::new(atoms.name(), sites),
+    })
+}
+
+/// The poses that each operation of `pseudo_symmetry` makes of given ones, element for element; the first are those given.
+///
+/// # Errors
+/// As `pseudo_symmetry`.
+pub fn equivalents(poses: &Poses, atoms: &Structure, options: &PseudoSymmetryOptions) -> Result<Vec<Poses>, Error> {
+    let found = operations_of(atoms, options)?;
+    let moved = |operation: &Operation| poses.as_slice().iter().map(|pose| operation.moved(pose)).collect();
+    Ok(found.iter().map(|operation| Poses::unscored(moved(operation))).collect())
+}
+
+fn operations_of(atoms: &Structure, options: &PseudoSymmetryOptions) -> Result<Vec<Operation>, Error> {
+    check_sites(atoms)?;
+    check_positive("closure", options.closure)?;
+    check_not_negative("max_offset", options.max_offset)?;
+    let places: Vec<Point3<f64>> = atoms.atoms().iter().map(|atom| atom.position).collect();
+    Ok(operations(&places, options.max_offset, options.closure))
+}
+
+fn check_sites(sites: &Structure) -> Result<(), Error> {
+    if (2..=MOST_SITES).contains(&sites.len()) {
+        return Ok(());
+    }
+    Err(Error::Option { name: "the number of sites", range: "from 2 to 8000", value: sites.len() as f64 })
+}
+
 fn check(particles: &Particles, sites: &Structure, poses: &Poses, options: &BreakOptions) -> Result<(), Error> {
     particles.check_limit(options.low_pass)?;
     if particles.len() != poses.len() {
@@ -159,13 +233,12 @@ fn check(particles: &Particles, sites: &Structure, poses: &Poses, options: &Brea
     if images < FEWEST_IMAGES {
         return Err(Error::TooFewImages { images, needed: FEWEST_IMAGES });
     }
-    if !(2..=MOST_SITES).contains(&sites.len()) {
-        return Err(Error::Option { name: "the number of sites", range: "from 2 to 8000", value: sites.len() as f64 });
-    }
+    check_sites(sites)?;
     check_positive("starts", options.starts as f64)?;
     check_positive("iterations", options.iterations as f64)?;
     check_positive("first_beta", options.first_beta)?;
     check_positive("last_beta", options.last_beta)?;
+    check_positive("closure", options.closure)?;
     check_not_negative("max_offset", options.max_offset)
 }
 
@@ -181,16 +254,17 @@ struct Known<'a> {
     rotations: Vec<UnitQuaternion<f64>>,
     rotation_of: Vec<usize>,
     poses: Poses,
+    sphere: Sphere,
 }
 
 impl<'a> Known<'a> {
     fn new(particles: &'a Particles, sites: &Structure, poses: &Poses, options: &BreakOptions) -> Self {
         let sites: Vec<Point3<f64>> = sites.atoms().iter().map(|atom| atom.position).collect();
-        let operations = operations(&sites, options.max_offset);
+        let operations = operations(&sites, options.max_offset, options.closure);
         let (mut rotations, mut rotation_of) = (Vec::<UnitQuaternion<f64>>::new(), Vec::new());
         for operation in &operations {
-            let rotation = exact_rotation(&operation.rotation());
-            let known = rotations.iter().position(|other| other.angle_to(&rotation) < 1e-6);
+            let rotation = operation.rotation;
+            let known = rotations.iter().position(|other| other.angle_to(&rotation) < 1e-4);
             rotation_of.push(known.unwrap_or_else(|| {
                 rotations.push(rotation);
                 rotations.len() - 1
@@ -198,7 +272,7 @@ impl<'a> Known<'a> {
         }
         let data = Data::new(particles, options.low_pass);
         let (filter, equations) = (Filter::new(&data), Equations::new(&sites));
-        Self { particles, data, filter, equations, sites, operations, rotations, rotation_of, poses: poses.clone() }
+        Self { particles, data, filter, equations, sites, operations, rotations, rotation_of, poses: poses.clone(), sphere: Sphere::new() }
     }
 
     /// The images that the ideal lattice explains best, in the order of the stack.
@@ -224,17 +298,6 @@ impl<'a> Known<'a> {
         let spectrum = Spectrum::new(&self.data.plain_volume(&self.sites, &amplitudes));
         let transfer = self.data.transfer_by_power(&spectrum, poses.as_slice());
         Model { amplitudes, transfer }
-    }
-
-    /// The pose that `operation` makes of `pose`.
-    fn moved(&self, pose: &Pose, operation: usize) -> Pose {
-        let (rotation, operation) = (self.rotations[self.rotation_of[operation]], &self.operations[operation]);
-        let carried: Vector3<f64> = pose.rotation * operation.offset;
-        let turned = pose.rotation * rotation;
-        Pose {
-            rotation: if operation.inverts() { mirrored_in_plane() * turned } else { turned },
-            shift: pose.shift + Vector2::new(carried.x, carried.y),
-        }
     }
 
     /// Scores of all operations for an image at `pose`, and what it shows at the sites.
@@ -371,7 +434,10 @@ impl Start {
         let best: Vec<Pose> = poses
             .par_iter()
             .enumerate()
-            .map(|(image, pose)| known.moved(pose, highest(&known.scores(&seers[half_of[image]], image, pose).0)))
+            .map(|(image, pose)| {
+                let scores = known.scores(&seers[half_of[image]], image, pose).0;
+                known.operations[highest(&scores)].moved(pose)
+            })
             .collect();
         let volume = known.data.volume(&known.sites, &self.models[0]);
         let options = RefineOptions { low_pass: options.low_pass, steps: 6, ..RefineOptions::default() };
@@ -393,54 +459,46 @@ fn refined(known: &Known, half: &Half, model: &Model, options: &BreakOptions, ta
 /// Weighs the operations for every image of a half; with `draw` one operation is drawn at random for each.
 fn expect(known: &Known, half: &Half, model: &Model, beta: f32, draw: Option<u64>, task: &Task) -> Result<Half, Error> {
     let seer = Seer::new(known, model);
-    let of_image = |(&image, pose): (&usize, &Pose)| -> Result<(Pose, Vec<f32>, f64), Cancelled> {
+    let of_image = |(&image, pose): (&usize, &Pose)| -> Result<(Vec<(f32, usize)>, Vec<f32>), Cancelled> {
         task.check()?;
         let (scores, seen) = known.scores(&seer, image, pose);
-        let best = highest(&scores);
-        let mut weights: Vec<f32> = scores.iter().map(|score| (beta * (score - scores[best])).exp()).collect();
-        let total: f32 = weights.iter().sum();
-        weights.iter_mut().for_each(|weight| *weight /= total);
-        let mut taken = best;
-        if let Some(seed) = draw {
-            taken = drawn(&weights, random::stream(seed, "break symmetry", image as u64).random());
+        let cell = |operation: usize| known.sphere.cell_of(&known.operations[operation].moved(pose).viewing_direction());
+        Ok((scores.into_iter().enumerate().map(|(operation, score)| (score, cell(operation))).collect(), seen))
+    };
+    let compared = half.images.par_iter().zip(&half.poses).map(of_image).collect::<Result<Vec<_>, _>>()?;
+    let (hypotheses, shown): (Vec<_>, Vec<_>) = compared.into_iter().unzip();
+    let mut weights = known.sphere.weights(&hypotheses, beta);
+    if let Some(seed) = draw {
+        for (weights, &image) in weights.iter_mut().zip(&half.images) {
+            let taken = index_at(weights, random::stream(seed, "break symmetry", image as u64).random());
             weights.iter_mut().enumerate().for_each(|(index, weight)| *weight = f32::from(index == taken));
         }
-        let mut sum = vec![0.0f32; seen.len()];
-        for (operation, &weight) in known.operations.iter().zip(&weights).filter(|(_, weight)| **weight > 1e-4) {
-            for (sum, image) in sum.iter_mut().zip(&operation.image) {
+    }
+    let mut seen = vec![0.0f32; known.sites.len()];
+    let (mut taken, mut score) = (Vec::new(), 0.0);
+    for (((weights, shown), hypotheses), pose) in weights.iter().zip(&shown).zip(&hypotheses).zip(&half.poses) {
+        for (operation, &weight) in known.operations.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
+            for (sum, image) in seen.iter_mut().zip(&operation.image) {
                 if let Some(image) = image {
-                    *sum += weight * seen[*image];
+                    *sum += weight * shown[*image];
                 }
             }
         }
-        Ok((known.moved(pose, taken), sum, f64::from(scores[best])))
-    };
-    let found: Vec<_> = half.images.par_iter().zip(&half.poses).map(of_image).collect::<Result<_, _>>()?;
-    let mut seen = vec![0.0f32; known.sites.len()];
-    for (_, sum, _) in &found {
-        seen.iter_mut().zip(sum).for_each(|(a, b)| *a += b);
+        let heaviest = highest(weights);
+        taken.push(known.operations[heaviest].moved(pose));
+        score += f64::from(hypotheses[heaviest].0);
     }
     Ok(Half {
         images: half.images.clone(),
         poses: half.poses.clone(),
-        taken: found.iter().map(|(pose, _, _)| *pose).collect(),
+        taken,
         seen,
         transfer: model.transfer.clone(),
-        score: found.iter().map(|(_, _, score)| score).sum::<f64>() / found.len().max(1) as f64,
+        score: score / half.images.len().max(1) as f64,
     })
 }
 
 /// Index of the highest score.
 fn highest(scores: &[f32]) -> usize {
     (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).expect("the identity is an operation")
-}
-
-/// The index at which the running sum of `weights`, which add up to 1, passes `draw`.
-fn drawn(weights: &[f32], draw: f32) -> usize {
-    let mut sum = 0.0;
-    let passed = weights.iter().position(|weight| {
-        sum += weight;
-        sum > draw
-    });
-    passed.unwrap_or(weights.len() - 1)
 }

@@ -1,97 +1,215 @@
-//! The operations that map a set of lattice sites onto itself, whatever sits on them.
+//! The operations that map a set of sites onto itself, whatever sits on them: those of a lattice, or those that a particle almost has.
 
-use nalgebra::{Matrix3, Point3, Vector3};
+use nalgebra::{Matrix3, Point3, UnitQuaternion, Vector3};
 
-/// A rotation or rotoinversion about the particle's centre, followed by a small translation, that takes sites to sites.
+use crate::orient::evaluate::exact_rotation;
+use crate::orient::mirrored_in_plane;
+use crate::pose::Pose;
+
+/// A rotation or rotoinversion about the origin, followed by a small translation, that takes sites to sites.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// Orthogonal matrix, determinant ±1.
-    pub matrix: Matrix3<f64>,
+    /// The rotation; where it `inverts`, an inversion follows.
+    pub rotation: UnitQuaternion<f64>,
+    pub inverts: bool,
     /// Translation \[Å\].
     pub offset: Vector3<f64>,
     /// For each site the index of the site it is taken to, if there is one.
     pub image: Vec<Option<usize>>,
+    /// Share of the inner sites that are taken to sites.
+    pub closure: f64,
 }
 
 impl Operation {
-    /// The proper rotation S with matrix = ±S.
-    pub fn rotation(&self) -> Matrix3<f64> {
-        self.matrix * self.matrix.determinant().signum()
+    /// Where a point is taken.
+    pub fn apply(&self, point: &Point3<f64>) -> Point3<f64> {
+        Point3::from(place_of(&self.matrix(), &self.offset, point))
     }
 
-    /// Whether the operation inverts.
-    pub fn inverts(&self) -> bool {
-        self.matrix.determinant() < 0.0
-    }
-}
-
-/// Two sites are one if they are nearer than this \[Å\].
-const TOLERANCE: f64 = 0.15;
-/// Share of the inner sites that an operation has to take to sites.
-const CLOSURE: f64 = 0.98;
-
-/// All operations of the cubic (48) and the hexagonal holohedry (24, axis along z) that map `sites`, a sphere about the origin, onto itself with a
-/// translation of at most `largest_offset` Å; the identity first.
-pub fn operations(sites: &[Point3<f64>], largest_offset: f64) -> Vec<Operation> {
-    let mut found: Vec<Operation> =
-        holohedries().iter().filter_map(|matrix| operation(sites, matrix, largest_offset)).collect();
-    // cubic and hexagonal matrices have some in common
-    let mut distinct: Vec<Operation> = Vec::new();
-    found.sort_by(|a, b| {
-        (b.matrix.trace(), a.offset.norm()).partial_cmp(&(a.matrix.trace(), b.offset.norm())).expect("finite")
-    });
-    for candidate in found {
-        if distinct.iter().all(|known| (known.matrix - candidate.matrix).abs().max() > 1e-6) {
-            distinct.push(candidate);
+    /// The pose from which a particle that the operation leaves as it is looks as from `pose`.
+    pub fn moved(&self, pose: &Pose) -> Pose {
+        let turned = pose.rotation * self.rotation;
+        let carried = pose.rotation * self.offset;
+        Pose {
+            // an inverted particle's projection is that of the particle, turned by 180° in the plane
+            rotation: if self.inverts { mirrored_in_plane() * turned } else { turned },
+            shift: pose.shift + carried.xy(),
         }
     }
-    distinct
+
+    /// Orthogonal matrix, determinant ±1.
+    fn matrix(&self) -> Matrix3<f64> {
+        self.rotation.to_rotation_matrix().into_inner() * if self.inverts { -1.0 } else { 1.0 }
+    }
+
+    /// Whether it carries sites much as (`matrix`, `offset`) does.
+    fn is(&self, matrix: &Matrix3<f64>, offset: &Vector3<f64>) -> bool {
+        (self.matrix() - matrix).abs().max() < 0.15 && (self.offset - offset).norm() < 2.0 * TOLERANCE
+    }
 }
 
-/// The operation with this matrix and the shortest translation, if there is one.
-fn operation(sites: &[Point3<f64>], matrix: &Matrix3<f64>, largest_offset: f64) -> Option<Operation> {
-    let radius = sites.iter().map(|site| site.coords.norm()).fold(0.0, f64::max);
-    let innermost = sites.iter().min_by(|a, b| a.coords.norm().total_cmp(&b.coords.norm()))?;
-    let turned = matrix * innermost.coords;
-    let mut offsets: Vec<Vector3<f64>> =
-        sites.iter().map(|site| site.coords - turned).filter(|offset| offset.norm() <= largest_offset).collect();
-    offsets.sort_by(|a, b| a.norm().total_cmp(&b.norm()));
-    offsets.into_iter().find_map(|offset| {
-        let image: Vec<Option<usize>> =
-            sites.iter().map(|site| nearest(sites, &(matrix * site.coords + offset))).collect();
-        let inner = |site: &Point3<f64>| site.coords.norm() < radius - offset.norm() - TOLERANCE;
-        let (kept, all) = sites
-            .iter()
-            .zip(&image)
-            .filter(|(site, _)| inner(site))
-            .fold((0, 0), |(kept, all), (_, image)| (kept + usize::from(image.is_some()), all + 1));
-        (kept as f64 >= CLOSURE * f64::from(all)).then_some(Operation { matrix: *matrix, offset, image })
-    })
+/// Two sites are one if they are nearer than this \[Å\]: atoms of a particle are not exactly where its symmetry would have them.
+const TOLERANCE: f64 = 0.35;
+/// Sites near the centre from each of which operations are sought: one of them may lack its images.
+const ANCHORS: usize = 3;
+/// Distance from the anchor beyond which its two companions are taken \[Å\]: the longer, the better they fix a rotation.
+const BASELINE: f64 = 3.5;
+/// Sites that are looked at before all are.
+const SAMPLE: usize = 30;
+
+/// All operations that take at least the share `closure` of the inner sites to sites, with a translation of at most `largest_offset` Å; the
+/// identity first. Inner are those that the translation leaves within the sphere about the origin that holds all sites.
+///
+/// Three sites are taken to all places with the same distances between them; what fits the others is improved by least squares.
+pub fn operations(sites: &[Point3<f64>], largest_offset: f64, closure: f64) -> Vec<Operation> {
+    let mut order: Vec<usize> = (0..sites.len()).collect();
+    order.sort_by(|&a, &b| sites[a].coords.norm().total_cmp(&sites[b].coords.norm()));
+    let sample: Vec<usize> = order.iter().copied().step_by(order.len().div_ceil(SAMPLE).max(1)).collect();
+    let mut found: Vec<Operation> = Vec::new();
+    for &anchor in order.iter().take(ANCHORS) {
+        let Some(triple) = triple_at(sites, anchor) else { continue };
+        for (matrix, offset) in carried(sites, triple, largest_offset) {
+            let is_known = |matrix, offset| found.iter().any(|known: &Operation| known.is(matrix, offset));
+            if is_known(&matrix, &offset) || kept(sites, &sample, &matrix, &offset, 2.0 * TOLERANCE) < closure - 0.1 {
+                continue;
+            }
+            let operation = settled(sites, matrix, offset);
+            let short = operation.offset.norm() <= largest_offset;
+            if short && operation.closure >= closure && !is_known(&operation.matrix(), &operation.offset) {
+                found.push(operation);
+            }
+        }
+    }
+    found.sort_by(|a, b| b.matrix().trace().total_cmp(&a.matrix().trace()).then(a.offset.norm().total_cmp(&b.offset.norm())));
+    found
 }
 
-fn nearest(sites: &[Point3<f64>], place: &Vector3<f64>) -> Option<usize> {
-    sites.iter().position(|site| (site.coords - place).norm_squared() < TOLERANCE * TOLERANCE)
+/// The site `anchor` and the two nearest beyond the baseline that make a wide triangle with it.
+fn triple_at(sites: &[Point3<f64>], anchor: usize) -> Option<[usize; 3]> {
+    let far = |other: usize| (sites[other] - sites[anchor]).norm();
+    let mut others: Vec<usize> = (0..sites.len()).filter(|&other| far(other) > BASELINE).collect();
+    others.sort_by(|&a, &b| far(a).total_cmp(&far(b)));
+    let second = *others.first()?;
+    let along = (sites[second] - sites[anchor]).normalize();
+    let wide = |&other: &usize| (sites[other] - sites[anchor]).normalize().dot(&along).abs() < 0.8;
+    Some([anchor, second, others.into_iter().find(wide)?])
 }
 
-/// The matrices of m3̄m and 6/mmm.
-pub fn holohedries() -> Vec<Matrix3<f64>> {
+/// Rotations and rotoinversions, each with its translation, that take three sites to three others with the same distances.
+fn carried(
+    sites: &[Point3<f64>],
+    [a, b, c]: [usize; 3],
+    largest_offset: f64,
+) -> impl Iterator<Item = (Matrix3<f64>, Vector3<f64>)> {
+    let distance = |i: usize, j: usize| (sites[i] - sites[j]).norm();
+    let alike = |i: usize, j: usize, wanted: f64| (distance(i, j) - wanted).abs() < TOLERANCE;
+    let (ab, ac, bc) = (distance(a, b), distance(a, c), distance(b, c));
+    let from = frame(&sites[a], &sites[b], &sites[c]);
+    let reach = largest_offset + TOLERANCE;
     let mut all = Vec::new();
-    for permutation in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        for signs in 0..8 {
-            let sign = |axis: usize| if signs >> axis & 1 == 0 { 1.0 } else { -1.0 };
-            all.push(Matrix3::from_fn(|row, column| if permutation[row] == column { sign(row) } else { 0.0 }));
+    // the offset bounds how far from its own distance to the centre a site can be taken
+    let reachable = |site: usize, to: usize| (sites[to].coords.norm() - sites[site].coords.norm()).abs() <= reach;
+    for to_a in (0..sites.len()).filter(|&to| reachable(a, to)) {
+        for to_b in (0..sites.len()).filter(|&to| alike(to_a, to, ab) && reachable(b, to)) {
+            for to_c in (0..sites.len()).filter(|&to| alike(to_a, to, ac) && alike(to_b, to, bc) && reachable(c, to)) {
+                let to = frame(&sites[to_a], &sites[to_b], &sites[to_c]);
+                for hand in [1.0, -1.0] {
+                    let matrix = to * Matrix3::from_diagonal(&Vector3::new(1.0, 1.0, hand)) * from.transpose();
+                    all.push((matrix, sites[to_a].coords - matrix * sites[a].coords));
+                }
+            }
         }
     }
-    for sixth in 0..6 {
-        let (sin, cos) = (std::f64::consts::FRAC_PI_3 * f64::from(sixth)).sin_cos();
-        for mirror in [1.0, -1.0] {
-            for up in [1.0, -1.0] {
-                all.push(Matrix3::new(cos, -sin * mirror, 0.0, sin, cos * mirror, 0.0, 0.0, 0.0, up));
+    all.into_iter().filter(move |(_, offset)| offset.norm() <= reach)
+}
+
+/// Orthonormal axes of a triangle: along its first side, in its plane, and normal to it.
+fn frame(a: &Point3<f64>, b: &Point3<f64>, c: &Point3<f64>) -> Matrix3<f64> {
+    let x = (b - a).normalize();
+    let across = c - a;
+    let y = (across - x * x.dot(&across)).normalize();
+    Matrix3::from_columns(&[x, y, x.cross(&y)])
+}
+
+/// The operation near (`matrix`, `offset`) that takes sites nearest to sites, by least squares (Kabsch, Acta Cryst. A 32 (1976) 922).
+fn settled(sites: &[Point3<f64>], mut matrix: Matrix3<f64>, mut offset: Vector3<f64>) -> Operation {
+    for reach in [2.0 * TOLERANCE, TOLERANCE, TOLERANCE] {
+        let pairs: Vec<(Vector3<f64>, Vector3<f64>)> = sites
+            .iter()
+            .filter_map(|site| {
+                let to = nearest(sites, &place_of(&matrix, &offset, site), reach)?;
+                Some((site.coords, sites[to].coords))
+            })
+            .collect();
+        if pairs.len() < 3 {
+            break;
+        }
+        let count = pairs.len() as f64;
+        let from = pairs.iter().map(|(from, _)| from).sum::<Vector3<f64>>() / count;
+        let to = pairs.iter().map(|(_, to)| to).sum::<Vector3<f64>>() / count;
+        let spread: Matrix3<f64> = pairs.iter().map(|(p, q)| (q - to) * (p - from).transpose()).sum();
+        let svd = spread.svd(true, true);
+        let (Some(u), Some(v)) = (svd.u, svd.v_t) else { break };
+        let hand = (u * v).determinant().signum() * matrix.determinant().signum();
+        matrix = u * Matrix3::from_diagonal(&Vector3::new(1.0, 1.0, hand)) * v;
+        offset = to - matrix * from;
+    }
+    let image: Vec<Option<usize>> =
+        sites.iter().map(|site| nearest(sites, &place_of(&matrix, &offset, site), TOLERANCE)).collect();
+    let all: Vec<usize> = (0..sites.len()).collect();
+    let closure = kept(sites, &all, &matrix, &offset, TOLERANCE);
+    let hand = matrix.determinant().signum();
+    Operation { rotation: exact_rotation(&(matrix * hand)), inverts: hand < 0.0, offset, image, closure }
+}
+
+fn place_of(matrix: &Matrix3<f64>, offset: &Vector3<f64>, point: &Point3<f64>) -> Vector3<f64> {
+    matrix * point.coords + offset
+}
+
+/// Share of the inner ones among the sites `looked_at` that are taken to sites.
+fn kept(
+    sites: &[Point3<f64>],
+    looked_at: &[usize],
+    matrix: &Matrix3<f64>,
+    offset: &Vector3<f64>,
+    tolerance: f64,
+) -> f64 {
+    let radius = sites.iter().map(|site| site.coords.norm()).fold(0.0, f64::max);
+    let inner = looked_at.iter().filter(|&&site| sites[site].coords.norm() <= radius - offset.norm() + 1e-6);
+    let (mut kept, mut all) = (0, 0);
+    for &site in inner {
+        all += 1;
+        kept += usize::from(nearest(sites, &place_of(matrix, offset, &sites[site]), tolerance).is_some());
+    }
+    f64::from(kept as u32) / f64::from(all.max(1) as u32)
+}
+
+/// The site nearest to `place`, if it is within `tolerance`.
+fn nearest(sites: &[Point3<f64>], place: &Vector3<f64>, tolerance: f64) -> Option<usize> {
+    let distance = |site: usize| (sites[site].coords - place).norm_squared();
+    (0..sites.len())
+        .min_by(|&a, &b| distance(a).total_cmp(&distance(b)))
+        .filter(|&site| distance(site) < tolerance * tolerance)
+}
+
+/// The sites, and those that the operations take them to within the sphere that holds all; as many operations again need not leave it as it is.
+pub fn completed(sites: &[Point3<f64>], operations: &[Operation]) -> Vec<(Point3<f64>, usize)> {
+    let radius = sites.iter().map(|site| site.coords.norm()).fold(0.0, f64::max);
+    let mut all: Vec<(Point3<f64>, usize)> = sites.iter().copied().zip(0..).collect();
+    for operation in operations {
+        for (index, site) in sites.iter().enumerate().filter(|(index, _)| operation.image[*index].is_none()) {
+            let place = operation.apply(site);
+            let room = all.iter().all(|(other, _)| (other - place).norm() > APART);
+            if room && place.coords.norm() <= radius + operation.offset.norm() {
+                all.push((place, index));
             }
         }
     }
     all
 }
+
+/// Atoms are never nearer to each other than this \[Å\].
+const APART: f64 = 1.2;
 
 #[cfg(test)]
 mod tests {
@@ -108,31 +226,31 @@ mod tests {
     fn each_lattice_has_the_operations_of_its_sites() {
         // rock salt without species is simple cubic, about a site and about the middle of a small cube alike
         for centre in [[0.0; 3], [0.25; 3]] {
-            let found = operations(&sites(LatticeKind::Rocksalt, &["Pb", "Se"], 6.12, None, centre), 1.0);
+            let found = operations(&sites(LatticeKind::Rocksalt, &["Pb", "Se"], 6.12, None, centre), 1.0, 0.98);
             assert_eq!(found.len(), 48, "{centre:?}");
             assert!(found.iter().all(|operation| operation.offset.norm() < 1e-9));
         }
-        assert_eq!(operations(&sites(LatticeKind::Fcc, &["Fe"], 3.82, None, [0.0; 3]), 1.0).len(), 48);
+        assert_eq!(operations(&sites(LatticeKind::Fcc, &["Fe"], 3.82, None, [0.0; 3]), 1.0, 0.98).len(), 48);
         // off the symmetry's centre each operation carries the particle a little
-        assert_eq!(operations(&sites(LatticeKind::Fcc, &["Fe"], 3.82, None, [0.125, 0.0, 0.0]), 1.0).len(), 48);
+        assert_eq!(operations(&sites(LatticeKind::Fcc, &["Fe"], 3.82, None, [0.125, 0.0, 0.0]), 1.0, 0.98).len(), 48);
         // zinc blende: −43m about a site; about the middle of a bond the inversion that swaps the species, too
-        let about_site = operations(&sites(LatticeKind::ZincBlende, &["Cd", "Se"], 6.05, None, [0.0; 3]), 1.0);
+        let about_site = operations(&sites(LatticeKind::ZincBlende, &["Cd", "Se"], 6.05, None, [0.0; 3]), 1.0, 0.98);
         assert_eq!(about_site.len(), 24);
-        let about_bond = operations(&sites(LatticeKind::ZincBlende, &["Cd", "Se"], 6.05, None, [0.125; 3]), 0.1);
-        assert!(about_bond.iter().any(|operation| (operation.matrix + Matrix3::identity()).abs().max() < 1e-9));
+        let about_bond = operations(&sites(LatticeKind::ZincBlende, &["Cd", "Se"], 6.05, None, [0.125; 3]), 0.1, 0.98);
+        assert!(about_bond.iter().any(|operation| operation.inverts && operation.rotation.angle() < 1e-6));
         // wurtzite: 3m about a site, 6mm with the screw's translation of c/2
         let wurtzite = sites(LatticeKind::Wurtzite, &["Cd", "Se"], 4.3, Some(7.0), [0.0; 3]);
-        assert!(operations(&wurtzite, 0.1).len() >= 6);
+        assert!(operations(&wurtzite, 0.1, 0.98).len() >= 6);
     }
 
     #[test]
     fn images_of_sites_are_where_the_operation_takes_them() {
         let sites = sites(LatticeKind::Rocksalt, &["Pb", "Se"], 6.12, None, [0.1, 0.2, 0.05]);
-        for operation in operations(&sites, 1.5) {
+        for operation in operations(&sites, 1.5, 0.98) {
             for (site, image) in sites.iter().zip(&operation.image) {
                 if let Some(image) = image {
-                    let taken = operation.matrix * site.coords + operation.offset;
-                    assert!((taken - sites[*image].coords).norm() < TOLERANCE);
+                    let taken = operation.apply(site);
+                    assert!((taken - sites[*image]).norm() < TOLERANCE);
                 }
             }
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::images::{Images, Particles};
 use crate::orient::{
-    self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, CandidateOptions, Layout, RandomStart,
+    self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, CandidateOptions, DrawOptions, Layout, PseudoSymmetryOptions, RandomStart,
     RefineOptions, ReprojectOptions, SearchOptions, Stack, SymmetryOperation, TiltSeriesOptions,
 };
 use crate::pose::{Pose, Poses, euler_angles};
@@ -208,6 +208,33 @@ pub mod api {
         Ok(broken_map(broken, options.seed))
     }
 
+    /// Finds the rotations and rotoinversions about the origin that a particle has, or almost has, whatever its elements.
+    ///
+    /// Poses of a particle that almost has an operation are easily wrong by it. What it takes to a place without an atom is then seen at both,
+    /// fainter; `break_symmetry` on the `sites` tells which is right.
+    ///
+    /// * `atoms`: a Structure.
+    /// * options: `closure` (default 0.85), the share of the atoms that an operation has to take to atoms; `max_offset` (Å, default 1.0), the largest
+    ///   translation that it may bring.
+    ///
+    /// Gives a map: `operations`, their number, 1 for the identity alone; `closure`, the least share that one of them takes to atoms; `sites`, a
+    /// Structure: the atoms, and the places without one that the operations take them to.
+    ///
+    /// ```rhai
+    /// let sphere = structure::fcc(["Pt"], 3.92).sphere(15);
+    /// print(orient::pseudo_symmetry(sphere, #{ closure: 0.9 }).operations);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn pseudo_symmetry(call: NativeCallContext, atoms: Structure, options: Map) -> ScriptResult<Map> {
+        let options: PseudoSymmetryOptions = options::parse(&call, &options)?;
+        let found = orient::pseudo_symmetry(&atoms, &options).map_err(fault)?;
+        Ok(Map::from([
+            ("operations".into(), (found.operations as i64).into()),
+            ("closure".into(), found.closure.into()),
+            ("sites".into(), Dynamic::from(found.sites)),
+        ]))
+    }
+
     /// Scales a density's frequency shells to the power of the images, their noise subtracted.
     ///
     /// It gives a lattice model the contrast that the microscope gave the particle.
@@ -275,6 +302,40 @@ pub mod api {
         Ok(a.best_of(&b))
     }
 
+    /// The poses that each operation which a particle almost has makes of given ones: an array of Poses, the first those given.
+    ///
+    /// * `poses`; `atoms`: a Structure, in the frame of the poses. Options as for `pseudo_symmetry`.
+    ///
+    /// ```rhai
+    /// let sphere = structure::fcc(["Pt"], 3.92).sphere(15);
+    /// print(orient::equivalents(orient::random(10, 1), sphere, #{}).len());
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn equivalents(call: NativeCallContext, poses: Poses, atoms: Structure, options: Map) -> ScriptResult<Array> {
+        let options: PseudoSymmetryOptions = options::parse(&call, &options)?;
+        let found = orient::equivalents(&poses, &atoms, &options).map_err(fault)?;
+        Ok(found.into_iter().map(Dynamic::from).collect())
+    }
+
+    /// Draws one of several poses for each image, with the weights e^(β·score); all must have been scored at one limit (`orient::refine`).
+    ///
+    /// * `poses`: an array of Poses.
+    /// * options: `beta` (default 0: all alike), the inverse temperature; `even` (default true) scales the weights until all parts of the sphere of
+    ///   viewing directions receive their share, as the directions of a tumbling particle do; `seed` (default 1).
+    ///
+    /// ```rhai
+    /// print(orient::draw([orient::random(5, 1), orient::random(5, 2)], #{ beta: 0.1 }));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn draw(call: NativeCallContext, poses: Array, options: Map) -> ScriptResult<Poses> {
+        let options: DrawOptions = options::parse(&call, &options)?;
+        let sets = poses.into_iter().map(|value| {
+            let found = value.type_name();
+            value.try_cast::<Poses>().ok_or_else(|| fault(format!("there must be Poses in the array, not {found}")))
+        });
+        orient::draw(&sets.collect::<ScriptResult<Vec<_>>>()?, &options).map_err(fault)
+    }
+
     /// Draws poses with uniformly random rotations and no shift.
     ///
     /// ```rhai
@@ -329,7 +390,8 @@ pub mod api {
     ///
     /// Gives a map: `largest_gap` (°), radius of the largest cap of the sphere that nobody looks through, `gap_at` the direction at its centre, `random_gap`
     /// (°) what as many random views leave; `evenness`, smallest over largest second moment of the views (1 if even, 0 if they lie in a plane); `empty`,
-    /// fraction of `patches` of equal area on half the sphere (about ten images each, 10 to 1000) without a view.
+    /// fraction of `patches` of equal area on half the sphere (about ten images each, 10 to 1000) without a view; `chi2`, that of the numbers of views in the
+    /// patches against even ones, per degree of freedom (about 1 if random).
     ///
     /// ```rhai
     /// let found = orient::coverage(orient::random(600, 1));
@@ -343,6 +405,7 @@ pub mod api {
             ("gap_at".into(), super::array(found.gap_at.as_slice()).into()),
             ("random_gap".into(), found.random_gap.into()),
             ("evenness".into(), found.evenness.into()),
+            ("chi2".into(), found.chi2.into()),
             ("empty".into(), found.empty.into()),
             ("patches".into(), (found.patches as i64).into()),
         ]))
