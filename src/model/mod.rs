@@ -114,6 +114,7 @@ struct Inner {
     noise_cut: f64,
     noise_gap: f64,
     radial_trend: f64,
+    slope: Vector3<f64>,
 }
 
 /// The atomic model of a particle, with what it was decided by. Immutable and cheap to clone.
@@ -170,6 +171,16 @@ impl Model {
     /// (−1 … 0.6).
     pub fn radial_trend(&self) -> f64 {
         self.0.radial_trend
+    }
+
+    /// Part of the intensity that is gained from side to side, along a vector, as fitted to all atoms [1/Å]; zero unless it is clear.
+    pub fn slope(&self) -> Vector3<f64> {
+        self.0.slope
+    }
+
+    /// Intensity of an atom without the slope.
+    pub fn levelled_intensity(&self, atom: &TracedAtom) -> f64 {
+        atom.peak.intensity / (1.0 + self.0.slope.dot(&(atom.peak.position - self.0.center))).max(0.1)
     }
 
     /// Distance of neighbouring classes over the sum of their standard deviations, for the two that are worst told apart; infinite

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nalgebra::Point3;
+use nalgebra::{Point3, Vector3};
 use ndarray::{Array2, ArrayView1};
 
 use super::{Class, Inner, Model, Peak, TracedAtom};
@@ -19,13 +19,13 @@ pub struct Parts {
     pub classes: Array2<f64>,
     /// x, y, z of the centre of mass.
     pub center: [f64; 3],
-    /// Noise cut, noise gap, radial trend.
-    pub limits: [f64; 3],
+    /// Noise cut, noise gap, radial trend, slope along x, y and z.
+    pub limits: [f64; 6],
 }
 
 impl From<&Model> for Parts {
     fn from(model: &Model) -> Self {
-        let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, radial_trend } = &*model.0;
+        let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, radial_trend, slope } = &*model.0;
         let atoms = atoms.iter().map(|atom| {
             let [x, y, z, intensity, width, residual] = row_of(&atom.peak);
             [f64::from(atom.element.atomic_number()), atom.radius, x, y, z, intensity, width, residual]
@@ -37,7 +37,7 @@ impl From<&Model> for Parts {
             rejected: rejected.iter().map(row_of).collect::<Vec<_>>().into(),
             classes: classes.iter().map(class).collect::<Vec<_>>().into(),
             center: center.coords.into(),
-            limits: [*noise_cut, *noise_gap, *radial_trend],
+            limits: [*noise_cut, *noise_gap, *radial_trend, slope.x, slope.y, slope.z],
         }
     }
 }
@@ -59,7 +59,7 @@ impl TryFrom<Parts> for Model {
             _ => None,
         };
         let peak = |row: ArrayView1<f64>| peak_of(row.as_slice()?);
-        let [noise_cut, noise_gap, radial_trend] = parts.limits;
+        let [noise_cut, noise_gap, radial_trend, x, y, z] = parts.limits;
         Ok(Self(Arc::new(Inner {
             atoms: rows(&parts.atoms, atom).ok_or("the rows of atoms are not those of a model")?,
             rejected: rows(&parts.rejected, peak).ok_or("the rows of rejected peaks are not those of a model")?,
@@ -68,6 +68,7 @@ impl TryFrom<Parts> for Model {
             noise_cut,
             noise_gap,
             radial_trend,
+            slope: Vector3::new(x, y, z),
         })))
     }
 }

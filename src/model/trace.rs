@@ -146,8 +146,9 @@ fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap:
     let (elements, shares) = options.by_atomic_number();
     let centroid = kept.iter().map(|peak| peak.position.coords).sum::<Vector3<f64>>() / kept.len() as f64;
     let intensities: Vec<f64> = kept.iter().map(|peak| peak.intensity).collect();
-    let radii: Vec<f64> = kept.iter().map(|peak| (peak.position.coords - centroid).norm()).collect();
-    let partition = species::partition(&intensities, &radii, elements.len(), options.radial_trend, shares.as_deref());
+    let places: Vec<Vector3<f64>> = kept.iter().map(|peak| peak.position.coords - centroid).collect();
+    let (count, trend) = (elements.len(), options.radial_trend);
+    let partition = species::partition_on_slope(&intensities, &places, count, trend, shares.as_deref());
     let element = |i: usize| elements[partition.classes[i]];
     let placed: Vec<_> = kept.iter().enumerate().map(|(i, peak)| (element(i), peak.position)).collect();
     let center = center_of_mass(&placed);
@@ -169,6 +170,7 @@ fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap:
         noise_cut,
         noise_gap,
         radial_trend: partition.trend,
+        slope: partition.slope,
     }))
 }
 

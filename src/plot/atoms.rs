@@ -19,7 +19,7 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
     }
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
     let outermost = model.atoms().iter().map(|atom| atom.radius).fold(0.0, f64::max);
-    let brightest = model.atoms().iter().map(|atom| atom.peak.intensity).fold(0.0, f64::max);
+    let brightest = model.atoms().iter().map(|atom| model.levelled_intensity(atom)).fold(0.0, f64::max);
     let ranges = [0.0..1.15 * outermost.max(1.0), 0.0..1.08 * brightest];
     let rejected: Vec<(f64, f64)> = model
         .rejected()
@@ -41,7 +41,8 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
     items.push((Symbol::Dashes, ALARM, "noise cut".to_owned()));
     style::render((1600, 1000), "Intensity of the traced atoms", |area| {
         let below = style::legend(area, &items)?;
-        let titles = ["distance from the centre of mass [Å]", "intensity"];
+        let intensity = if model.slope().norm() > 0.0 { "intensity, without its slope" } else { "intensity" };
+        let titles = ["distance from the centre of mass [Å]", intensity];
         let mut chart = style::axes(&below, ranges.clone(), titles, [10, 40], true)?;
         chart.draw_series(rejected.iter().map(|&point| Circle::new(point, 5, FAINT.filled()))).map_err(drawing)?;
         for class in model.classes() {
@@ -52,7 +53,7 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
             chart.draw_series(LineSeries::new(decline, color.mix(0.5).stroke_width(3))).map_err(drawing)?;
             let members = model.atoms().iter().filter(|atom| atom.element == class.element);
             let disc = |point| Circle::new(point, 9, color.mix(0.75).filled());
-            chart.draw_series(members.map(|atom| disc((atom.radius, atom.peak.intensity)))).map_err(drawing)?;
+            chart.draw_series(members.map(|atom| disc((atom.radius, model.levelled_intensity(atom))))).map_err(drawing)?;
         }
         let cut = [(0.0, model.noise_cut()), (ranges[0].end, model.noise_cut())];
         chart.draw_series(DashedLineSeries::new(cut, 14, 10, ALARM.stroke_width(3))).map_err(drawing)?;

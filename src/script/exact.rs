@@ -246,13 +246,15 @@ fn record_of_model(model: &Model) -> Value {
 }
 
 fn model(mut parts: Taken) -> Result<Model, String> {
-    let three = |numbers: Vec<f64>| numbers.try_into().map_err(|_| "three numbers are needed".to_owned());
+    fn as_many<const N: usize>(numbers: Vec<f64>) -> Result<[f64; N], String> {
+        numbers.try_into().map_err(|_| format!("{N} numbers are needed"))
+    }
     let parts = Parts {
         atoms: parts.matrix("atoms")?,
         rejected: parts.matrix("rejected")?,
         classes: parts.matrix("classes")?,
-        center: three(parts.numbers("center")?)?,
-        limits: three(parts.numbers("limits")?)?,
+        center: as_many(parts.numbers("center")?)?,
+        limits: as_many(parts.numbers("limits")?)?,
     };
     parts.try_into()
 }

@@ -24,7 +24,7 @@ pub mod api {
     /// * `noise_cut` (default: the largest gap between 0.06 and 0.38): peaks below this part of the bright ones are noise;
     /// * `largest_gap` (Å, default 4): what is farther from all other atoms is not part of the particle;
     /// * `composition` (default: left to the intensities): parts of the species, in any unit;
-    /// * `radial_trend` (default true): fit a decline or growth of intensity towards the surface;
+    /// * `radial_trend` (default true): fit a decline or growth of intensity towards the surface, and a slope from side to side if there clearly is one;
     /// * `voxel` (Å, default 0.25): of the grid that the density is interpolated on; `fit_radius` (Å, default 1).
     ///
     /// An unknown or repeated element, a density without peaks, and fewer atoms than species are errors.
@@ -213,6 +213,9 @@ pub mod api {
             if model.radial_trend() < 0.0 { "grows" } else { "falls" },
             100.0 * model.radial_trend().abs()
         );
+        if model.slope().norm() > 0.0 {
+            text += &format!("; by {:.1} % an Å from side to side", 100.0 * model.slope().norm());
+        }
         for doubt in model.doubts() {
             text += "\ndoubtful: ";
             text += &doubt;
