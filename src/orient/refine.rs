@@ -45,11 +45,13 @@ pub struct RefineOptions {
     pub max_shift: f64,
     /// Gives every image a contrast of its own; default false: all are as strong as the density.
     pub scales: bool,
+    /// Part of the intensity that an atom gains with its height along the beam [1/Å]; default none: found from all images, for each frequency.
+    pub depth: Option<f64>,
 }
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { low_pass: 2.0, steps: 4, shifts: true, max_shift: 2.0, scales: false }
+        Self { low_pass: 2.0, steps: 4, shifts: true, max_shift: 2.0, scales: false, depth: None }
     }
 }
 
@@ -66,6 +68,8 @@ pub struct Refinement {
     pub weights: Vec<f64>,
     /// Share of the particle's signal, noise subtracted, that the densities leave unexplained.
     pub unexplained: f64,
+    /// Part of the intensity that an atom gains with its height along the beam, mean over the frequencies by their power [1/Å].
+    pub depth: f64,
 }
 
 /// Moves every pose to the best agreement with the densities: image i is compared with `densities[(i + 1) % count]`.
@@ -93,12 +97,19 @@ pub fn refine(
     let spectra: Vec<Spectrum> = densities.iter().map(Spectrum::new).collect();
     let samples = Samples::new(particles, options.low_pass);
     let sampling = Sampling::new(particles, &samples);
-    let fit = |image: usize, scale: f64| Fit {
+    let nothing = Depth::same(&sampling, 0.0);
+    let fit_at = |image: usize, scale: f64, depth| Fit {
         spectrum: &spectra[(image + 1) % spectra.len()],
         sampling: &sampling,
         values: samples.values.row(image).to_slice().expect("standard layout"),
         scale: scale as f32,
+        depth,
     };
+    let depth = match options.depth {
+        None => Depth::of(&sampling, poses.as_slice().iter().enumerate().map(|(i, pose)| (fit_at(i, 1.0, &nothing), pose))),
+        Some(depth) => Depth::same(&sampling, depth),
+    };
+    let fit = |image, scale| fit_at(image, scale, &depth);
     let scales = match options.scales {
         true => contrasts((0..particles.len()).into_par_iter().map(|i| fit(i, 1.0).contrast(&poses.as_slice()[i]))),
         false => vec![1.0; particles.len()],
@@ -122,6 +133,7 @@ pub fn refine(
         chi2,
         scales,
         unexplained: if signal > 0.0 { (left / signal).max(0.0) } else { 1.0 },
+        depth: depth.mean,
     })
 }
 
@@ -164,6 +176,8 @@ struct Sampling {
     edge: f64,
     /// 1/√(expected |noise|²) of each sample.
     inverse_noise: Vec<f32>,
+    /// Distance of each sample from the origin, in units of 1/edge, rounded.
+    rings: Vec<u16>,
     /// Independent share of each sample: the mask fills only part of the image, so that neighbouring samples agree.
     independence: f64,
 }
@@ -177,6 +191,7 @@ impl Sampling {
             frequencies: samples.frequencies.clone(),
             grid: samples.frequencies.iter().map(grid).collect(),
             edge,
+            rings: samples.lengths.iter().map(|&length| (f64::from(length) * edge).round() as u16).collect(),
             inverse_noise: samples.noise.iter().map(|noise| 1.0 / noise.sqrt()).collect(),
             independence: masked_area / (edge * edge),
         }
@@ -190,6 +205,41 @@ struct Fit<'a> {
     values: &'a [Complex32],
     /// Contrast of the image.
     scale: f32,
+    depth: &'a Depth,
+}
+
+/// How the intensity of atoms changes with their height z along the beam: by the factor 1 + γ·z, γ a function of frequency.
+///
+/// Atoms at different heights are seen at different defocus, and the beam has been scattered by those above. To first order in z that adds γ times the
+/// transform of z·ρ, which is (i/2π)·∂V/∂q along the beam (curvature of the Ewald sphere: DeRosier, Ultramicroscopy 81 (2000) 83).
+struct Depth {
+    /// γ/2π on each ring \[1/Å\].
+    slopes: Vec<f32>,
+    mean: f64,
+}
+
+impl Depth {
+    /// The same at all frequencies.
+    fn same(sampling: &Sampling, depth: f64) -> Self {
+        let rings = sampling.rings.iter().max().map_or(0, |&ring| usize::from(ring) + 1);
+        Self { slopes: vec![(depth / TAU) as f32; rings], mean: depth }
+    }
+
+    /// The slopes that explain images best at given poses, by least squares ring by ring.
+    fn of<'a>(sampling: &Sampling, images: impl Iterator<Item = (Fit<'a>, &'a Pose)>) -> Self {
+        let images: Vec<_> = images.collect();
+        let rings = Self::same(sampling, 0.0).slopes.len();
+        let sums: Vec<Vec<[f64; 2]>> = images.par_iter().map(|(fit, pose)| fit.depth_sums(pose, rings)).collect();
+        let mut total = vec![[0.0; 2]; rings];
+        for of_image in &sums {
+            total.iter_mut().zip(of_image).for_each(|(a, b)| (a[0], a[1]) = (a[0] + b[0], a[1] + b[1]));
+        }
+        // rings that show next to nothing take no part
+        let least = 1e-4 * total.iter().map(|sum| sum[1]).sum::<f64>() / rings.max(1) as f64;
+        let slopes = total.iter().map(|[overlap, power]| if *power > least { (overlap / power) as f32 } else { 0.0 });
+        let (overlap, power) = total.iter().fold((0.0, 0.0), |sum, ring| (sum.0 + ring[0], sum.1 + ring[1]));
+        Self { slopes: slopes.collect(), mean: TAU * overlap / power.max(f64::MIN_POSITIVE) }
+    }
 }
 
 /// Weighted squared residual at a pose, its gradient and the normal matrix.
@@ -212,6 +262,25 @@ impl Fit<'_> {
             power += f64::from(model.norm_sqr());
         }
         (overlap / power.max(f64::MIN_POSITIVE)).max(0.0)
+    }
+
+    /// For each ring, what the slope along the beam and the residual have in common, and the slope's power.
+    fn depth_sums(&self, pose: &Pose, rings: usize) -> Vec<[f64; 2]> {
+        let (phases, matrix) = (PhaseTable::new(self.sampling, &pose.shift), pose.matrix());
+        let slice = self.spectrum.slice(&matrix);
+        let beam = [0, 1, 2].map(|axis| matrix[(2, axis)] as f32);
+        let mut sums = vec![[0.0; 2]; rings];
+        for (index, value) in self.values.iter().enumerate() {
+            let ([kx, ky], weight) = (self.sampling.frequencies[index], self.sampling.inverse_noise[index]);
+            let phase = phases.at(self.sampling.grid[index]) * weight;
+            let here = slice.gradient(kx, ky);
+            let along = along_beam(&here.slope, &beam) * phase;
+            let residual = value * weight - here.value * phase;
+            let sum = &mut sums[usize::from(self.sampling.rings[index])];
+            sum[0] += f64::from((residual * along.conj()).re);
+            sum[1] += f64::from(along.norm_sqr());
+        }
+        sums
     }
 
     /// The pose of least residual near `start`.
@@ -245,7 +314,7 @@ impl Fit<'_> {
         let phases = PhaseTable::new(self.sampling, &pose.shift);
         let matrix = pose.matrix();
         let slice = self.spectrum.slice(&matrix);
-        let rows = [matrix.row(0), matrix.row(1)].map(|row| [0, 1, 2].map(|axis| row[axis] as f32));
+        let [right, up, beam] = [0, 1, 2].map(|row| [0, 1, 2].map(|axis| matrix[(row, axis)] as f32));
         let mut sums = Sums::default();
         let mut block = Block::default();
         let shared = self.sampling;
@@ -255,8 +324,9 @@ impl Fit<'_> {
             let weight = shared.inverse_noise[index];
             let phase = phases.at(shared.grid[index]) * (weight * self.scale);
             let here = slice.gradient(kx, ky);
-            let model = here.value * phase;
-            let [x, y, z] = [0, 1, 2].map(|axis| rows[0][axis] * kx + rows[1][axis] * ky);
+            let depth = self.depth.slopes[usize::from(shared.rings[index])];
+            let model = (here.value + along_beam(&here.slope, &beam) * depth) * phase;
+            let [x, y, z] = [0, 1, 2].map(|axis| right[axis] * kx + up[axis] * ky);
             let [gx, gy, gz] = here.slope;
             let derivatives = [
                 (gy * z - gz * y) * phase,
@@ -278,6 +348,13 @@ impl Fit<'_> {
         }
         sums.normal()
     }
+}
+
+/// i times the slope of a spectrum along the beam.
+#[inline]
+fn along_beam(slope: &[Complex32; 3], beam: &[f32; 3]) -> Complex32 {
+    let along = slope[0] * beam[0] + slope[1] * beam[1] + slope[2] * beam[2];
+    Complex32::new(-along.im, along.re)
 }
 
 /// −2πi k · model: the derivative of a shifted coefficient with respect to the shift along k's axis.

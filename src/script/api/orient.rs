@@ -167,6 +167,7 @@ pub mod api {
             ("poses".into(), Dynamic::from(refined.poses)),
             ("chi2".into(), chi2.into()),
             ("unexplained".into(), refined.unexplained.into()),
+            ("depth".into(), refined.depth.into()),
             ("weights".into(), super::array(&refined.weights).into()),
             ("scales".into(), super::array(&refined.scales).into()),
             ("residuals".into(), super::array(&refined.chi2).into()),
