@@ -32,11 +32,20 @@ fn atoms() -> Vec<(Point3<f64>, f64)> {
 
 /// Projections of the atoms: R·r + shift, integrated along z, with white noise.
 fn project(poses: &Poses, noise: f64) -> Images {
+    project_by_height(poses, noise, 0.0)
+}
+
+/// The same, of atoms whose weight grows by `depth` an Å of height along the beam.
+fn project_by_height(poses: &Poses, noise: f64, depth: f64) -> Images {
     let (atoms, centre) = (atoms(), (SIZE / 2) as f64);
     let mut data = Array3::<f32>::zeros((poses.len(), SIZE, SIZE));
     for (i, pose) in poses.as_slice().iter().enumerate() {
         let mut rng = random::stream(5, "orient test noise", i as u64);
-        let places: Vec<_> = atoms.iter().map(|(place, weight)| (pose.rotation * place, *weight)).collect();
+        let seen = |(place, weight): &(Point3<f64>, f64)| {
+            let place = pose.rotation * place;
+            (place, weight * (1.0 + depth * place.z))
+        };
+        let places: Vec<_> = atoms.iter().map(seen).collect();
         for y in 0..SIZE {
             for x in 0..SIZE {
                 let at = Vector2::new(x as f64 - centre, y as f64 - centre) * PIXEL - pose.shift;
@@ -185,4 +194,26 @@ fn contrasts_are_found_and_outliers_lose_their_weight() {
     assert!(refined.weights[9] < 0.1, "{}", refined.weights[9]);
     let kept = (0..60).filter(|&image| image != 9 && image != 7).all(|image| refined.weights[image] > 0.5);
     assert!(kept, "{:?}", refined.weights);
+}
+
+#[test]
+fn the_change_of_intensity_along_the_beam_is_found_and_explained() {
+    let poses = orient::random_poses(150, 8);
+    let particles = prepare(&project_by_height(&poses, 0.3, 0.04));
+    let density = reconstruct(&particles, &poses, 2.0).volume;
+    let refined = |depth| {
+        let options = RefineOptions { steps: 0, depth, ..RefineOptions::default() };
+        orient::refine(&particles, std::slice::from_ref(&density), &poses, &options, &Task::silent()).unwrap()
+    };
+    let (found, without) = (refined(None), refined(Some(0.0)));
+    assert!((found.depth - 0.04).abs() < 0.006, "{}", found.depth);
+    assert!(found.unexplained < 0.6 * without.unexplained, "{} {}", found.unexplained, without.unexplained);
+    // of the other hand it is the other way round
+    let half_turn = UnitQuaternion::from_axis_angle(&Vector3::z_axis(), std::f64::consts::PI);
+    let turned = |pose: &Pose| Pose { rotation: half_turn * pose.rotation, ..*pose };
+    let other = Poses::unscored(poses.as_slice().iter().map(turned).collect());
+    let inverted = reconstruct(&particles, &other, 2.0).volume;
+    let options = RefineOptions { steps: 0, ..RefineOptions::default() };
+    let of_other = orient::refine(&particles, &[inverted], &other, &options, &Task::silent()).unwrap();
+    assert!((of_other.depth + 0.04).abs() < 0.006, "{}", of_other.depth);
 }

@@ -163,13 +163,7 @@ fn slope_of(partition: &Partition, places: &[Vector3<f64>]) -> Vector3<f64> {
 /// criterion where the trend is zero, found exactly for every trend by going through all cuts of the sorted corrected intensities.
 ///
 /// `shares`, if given, are the parts of the classes from faint to bright and replace the cuts.
-fn partition(
-    intensities: &[f64],
-    radii: &[f64],
-    k: usize,
-    with_trend: bool,
-    shares: Option<&[f64]>,
-) -> Partition {
+fn partition(intensities: &[f64], radii: &[f64], k: usize, with_trend: bool, shares: Option<&[f64]>) -> Partition {
     let outermost = radii.iter().copied().fold(1e-9, f64::max);
     let many = intensities.len() >= ATOMS_FOR_TREND * k;
     let range = |limit: f64| if with_trend && many { (limit / TREND_STEP).round() as i32 } else { 0 };

@@ -97,3 +97,29 @@ fn softmax(hypotheses: &[(f32, usize)], scale: &[f32], beta: f32) -> Vec<f32> {
     weights.iter_mut().filter(|weight| **weight < NEGLIGIBLE).for_each(|weight| *weight = 0.0);
     weights
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orient::random_poses;
+
+    #[test]
+    fn weights_make_directions_even_that_the_scores_would_crowd() {
+        let sphere = Sphere::new();
+        let views: Vec<Vector3<f64>> = random_poses(600, 4).as_slice().iter().map(|p| p.viewing_direction()).collect();
+        // each image could look from a direction or from its opposite; all scores prefer the upper half
+        let hypotheses = |sphere: &Sphere| -> Vec<Vec<(f32, usize)>> {
+            let hypothesis = |view: Vector3<f64>| (if view.z > 0.0 { 5.0 } else { 0.0 }, sphere.cell_of(&view));
+            views.iter().map(|view| vec![hypothesis(*view), hypothesis(-view)]).collect()
+        };
+        let upper = |weights: &[Vec<f32>]| {
+            let of_image = |(view, weights): (&Vector3<f64>, &Vec<f32>)| weights[usize::from(view.z < 0.0)];
+            views.iter().zip(weights).map(of_image).sum::<f32>() / 600.0
+        };
+        let whole = Sphere::whole();
+        assert!(upper(&whole.weights(&hypotheses(&whole), 1.0)) > 0.9);
+        let even = sphere.weights(&hypotheses(&sphere), 1.0);
+        assert!((upper(&even) - 0.5).abs() < 0.1, "{}", upper(&even));
+        assert!(even.iter().all(|weights| (weights.iter().sum::<f32>() - 1.0).abs() < 1e-3));
+    }
+}

@@ -64,7 +64,9 @@ pub use refine::{RefineOptions, Refinement, refine};
 pub use reproject::{ReprojectOptions, Reprojected, Reprojector, Stack, correlations};
 pub use rings::Rings;
 pub use search::{SearchOptions, Symmetry, search};
-pub use sites::{BreakOptions, BrokenSymmetry, PseudoSymmetry, PseudoSymmetryOptions, break_symmetry, equivalents, pseudo_symmetry};
+pub use sites::{
+    BreakOptions, BrokenSymmetry, PseudoSymmetry, PseudoSymmetryOptions, break_symmetry, equivalents, pseudo_symmetry,
+};
 pub use tilt::{TiltSeriesOptions, tilt_series};
 
 /// What can be wrong with a search for orientations.

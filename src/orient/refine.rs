@@ -106,7 +106,9 @@ pub fn refine(
         depth,
     };
     let depth = match options.depth {
-        None => Depth::of(&sampling, poses.as_slice().iter().enumerate().map(|(i, pose)| (fit_at(i, 1.0, &nothing), pose))),
+        None => {
+            Depth::of(&sampling, poses.as_slice().iter().enumerate().map(|(i, pose)| (fit_at(i, 1.0, &nothing), pose)))
+        }
         Some(depth) => Depth::same(&sampling, depth),
     };
     let fit = |image, scale| fit_at(image, scale, &depth);

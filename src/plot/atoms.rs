@@ -53,7 +53,9 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
             chart.draw_series(LineSeries::new(decline, color.mix(0.5).stroke_width(3))).map_err(drawing)?;
             let members = model.atoms().iter().filter(|atom| atom.element == class.element);
             let disc = |point| Circle::new(point, 9, color.mix(0.75).filled());
-            chart.draw_series(members.map(|atom| disc((atom.radius, model.levelled_intensity(atom))))).map_err(drawing)?;
+            chart
+                .draw_series(members.map(|atom| disc((atom.radius, model.levelled_intensity(atom)))))
+                .map_err(drawing)?;
         }
         let cut = [(0.0, model.noise_cut()), (ranges[0].end, model.noise_cut())];
         chart.draw_series(DashedLineSeries::new(cut, 14, 10, ALARM.stroke_width(3))).map_err(drawing)?;

@@ -17,11 +17,11 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::refine::{RefineOptions, refine};
-use super::search::{check_not_negative, check_positive};
 use super::Error;
 use super::draw::index_at;
 use super::even::Sphere;
+use super::refine::{RefineOptions, refine};
+use super::search::{check_not_negative, check_positive};
 use crate::images::Particles;
 use crate::memory;
 use crate::pose::{Pose, Poses};
@@ -272,7 +272,18 @@ impl<'a> Known<'a> {
         }
         let data = Data::new(particles, options.low_pass);
         let (filter, equations) = (Filter::new(&data), Equations::new(&sites));
-        Self { particles, data, filter, equations, sites, operations, rotations, rotation_of, poses: poses.clone(), sphere: Sphere::new() }
+        Self {
+            particles,
+            data,
+            filter,
+            equations,
+            sites,
+            operations,
+            rotations,
+            rotation_of,
+            poses: poses.clone(),
+            sphere: Sphere::new(),
+        }
     }
 
     /// The images that the ideal lattice explains best, in the order of the stack.
@@ -459,13 +470,14 @@ fn refined(known: &Known, half: &Half, model: &Model, options: &BreakOptions, ta
 /// Weighs the operations for every image of a half; with `draw` one operation is drawn at random for each.
 fn expect(known: &Known, half: &Half, model: &Model, beta: f32, draw: Option<u64>, task: &Task) -> Result<Half, Error> {
     let seer = Seer::new(known, model);
-    let of_image = |(&image, pose): (&usize, &Pose)| -> Result<(Vec<(f32, usize)>, Vec<f32>), Cancelled> {
+    let of_image = |(&image, pose): (&usize, &Pose)| {
         task.check()?;
         let (scores, seen) = known.scores(&seer, image, pose);
-        let cell = |operation: usize| known.sphere.cell_of(&known.operations[operation].moved(pose).viewing_direction());
-        Ok((scores.into_iter().enumerate().map(|(operation, score)| (score, cell(operation))).collect(), seen))
+        let cell = |operation: &Operation| known.sphere.cell_of(&operation.moved(pose).viewing_direction());
+        let hypotheses: Vec<(f32, usize)> = scores.into_iter().zip(known.operations.iter().map(cell)).collect();
+        Ok((hypotheses, seen))
     };
-    let compared = half.images.par_iter().zip(&half.poses).map(of_image).collect::<Result<Vec<_>, _>>()?;
+    let compared = half.images.par_iter().zip(&half.poses).map(of_image).collect::<Result<Vec<_>, Cancelled>>()?;
     let (hypotheses, shown): (Vec<_>, Vec<_>) = compared.into_iter().unzip();
     let mut weights = known.sphere.weights(&hypotheses, beta);
     if let Some(seed) = draw {

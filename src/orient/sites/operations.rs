@@ -80,7 +80,9 @@ pub fn operations(sites: &[Point3<f64>], largest_offset: f64, closure: f64) -> V
             }
         }
     }
-    found.sort_by(|a, b| b.matrix().trace().total_cmp(&a.matrix().trace()).then(a.offset.norm().total_cmp(&b.offset.norm())));
+    found.sort_by(|a, b| {
+        b.matrix().trace().total_cmp(&a.matrix().trace()).then(a.offset.norm().total_cmp(&b.offset.norm()))
+    });
     found
 }
 
@@ -215,6 +217,7 @@ const APART: f64 = 1.2;
 mod tests {
     use super::*;
     use crate::structure::{Element, Lattice, LatticeKind};
+    use nalgebra::Vector2;
 
     fn sites(kind: LatticeKind, species: &[&str], a: f64, c: Option<f64>, centre: [f64; 3]) -> Vec<Point3<f64>> {
         let elements: Vec<Element> = species.iter().map(|symbol| symbol.parse().unwrap()).collect();
@@ -251,6 +254,25 @@ mod tests {
                 if let Some(image) = image {
                     let taken = operation.apply(site);
                     assert!((taken - sites[*image]).norm() < TOLERANCE);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equivalent_poses_see_sites_at_the_same_places() {
+        let sites = sites(LatticeKind::Wurtzite, &["Cd", "Se"], 4.3, Some(7.0), [0.02, 0.01, 0.2]);
+        let pose = Pose { rotation: UnitQuaternion::from_euler_angles(0.4, -1.1, 2.0), shift: Vector2::new(0.3, -0.2) };
+        let seen = |pose: &Pose, site: &Point3<f64>| (pose.rotation * site.coords).xy() + pose.shift;
+        let places: Vec<Vector2<f64>> = sites.iter().map(|site| seen(&pose, site)).collect();
+        let found = operations(&sites, 1.0, 0.98);
+        assert!(found.len() >= 6 && found.iter().any(|operation| operation.inverts));
+        for operation in found {
+            let moved = operation.moved(&pose);
+            for (site, image) in sites.iter().zip(&operation.image) {
+                if let Some(image) = image {
+                    // the particle that has the operation shows at its image what it shows here
+                    assert!((seen(&moved, site) - places[*image]).norm() < 0.02);
                 }
             }
         }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::images::{Images, Particles};
 use crate::orient::{
-    self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, CandidateOptions, DrawOptions, Layout, PseudoSymmetryOptions, RandomStart,
-    RefineOptions, ReprojectOptions, SearchOptions, Stack, SymmetryOperation, TiltSeriesOptions,
+    self, AbInitioOptions, AgreementOptions, BreakOptions, BrokenSymmetry, CandidateOptions, DrawOptions, Layout,
+    PseudoSymmetryOptions, RandomStart, RefineOptions, ReprojectOptions, SearchOptions, Stack, SymmetryOperation,
+    TiltSeriesOptions,
 };
 use crate::pose::{Pose, Poses, euler_angles};
 use crate::script::{ScriptResult, Session, fault, options, run};
