@@ -138,9 +138,10 @@ pub mod api {
     /// * `densities`: an array with one Volume, or with the two `halves` of `volume::reconstruct`: each image then meets the half it
     ///   has not contributed to.
     /// * options: `low_pass` (Å, default 2.0), resolution of the comparison; `steps` (default 4; 0 only scores); `shifts` (default
-    ///   true) refines them too; `max_shift` (Å, default 2.0); `scales` (default false) gives every image a contrast of its own.
+    ///   true) refines them too; `max_shift` (Å, default 2.0); `scales` (default false) gives every image a contrast of its own;
+    ///   `depth` (1/Å, default: found from all images at the poses given), part of the intensity that an atom gains with its height along the beam.
     ///
-    /// Gives a map: `poses`; `score`, the mean log-likelihood gain over an empty image; `chi2`, the mean squared residual in units of the
+    /// Gives a map: `poses`; `depth`, its mean; `score`, the mean log-likelihood gain over an empty image; `chi2`, the mean squared residual in units of the
     /// noise (1 where only noise is left); `unexplained`, the share of the particle's signal that is left; and one number an image: `residuals` (χ²),
     /// `weights` (1 for most, falling to 0 for images that fit much worse than the others), `scales` (contrast in units of the median image's).
     ///
@@ -178,13 +179,14 @@ pub mod api {
     /// Tells the operations of a lattice apart: from poses that are right up to them to poses that belong together.
     ///
     /// By expectation–maximisation of one amplitude a lattice site. Each image is weighed over the operations that map the sites onto themselves, whatever
-    /// element sits there.
+    /// element sits there, so that all viewing directions receive their share.
     ///
     /// * `particles`: from `images.prepare`. `sites`: a Structure, the ideal lattice in a sphere somewhat wider than the particle.
     /// * `poses`: one an image, found against the ideal lattice about the same centre.
     /// * options: `low_pass` (Å, default 1.67); `starts` (default 6), the worse half of which is given up on the way; `iterations` (default 14); `images`
     ///   (default 400), those with the best scores; `first_beta` (default 0.06) and `last_beta` (default 0.6), the inverse temperatures;
-    ///   `max_offset` (Å, default 1.0), largest translation that an operation may bring; `seed` (default 1).
+    ///   `max_offset` (Å, default 1.0), largest translation that an operation may bring, and `closure` (default 0.85), the share of the sites that it has
+    ///   to take to sites; `seed` (default 1).
     ///
     /// Gives a map: `poses` (of all images, refined), `volume`, `amplitudes` (one a site), `operations` (their number), `score` (mean log-likelihood gain
     /// over an empty image), `gain` (score over that of the symmetric model), `starts` (`seed`, `score`, `gain`, `rounds` of each).
