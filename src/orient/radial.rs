@@ -13,9 +13,9 @@ use rayon::prelude::*;
 
 use super::bessel::bessel_j;
 
-/// Eigenvalues below this share of the largest one are left out: 10⁻³ in amplitude of what the strongest component carries, in images and
-/// references alike, hence 10⁻⁶ of their products.
-const NEGLIGIBLE: f64 = 1e-6;
+/// Eigenvalues below this share of the largest one are left out: 3·10⁻⁴ in amplitude of what the strongest component carries, in images and
+/// references alike, hence 10⁻⁷ of their products.
+const NEGLIGIBLE: f64 = 1e-7;
 /// Radii at which the span is sampled, in units of the shortest wavelength.
 const SAMPLES: f64 = 6.0;
 
