@@ -99,7 +99,7 @@ pub struct TracedAtom {
 pub struct Class {
     pub element: Element,
     pub count: usize,
-    /// Mean intensity, brought to the particle's centre by the radial trend.
+    /// Mean intensity without the slope, brought to the particle's centre by the radial trend.
     pub mean: f64,
     /// Standard deviation of the same.
     pub deviation: f64,
@@ -178,9 +178,15 @@ impl Model {
         self.0.slope
     }
 
-    /// Intensity of an atom without the slope.
-    pub fn levelled_intensity(&self, atom: &TracedAtom) -> f64 {
-        atom.peak.intensity / (1.0 + self.0.slope.dot(&(atom.peak.position - self.0.center))).max(0.1)
+    /// Intensity of each atom without the slope, which is taken about the atoms' centroid.
+    pub fn levelled_intensities(&self) -> Vec<f64> {
+        let atoms = &self.0.atoms;
+        let centroid =
+            atoms.iter().map(|atom| atom.peak.position.coords).sum::<Vector3<f64>>() / atoms.len().max(1) as f64;
+        let levelled = |atom: &TracedAtom| {
+            atom.peak.intensity / species::rise(&self.0.slope, &(atom.peak.position.coords - centroid))
+        };
+        atoms.iter().map(levelled).collect()
     }
 
     /// Distance of neighbouring classes over the sum of their standard deviations, for the two that are worst told apart; infinite

@@ -132,8 +132,8 @@ pub(super) fn partition_on_slope(
     let mut sloping = level.clone();
     for _ in 0..SLOPE_STEPS {
         let slope = slope_of(&sloping, places);
-        let rise = |place: &Vector3<f64>| (1.0 + slope.dot(place)).max(0.1);
-        let levelled: Vec<f64> = intensities.iter().zip(places).map(|(value, place)| value / rise(place)).collect();
+        let levelled: Vec<f64> =
+            intensities.iter().zip(places).map(|(value, place)| value / rise(&slope, place)).collect();
         let next = Partition { slope, ..partition(&levelled, &radii, k, with_trend, shares) };
         let settled = next.classes == sloping.classes && (slope - sloping.slope).norm() < 1e-4;
         sloping = next;
@@ -144,13 +144,18 @@ pub(super) fn partition_on_slope(
     if sloping.spread() < SLOPE_LEAVES * level.spread() { sloping } else { level }
 }
 
+/// The factor by which a slope raises the intensity at a place; far out it is no straight line.
+pub(super) fn rise(slope: &Vector3<f64>, place: &Vector3<f64>) -> f64 {
+    (1.0 + slope.dot(place)).max(0.1)
+}
+
 /// The slope that the intensities, over their classes' means and the radial trend, have by least squares.
 fn slope_of(partition: &Partition, places: &[Vector3<f64>]) -> Vector3<f64> {
     let means = partition.means();
     let (mut matrix, mut target) = (Matrix4::zeros(), Vector4::zeros());
     for (i, place) in places.iter().enumerate() {
         // what the corrected intensity would be without the slope taken off
-        let relative = partition.corrected[i] * (1.0 + partition.slope.dot(place)) / means[partition.classes[i]];
+        let relative = partition.corrected[i] * rise(&partition.slope, place) / means[partition.classes[i]];
         let row = Vector4::new(1.0, place.x, place.y, place.z);
         matrix += row * row.transpose();
         target += row * relative;

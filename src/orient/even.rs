@@ -1,6 +1,6 @@
 //! Weights of hypotheses when all viewing directions are equally likely.
 //!
-//! What a model lacks, such as the defocus that differs along the beam, makes images fit better seen from one side. Expectation–maximisation takes
+//! A model that lacks something, such as the defocus that varies along the beam, fits better from one side. Expectation–maximisation takes
 //! that bait: of a lattice's equivalent directions it chooses for all images those of one side, and the model becomes wrong enough to agree. A particle that
 //! tumbles is seen from everywhere, so the weights are scaled until each part of the sphere receives its share (iterative proportional
 //! fitting; Sinkhorn, Am. Math. Mon. 74 (1967) 402).
@@ -92,9 +92,10 @@ fn softmax(hypotheses: &[(f32, usize)], scale: &[f32], beta: f32) -> Vec<f32> {
     let exponents: Vec<f32> = hypotheses.iter().map(|(score, cell)| beta * score + scale[*cell]).collect();
     let top = exponents.iter().copied().fold(f32::MIN, f32::max);
     let mut weights: Vec<f32> = exponents.iter().map(|exponent| (exponent - top).exp()).collect();
+    let least = NEGLIGIBLE * weights.iter().sum::<f32>();
+    weights.iter_mut().filter(|weight| **weight < least).for_each(|weight| *weight = 0.0);
     let total: f32 = weights.iter().sum();
     weights.iter_mut().for_each(|weight| *weight /= total);
-    weights.iter_mut().filter(|weight| **weight < NEGLIGIBLE).for_each(|weight| *weight = 0.0);
     weights
 }
 

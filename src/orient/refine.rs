@@ -45,7 +45,8 @@ pub struct RefineOptions {
     pub max_shift: f64,
     /// Gives every image a contrast of its own; default false: all are as strong as the density.
     pub scales: bool,
-    /// Part of the intensity that an atom gains with its height along the beam [1/Å]; default none: found from all images, for each frequency.
+    /// Part of the intensity that an atom gains with its height along the beam [1/Å], at all frequencies; default none: found from all images, for each
+    /// frequency. Scores compare only where it was the same.
     pub depth: Option<f64>,
 }
 
@@ -88,6 +89,9 @@ pub fn refine(
 ) -> Result<Refinement, Error> {
     particles.check_limit(options.low_pass)?;
     check_not_negative("max_shift", options.max_shift)?;
+    if let Some(depth) = options.depth.filter(|depth| !depth.is_finite()) {
+        return Err(Error::Option { name: "depth", range: "finite", value: depth });
+    }
     for density in densities {
         density.check_limit(options.low_pass)?;
     }
@@ -311,7 +315,7 @@ impl Fit<'_> {
         Refined { pose: best_pose, score, chi2: best.cost / samples, power: power / samples }
     }
 
-    /// Cost, gradient and normal matrix at `pose`.
+    /// Cost, gradient and normal matrix at `pose`; how the depth's part turns with the pose is left out of the derivatives, being small.
     fn normal(&self, pose: &Pose) -> Normal {
         let phases = PhaseTable::new(self.sampling, &pose.shift);
         let matrix = pose.matrix();

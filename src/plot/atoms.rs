@@ -19,7 +19,8 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
     }
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
     let outermost = model.atoms().iter().map(|atom| atom.radius).fold(0.0, f64::max);
-    let brightest = model.atoms().iter().map(|atom| model.levelled_intensity(atom)).fold(0.0, f64::max);
+    let intensities = model.levelled_intensities();
+    let brightest = intensities.iter().copied().fold(0.0, f64::max);
     let ranges = [0.0..1.15 * outermost.max(1.0), 0.0..1.08 * brightest];
     let rejected: Vec<(f64, f64)> = model
         .rejected()
@@ -51,11 +52,9 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
                 (radius, class.mean * (1.0 - model.radial_trend() * (radius / outermost.max(1e-9)).powi(2)))
             });
             chart.draw_series(LineSeries::new(decline, color.mix(0.5).stroke_width(3))).map_err(drawing)?;
-            let members = model.atoms().iter().filter(|atom| atom.element == class.element);
+            let members = model.atoms().iter().zip(&intensities).filter(|(atom, _)| atom.element == class.element);
             let disc = |point| Circle::new(point, 9, color.mix(0.75).filled());
-            chart
-                .draw_series(members.map(|atom| disc((atom.radius, model.levelled_intensity(atom)))))
-                .map_err(drawing)?;
+            chart.draw_series(members.map(|(atom, &intensity)| disc((atom.radius, intensity)))).map_err(drawing)?;
         }
         let cut = [(0.0, model.noise_cut()), (ranges[0].end, model.noise_cut())];
         chart.draw_series(DashedLineSeries::new(cut, 14, 10, ALARM.stroke_width(3))).map_err(drawing)?;

@@ -4,7 +4,7 @@
 //! only in what breaks the symmetry: the particle's outline, its elements, its vacancies. Expectation–maximisation finds out: the particle is
 //! described by one amplitude a lattice site (a few hundred numbers instead of 10⁵ voxels, whose noise would drown the small
 //! differences), each image is weighed over the operations, and the amplitudes are solved for with those weights, on a
-//! schedule of falling temperature, and under the condition that all viewing directions are equally likely. Each half of the images is weighed against the amplitudes that the other half gave.
+//! schedule of falling temperature. The weights obey the condition that all viewing directions are equally likely ([`super::even`]). Each half of the images is weighed against the amplitudes that the other half gave.
 //!
 //! The operations permute the sites. What an image shows at the sites' places therefore serves all of them: a hypothesis' correlation is a dot
 //! product of that list with the permuted amplitudes.
@@ -51,7 +51,7 @@ pub struct BreakOptions {
     pub last_beta: f64,
     /// Largest translation of the particle that an operation may bring \[Å\]; default 1.0.
     pub max_offset: f64,
-    /// Share of the sites that an operation has to take to sites; default 0.85.
+    /// Share of the inner sites that an operation has to take to sites; default 0.85.
     pub closure: f64,
     /// Seed of the first start; default 1.
     pub seed: u64,
@@ -159,7 +159,7 @@ pub fn break_symmetry(
 pub struct PseudoSymmetryOptions {
     /// Largest translation that an operation may bring \[Å\]; default 1.0.
     pub max_offset: f64,
-    /// Share of the atoms that an operation has to take to atoms; default 0.85.
+    /// Share of the inner atoms that an operation has to take to atoms; default 0.85.
     pub closure: f64,
 }
 
@@ -211,10 +211,17 @@ pub fn equivalents(poses: &Poses, atoms: &Structure, options: &PseudoSymmetryOpt
 
 fn operations_of(atoms: &Structure, options: &PseudoSymmetryOptions) -> Result<Vec<Operation>, Error> {
     check_sites(atoms)?;
-    check_positive("closure", options.closure)?;
-    check_not_negative("max_offset", options.max_offset)?;
+    check_operations(options.max_offset, options.closure)?;
     let places: Vec<Point3<f64>> = atoms.atoms().iter().map(|atom| atom.position).collect();
     Ok(operations(&places, options.max_offset, options.closure))
+}
+
+fn check_operations(max_offset: f64, closure: f64) -> Result<(), Error> {
+    check_not_negative("max_offset", max_offset)?;
+    if closure > 0.0 && closure <= 1.0 {
+        return Ok(());
+    }
+    Err(Error::Option { name: "closure", range: "above 0 and at most 1", value: closure })
 }
 
 fn check_sites(sites: &Structure) -> Result<(), Error> {
@@ -238,8 +245,7 @@ fn check(particles: &Particles, sites: &Structure, poses: &Poses, options: &Brea
     check_positive("iterations", options.iterations as f64)?;
     check_positive("first_beta", options.first_beta)?;
     check_positive("last_beta", options.last_beta)?;
-    check_positive("closure", options.closure)?;
-    check_not_negative("max_offset", options.max_offset)
+    check_operations(options.max_offset, options.closure)
 }
 
 /// What all starts share.
@@ -370,7 +376,7 @@ struct Half {
     seen: Vec<f32>,
     /// The transfer function with which they were looked at.
     transfer: Vec<f32>,
-    /// Mean of the best scores.
+    /// Mean score of the heaviest operations, in the first round of those drawn.
     score: f64,
 }
 

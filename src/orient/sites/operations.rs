@@ -21,6 +21,17 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// What leaves all of `count` sites where they are.
+    fn identity(count: usize) -> Self {
+        Self {
+            rotation: UnitQuaternion::identity(),
+            inverts: false,
+            offset: Vector3::zeros(),
+            image: (0..count).map(Some).collect(),
+            closure: 1.0,
+        }
+    }
+
     /// Where a point is taken.
     pub fn apply(&self, point: &Point3<f64>) -> Point3<f64> {
         Point3::from(place_of(&self.matrix(), &self.offset, point))
@@ -54,6 +65,8 @@ const TOLERANCE: f64 = 0.35;
 const ANCHORS: usize = 3;
 /// Distance from the anchor beyond which its two companions are taken \[Å\]: the longer, the better they fix a rotation.
 const BASELINE: f64 = 3.5;
+/// Atoms are never nearer to each other than this \[Å\].
+const APART: f64 = 1.2;
 /// Sites that are looked at before all are.
 const SAMPLE: usize = 30;
 
@@ -65,7 +78,7 @@ pub fn operations(sites: &[Point3<f64>], largest_offset: f64, closure: f64) -> V
     let mut order: Vec<usize> = (0..sites.len()).collect();
     order.sort_by(|&a, &b| sites[a].coords.norm().total_cmp(&sites[b].coords.norm()));
     let sample: Vec<usize> = order.iter().copied().step_by(order.len().div_ceil(SAMPLE).max(1)).collect();
-    let mut found: Vec<Operation> = Vec::new();
+    let mut found = vec![Operation::identity(sites.len())];
     for &anchor in order.iter().take(ANCHORS) {
         let Some(triple) = triple_at(sites, anchor) else { continue };
         for (matrix, offset) in carried(sites, triple, largest_offset) {
@@ -80,7 +93,7 @@ pub fn operations(sites: &[Point3<f64>], largest_offset: f64, closure: f64) -> V
             }
         }
     }
-    found.sort_by(|a, b| {
+    found[1..].sort_by(|a, b| {
         b.matrix().trace().total_cmp(&a.matrix().trace()).then(a.offset.norm().total_cmp(&b.offset.norm()))
     });
     found
@@ -188,30 +201,26 @@ fn kept(
 
 /// The site nearest to `place`, if it is within `tolerance`.
 fn nearest(sites: &[Point3<f64>], place: &Vector3<f64>, tolerance: f64) -> Option<usize> {
-    let distance = |site: usize| (sites[site].coords - place).norm_squared();
-    (0..sites.len())
-        .min_by(|&a, &b| distance(a).total_cmp(&distance(b)))
-        .filter(|&site| distance(site) < tolerance * tolerance)
+    let distances = sites.iter().map(|site| (site.coords - place).norm_squared()).enumerate();
+    let (site, distance) = distances.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    (distance < tolerance * tolerance).then_some(site)
 }
 
-/// The sites, and those that the operations take them to within the sphere that holds all; as many operations again need not leave it as it is.
+/// The sites, and the places without one that the operations take them to, each with the index of its site. The result need not be closed under the
+/// operations.
 pub fn completed(sites: &[Point3<f64>], operations: &[Operation]) -> Vec<(Point3<f64>, usize)> {
-    let radius = sites.iter().map(|site| site.coords.norm()).fold(0.0, f64::max);
     let mut all: Vec<(Point3<f64>, usize)> = sites.iter().copied().zip(0..).collect();
     for operation in operations {
         for (index, site) in sites.iter().enumerate().filter(|(index, _)| operation.image[*index].is_none()) {
             let place = operation.apply(site);
             let room = all.iter().all(|(other, _)| (other - place).norm() > APART);
-            if room && place.coords.norm() <= radius + operation.offset.norm() {
+            if room {
                 all.push((place, index));
             }
         }
     }
     all
 }
-
-/// Atoms are never nearer to each other than this \[Å\].
-const APART: f64 = 1.2;
 
 #[cfg(test)]
 mod tests {

@@ -139,7 +139,8 @@ pub mod api {
     ///   has not contributed to.
     /// * options: `low_pass` (Å, default 2.0), resolution of the comparison; `steps` (default 4; 0 only scores); `shifts` (default
     ///   true) refines them too; `max_shift` (Å, default 2.0); `scales` (default false) gives every image a contrast of its own;
-    ///   `depth` (1/Å, default: found from all images at the poses given), part of the intensity that an atom gains with its height along the beam.
+    ///   `depth` (1/Å, default: found from all images at the poses given, for each frequency), part of the intensity that an atom gains with its height along
+    ///   the beam; scores compare only where it was the same.
     ///
     /// Gives a map: `poses`; `depth`, its mean; `score`, the mean log-likelihood gain over an empty image; `chi2`, the mean squared residual in units of the
     /// noise (1 where only noise is left); `unexplained`, the share of the particle's signal that is left; and one number an image: `residuals` (χ²),
@@ -185,8 +186,8 @@ pub mod api {
     /// * `poses`: one an image, found against the ideal lattice about the same centre.
     /// * options: `low_pass` (Å, default 1.67); `starts` (default 6), the worse half of which is given up on the way; `iterations` (default 14); `images`
     ///   (default 400), those with the best scores; `first_beta` (default 0.06) and `last_beta` (default 0.6), the inverse temperatures;
-    ///   `max_offset` (Å, default 1.0), largest translation that an operation may bring, and `closure` (default 0.85), the share of the sites that it has
-    ///   to take to sites; `seed` (default 1).
+    ///   `max_offset` (Å, default 1.0), largest translation that an operation may bring, and `closure` (default 0.85), the share of the inner sites that it
+    ///   has to take to sites; `seed` (default 1).
     ///
     /// Gives a map: `poses` (of all images, refined), `volume`, `amplitudes` (one a site), `operations` (their number), `score` (mean log-likelihood gain
     /// over an empty image), `gain` (score over that of the symmetric model), `starts` (`seed`, `score`, `gain`, `rounds` of each).
@@ -218,7 +219,7 @@ pub mod api {
     /// fainter; `break_symmetry` on the `sites` tells which is right.
     ///
     /// * `atoms`: a Structure.
-    /// * options: `closure` (default 0.85), the share of the atoms that an operation has to take to atoms; `max_offset` (Å, default 1.0), the largest
+    /// * options: `closure` (default 0.85), the share of the inner atoms that an operation has to take to atoms; `max_offset` (Å, default 1.0), the largest
     ///   translation that it may bring.
     ///
     /// Gives a map: `operations`, their number, 1 for the identity alone; `closure`, the least share that one of them takes to atoms; `sites`, a
