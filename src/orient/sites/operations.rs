@@ -83,7 +83,9 @@ pub fn operations(sites: &[Point3<f64>], largest_offset: f64, closure: f64) -> V
         let Some(triple) = triple_at(sites, anchor) else { continue };
         for (matrix, offset) in carried(sites, triple, largest_offset) {
             let is_known = |matrix, offset| found.iter().any(|known: &Operation| known.is(matrix, offset));
-            if is_known(&matrix, &offset) || kept(sites, &sample, &matrix, &offset, 2.0 * TOLERANCE) < closure - 0.1 {
+            let is_near =
+                |site: usize| nearest(sites, &place_of(&matrix, &offset, &sites[site]), 2.0 * TOLERANCE).is_some();
+            if is_known(&matrix, &offset) || share_of_inner(sites, &sample, &offset, is_near) < closure - 0.1 {
                 continue;
             }
             let operation = settled(sites, matrix, offset);
@@ -172,7 +174,7 @@ fn settled(sites: &[Point3<f64>], mut matrix: Matrix3<f64>, mut offset: Vector3<
     let image: Vec<Option<usize>> =
         sites.iter().map(|site| nearest(sites, &place_of(&matrix, &offset, site), TOLERANCE)).collect();
     let all: Vec<usize> = (0..sites.len()).collect();
-    let closure = kept(sites, &all, &matrix, &offset, TOLERANCE);
+    let closure = share_of_inner(sites, &all, &offset, |site| image[site].is_some());
     let hand = matrix.determinant().signum();
     Operation { rotation: exact_rotation(&(matrix * hand)), inverts: hand < 0.0, offset, image, closure }
 }
@@ -181,22 +183,21 @@ fn place_of(matrix: &Matrix3<f64>, offset: &Vector3<f64>, point: &Point3<f64>) -
     matrix * point.coords + offset
 }
 
-/// Share of the inner ones among the sites `looked_at` that are taken to sites.
-fn kept(
+/// Share of those that are kept among the inner of the sites `looked_at`.
+fn share_of_inner(
     sites: &[Point3<f64>],
     looked_at: &[usize],
-    matrix: &Matrix3<f64>,
     offset: &Vector3<f64>,
-    tolerance: f64,
+    is_kept: impl Fn(usize) -> bool,
 ) -> f64 {
     let radius = sites.iter().map(|site| site.coords.norm()).fold(0.0, f64::max);
-    let inner = looked_at.iter().filter(|&&site| sites[site].coords.norm() <= radius - offset.norm() + 1e-6);
-    let (mut kept, mut all) = (0, 0);
-    for &site in inner {
+    let is_inner = |&&site: &&usize| sites[site].coords.norm() <= radius - offset.norm() + 1e-6;
+    let (mut kept, mut all) = (0u32, 0u32);
+    for &site in looked_at.iter().filter(is_inner) {
         all += 1;
-        kept += usize::from(nearest(sites, &place_of(matrix, offset, &sites[site]), tolerance).is_some());
+        kept += u32::from(is_kept(site));
     }
-    f64::from(kept as u32) / f64::from(all.max(1) as u32)
+    f64::from(kept) / f64::from(all.max(1))
 }
 
 /// The site nearest to `place`, if it is within `tolerance`.
