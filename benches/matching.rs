@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn noise_images(count: usize) -> Result<Particles, Box<dyn std::error::Error>> {
     let mut rng = random::stream(1, "matching bench", 0);
     let noise = Array3::from_shape_simple_fn((count, 200, 200), || rng.sample(StandardNormal));
-    let options = PrepareOptions { diameter: 25.0, low_pass: 1.0, crop: 2.0 };
+    let options = PrepareOptions { diameter: 25.0, tolerance: 0.0, low_pass: 1.0, crop: 2.0 };
     Ok(Particles::prepare(&Images::new(noise, 0.25), &options, &Task::silent())?)
 }
 

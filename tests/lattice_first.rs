@@ -50,14 +50,69 @@ fn the_operations_of_a_lattice_are_told_apart() {
         let up_to_operations = orient::errors(ideal.poses, images.true_poses(), ball).within_5;
         let before = orient::errors(ideal.poses, images.true_poses(), truth).within_5;
         let after = orient::errors(broken.poses, images.true_poses(), truth).within_5;
-        print(`${broken.operations} ${up_to_operations} ${before} ${after} ${broken.amplitudes.len()} ${sites.len()}`);
+        print(`${broken.operations} ${up_to_operations} ${before} ${after} ${broken.amplitudes.len()} ${sites.len()} ${broken.agreement}`);
     "#;
     let run = run_script(script, &[]);
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     let numbers: Vec<f64> = run.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
-    let [operations, up_to_operations, before, after, amplitudes, sites] = numbers[..] else { panic!("{numbers:?}") };
+    let [operations, up_to_operations, before, after, amplitudes, sites, agreement] = numbers[..] else {
+        panic!("{numbers:?}")
+    };
     assert_eq!((operations, amplitudes), (48.0, sites), "{numbers:?}");
     assert!(up_to_operations > 0.9 && before < 0.2 && after > 0.9, "{numbers:?}");
+    assert!(agreement > 0.8, "{numbers:?}");
+}
+
+#[test]
+fn starts_from_wrong_poses_do_not_agree_and_all_are_made() {
+    let script = r#"
+        let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 3 });
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 150, size: 100, seed: 5 })
+            .invert().normalize().add_noise(#{ snr: 0.5, seed: 6 });
+        let particles = images.prepare(#{ diameter: 14, low_pass: 1.67 });
+        let sites = structure::fcc(["Pt"], 3.82).sphere(16);
+        let broken = orient::break_symmetry(particles, sites, orient::random(150, 7), #{ starts: 3 });
+        print(`${broken.agreement} ${broken.starts.len()}`);
+    "#;
+    let run = run_script(script, &[]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let numbers: Vec<f64> = run.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let [agreement, starts] = numbers[..] else { panic!("{numbers:?}") };
+    assert!(agreement < 0.7 && starts == 3.0, "{numbers:?}");
+}
+
+/// Each lattice that pedesis knows, off centre, with the constant that it is given here.
+#[test]
+fn lattice_type_and_constants_are_found() {
+    for (lattice, species, cell) in [
+        ("fcc", r#"["Fe", "Pt"]"#, "a: 3.82"),
+        ("rocksalt", r#"["Pb", "Se"]"#, "a: 6.12"),
+        ("zincblende", r#"["Cd", "Se"]"#, "a: 6.05"),
+        ("wurtzite", r#"["Cd", "Se"]"#, "a: 4.30, c: 7.01"),
+    ] {
+        let script = format!(
+            r#"
+            import "lattice_start" as lattice_start;
+            let cell = #{{ {cell} }};
+            let truth = structure::lattice("{lattice}", {species}, cell).sphere(17, #{{ centre: [0.1, 0.2, 0.05], seed: 3 }});
+            let images = microscope::simulate(truth, microscope::paper(#{{ cell_height: 50 }}), #{{ method: "kinematic", n: 60, size: 120, seed: 5 }})
+                .invert().normalize().add_noise(#{{ snr: 0.5, seed: 6 }});
+            let particles = images.prepare(#{{ diameter: 17, low_pass: 1.67 }});
+            let o = #{{ diameter: particles.diameter(), species: {species}, first_low_pass: 1.8, seed: 1 }};
+            let found = lattice_start::recognize(particles, o);
+            print(`${{found.lattice}} ${{found.a / cell.a}}`);
+            "#
+        );
+        let run = run_script(&script, &[]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        let words: Vec<&str> = run.stdout.split_whitespace().collect();
+        let [found, ratio] = words[..] else { panic!("{}", run.stdout) };
+        let ratio: f64 = ratio.parse().unwrap();
+        assert!(
+            found == lattice && (ratio - 1.0).abs() < 0.015,
+            "{lattice}: {found}, constant wrong by a factor of {ratio}"
+        );
+    }
 }
 
 #[test]

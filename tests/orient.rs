@@ -70,7 +70,7 @@ fn shifted_poses(count: usize, max_shift: f64) -> Poses {
 }
 
 fn prepare(images: &Images) -> Particles {
-    let options = PrepareOptions { diameter: DIAMETER, low_pass: 1.5, crop: 1.6 };
+    let options = PrepareOptions { diameter: DIAMETER, low_pass: 1.5, ..PrepareOptions::default() };
     Particles::prepare(images, &options, &Task::silent()).unwrap()
 }
 

@@ -4,6 +4,7 @@
 //! cropped to the particle, on the pixels that the wanted resolution needs, with their noise measured. [`Samples`] are the Fourier
 //! coefficients of particles, in the order that orientation refinement and gridding read them.
 
+mod extent;
 mod particles;
 mod power;
 mod prepare;
@@ -48,6 +49,8 @@ pub enum Error {
     ModelError(f64),
     #[error("the cropped square must be 1.3 to 10 diameters wide, got {0}")]
     Crop(f64),
+    #[error("the share by which the diameter may be wrong must be 0 to 0.5, got {0}")]
+    Tolerance(f64),
     #[error("there are no images")]
     Empty,
     #[error("all pixels of image {0} (counted from 0) are equal: there is nothing to normalise or to set noise by")]

@@ -12,6 +12,7 @@ use rand::seq::index::sample;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::extent::measured_diameter;
 use super::{Error, Images, RadialPower};
 use crate::fourier::{Fft2, fast_size, resample, signed_index};
 use crate::random;
@@ -19,7 +20,7 @@ use crate::task::Task;
 
 /// Least rim of the mask beyond the nominal radius: delocalised signal \[Å\].
 const MASK_MARGIN: f64 = 2.5;
-/// Least rim in nominal diameters: a diameter that is 15 % too small still holds the particle.
+/// Least rim in diameters.
 const RELATIVE_MARGIN: f64 = 0.09;
 /// Smaller particles than this have no atoms to speak of; a diameter in nanometres looks like one \[Å\].
 const SMALLEST_DIAMETER: f64 = 4.0;
@@ -32,6 +33,8 @@ pub const MASK_EDGE: f64 = 1.0;
 pub struct PrepareOptions {
     /// Nominal diameter of the particle \[Å\]; required.
     pub diameter: f64,
+    /// Share by which the nominal diameter may be wrong: it is measured within it; default 0.2. With 0 it is taken as given.
+    pub tolerance: f64,
     /// Finest resolution that will be asked of these images \[Å\]; default 1.0.
     pub low_pass: f64,
     /// Edge of the kept square in diameters; default 1.6, never more than the image.
@@ -40,7 +43,7 @@ pub struct PrepareOptions {
 
 impl Default for PrepareOptions {
     fn default() -> Self {
-        Self { diameter: f64::NAN, low_pass: 1.0, crop: 1.6 }
+        Self { diameter: f64::NAN, tolerance: 0.2, low_pass: 1.0, crop: 1.6 }
     }
 }
 
@@ -61,15 +64,21 @@ impl Particles {
     /// # Errors
     /// If the diameter or the limit make no sense for these images.
     pub fn prepare(images: &Images, options: &PrepareOptions, task: &Task) -> Result<Self, Error> {
-        let PrepareOptions { diameter, low_pass, crop } = *options;
+        let PrepareOptions { diameter, tolerance, low_pass, crop } = *options;
         check_diameter(images, diameter)?;
         check_low_pass(images, low_pass)?;
         if !(1.3..=10.0).contains(&crop) {
             return Err(Error::Crop(crop));
         }
-        let box_edge = images.size() as f64 * images.pixel_size();
-        let margin = MASK_MARGIN.max(RELATIVE_MARGIN * diameter);
-        let mask_radius = (diameter / 2.0 + margin).min(box_edge / 2.0 - MASK_EDGE);
+        if !(0.0..=0.5).contains(&tolerance) {
+            return Err(Error::Tolerance(tolerance));
+        }
+        let diameter = if tolerance > 0.0 {
+            measured_diameter(images, diameter, tolerance, mask_radius(images, diameter * (1.0 + tolerance)))
+        } else {
+            diameter
+        };
+        let mask_radius = mask_radius(images, diameter);
         let outside = outside_mask(images.size(), images.pixel_size(), mask_radius);
         let grid = CropGrid::new(images, (diameter * crop).max(2.0 * (mask_radius + MASK_EDGE)), low_pass);
         let plans = (Fft2::new(grid.cropped), Fft2::new(grid.size));
@@ -197,7 +206,7 @@ impl Particles {
         self.mask_radius
     }
 
-    /// Nominal diameter as the user gave it \[Å\].
+    /// Diameter \[Å\]: as measured, or as given where it was to be taken so.
     pub fn diameter(&self) -> f64 {
         self.diameter
     }
@@ -224,6 +233,13 @@ impl Particles {
             Err(Error::BeyondPrepared { low_pass, finest: 2.0 * self.pixel_size })
         }
     }
+}
+
+/// Radius of the mask about a particle of `diameter` Å, at most what the images hold \[Å\].
+fn mask_radius(images: &Images, diameter: f64) -> f64 {
+    let box_edge = images.size() as f64 * images.pixel_size();
+    let margin = MASK_MARGIN.max(RELATIVE_MARGIN * diameter);
+    (diameter / 2.0 + margin).min(box_edge / 2.0 - MASK_EDGE)
 }
 
 /// The square kept of each image and its new pixels.
@@ -263,7 +279,7 @@ fn check_low_pass(images: &Images, low_pass: f64) -> Result<(), Error> {
 }
 
 /// Weight of each pixel outside the mask: 0 within, 1 beyond its soft edge.
-fn outside_mask(size: usize, pixel_size: f64, radius: f64) -> Array2<f32> {
+pub(super) fn outside_mask(size: usize, pixel_size: f64, radius: f64) -> Array2<f32> {
     Array2::from_shape_fn((size, size), |(y, x)| 1.0 - soft_disc(y, x, size, pixel_size, radius))
 }
 
@@ -275,7 +291,7 @@ pub fn soft_disc(y: usize, x: usize, size: usize, pixel_size: f64, radius: f64) 
 }
 
 /// `image` with the mean of its border subtracted and divided by the border's standard deviation; none if the border is flat.
-fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Option<Array2<f32>> {
+pub(super) fn normalized_by_border(image: ArrayView2<f32>, outside: &Array2<f32>) -> Option<Array2<f32>> {
     let (mut weight, mut sum, mut squares) = (0.0f64, 0.0f64, 0.0f64);
     for (&value, &w) in image.iter().zip(outside) {
         let (value, w) = (f64::from(value), f64::from(w));

@@ -183,7 +183,7 @@ mod tests {
     fn correlations_match_direct_sums_over_the_rings() {
         let mut rng = crate::random::stream(8, "correlate test", 0);
         let pixels = Array3::from_shape_simple_fn((3, 40, 40), || rng.random_range(-1.0f32..1.0));
-        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, crop: 1.6 };
+        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
         let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
         let rings = Rings::new(&particles, 2.5);
         let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];

@@ -39,7 +39,7 @@ use operations::{Operation, completed, operations};
 pub struct BreakOptions {
     /// Resolution of the comparison \[Å\]; default 1.67.
     pub low_pass: f64,
-    /// Independent starts; the worse half is given up on the way; default 6.
+    /// Independent starts, at most; no more are made once one agrees with the best; default 6.
     pub starts: usize,
     /// Rounds of expectation and maximisation; default 14.
     pub iterations: usize,
@@ -88,14 +88,17 @@ pub struct BrokenSymmetry {
     pub histories: Vec<Vec<f64>>,
     /// Index of the best start.
     pub best: usize,
+    /// Highest correlation of what breaks the symmetry in the best start with what does in another, each found with one half of the images in the end;
+    /// none if there was one start only.
+    pub agreement: Option<f64>,
 }
 
 /// Fraction of the rounds after which the temperature stays.
 const COLDEST_AT: f64 = 0.8;
 /// Fraction of the rounds after which poses are refined in every second round.
 const REFINE_AT: f64 = 0.85;
-/// Fraction of the rounds after which the worse starts are given up.
-const SELECT_AT: f64 = 0.6;
+/// Correlation of what breaks the symmetry from which two starts have found the same.
+const SAME: f64 = 0.8;
 /// Width of the soft rim of the first amplitudes \[Å\].
 const RIM: f64 = 0.8;
 /// Fewest images from which anything can be found.
@@ -122,26 +125,23 @@ pub fn break_symmetry(
     let known = Known::new(particles, sites, poses, options);
     let chosen = known.best_images(options.images);
     let first = known.first_model(particles, sites, poses);
-    let mut starts: Vec<Start> =
-        (0..options.starts as u64).map(|start| Start::new(&known, &first, &chosen, options.seed + start)).collect();
-    let select = (SELECT_AT * options.iterations as f64).ceil() as usize;
     let stage = task.stage("break symmetry", options.starts * options.iterations);
-    for round in 0..options.iterations {
-        if round == select {
-            let mut order: Vec<usize> = (0..starts.len()).collect();
-            order.sort_by(|&a, &b| starts[b].score().total_cmp(&starts[a].score()));
-            for &start in &order[order.len().div_ceil(2)..] {
-                starts[start].given_up = true;
-                stage.advance(options.iterations - round)?;
-            }
-        }
-        for start in starts.iter_mut().filter(|start| !start.given_up) {
+    let mut starts: Vec<Start> = Vec::new();
+    let (mut best, mut agreement) = (0, None);
+    for seed in (options.seed..).take(options.starts) {
+        let mut start = Start::new(&known, &first, &chosen, seed);
+        for round in 0..options.iterations {
             start.round(&known, round, options, task)?;
             stage.advance(1)?;
         }
+        starts.push(start);
+        best = (0..starts.len()).max_by(|&a, &b| starts[a].score().total_cmp(&starts[b].score())).expect("one was run");
+        agreement = known.agreement(&starts, best);
+        if agreement.is_some_and(|agreement| agreement > SAME) {
+            stage.advance((options.starts - starts.len()) * options.iterations)?;
+            break;
+        }
     }
-    let running = (0..starts.len()).filter(|&start| !starts[start].given_up);
-    let best = running.max_by(|&a, &b| starts[a].score().total_cmp(&starts[b].score())).expect("one start stays");
     let (poses, volume) = starts[best].conclude(&known, options, task)?;
     Ok(BrokenSymmetry {
         poses,
@@ -150,6 +150,7 @@ pub fn break_symmetry(
         operations: known.operations.len(),
         histories: starts.into_iter().map(|start| start.history).collect(),
         best,
+        agreement,
     })
 }
 
@@ -348,6 +349,48 @@ impl<'a> Known<'a> {
         };
         self.operations.iter().map(carried).collect()
     }
+
+    /// What of the amplitudes the operations change.
+    fn breaking_part(&self, amplitudes: &[f32]) -> Vec<f32> {
+        let (mut sums, mut counts) = (vec![0.0f32; amplitudes.len()], vec![0.0f32; amplitudes.len()]);
+        for operation in &self.operations {
+            for (amplitude, image) in amplitudes.iter().zip(&operation.image) {
+                if let Some(image) = image {
+                    sums[*image] += amplitude;
+                    counts[*image] += 1.0;
+                }
+            }
+        }
+        amplitudes
+            .iter()
+            .zip(sums.iter().zip(counts))
+            .map(|(amplitude, (sum, count))| amplitude - sum / count.max(1.0))
+            .collect()
+    }
+
+    /// How well the best start's symmetry-breaking part agrees with any other's, carried by the operation that suits it best.
+    fn agreement(&self, starts: &[Start], best: usize) -> Option<f64> {
+        let found = self.breaking_part(&starts[best].models[0].amplitudes);
+        let others = starts.iter().enumerate().filter(|(index, _)| *index != best);
+        let agreements = others.flat_map(|(_, other)| {
+            self.permuted(&self.breaking_part(&other.models[1].amplitudes))
+                .into_iter()
+                .map(|carried| correlation(&found, &carried))
+        });
+        agreements.max_by(f64::total_cmp)
+    }
+}
+
+/// Pearson's correlation.
+fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let mean = |values: &[f32]| values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (&a, &b) in a.iter().zip(b) {
+        let (a, b) = (f64::from(a) - mean_a, f64::from(b) - mean_b);
+        (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
+    }
+    ab / (aa * bb).sqrt().max(f64::MIN_POSITIVE)
 }
 
 /// A model made ready to be compared with images.
@@ -388,7 +431,6 @@ struct Start {
     models: [Model; 2],
     mean: f32,
     history: Vec<f64>,
-    given_up: bool,
 }
 
 impl Start {
@@ -400,7 +442,7 @@ impl Start {
         };
         let mean = first.amplitudes.iter().sum::<f32>() / first.amplitudes.len() as f32;
         let models = [first.clone(), first.clone()];
-        Self { seed, halves: [half(0), half(1)], models, mean, history: Vec::new(), given_up: false }
+        Self { seed, halves: [half(0), half(1)], models, mean, history: Vec::new() }
     }
 
     fn score(&self) -> f64 {

@@ -125,9 +125,10 @@ pub mod api {
         store::save(Path::new(path), &store::Value::Images(images), &provenance).map_err(fault)
     }
 
-    /// Makes images ready for reconstruction: crops them to the particle, enlarges the pixels to what the limit needs, measures the noise.
+    /// Makes images ready for reconstruction: measures the particle and the noise, crops to the particle, enlarges the pixels to what the limit needs.
     ///
-    /// * options: `diameter` of the particle (Å; must be given, may be wrong by 15 %); `low_pass` (Å, default 1.0), the finest resolution
+    /// * options: `diameter` of the particle (Å; must be given); `tolerance` (default 0.2), the share by which it may be wrong: the diameter is
+    ///   measured within it, as where the variance of the images falls to that of their border; 0 takes it as given; `low_pass` (Å, default 1.0), the finest resolution
     ///   that will be asked of them; `crop` (default 1.6), edge of the kept square in diameters.
     ///
     /// Gives Particles. It is an error if the diameter is not positive, or larger than the images less a border.
@@ -160,7 +161,7 @@ pub mod api {
         )
     }
 
-    /// Nominal diameter of the particle in Å.
+    /// Diameter of the particle in Å, as `prepare` measured it.
     ///
     /// ```rhai
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });

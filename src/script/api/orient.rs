@@ -184,13 +184,14 @@ pub mod api {
     ///
     /// * `particles`: from `images.prepare`. `sites`: a Structure, the ideal lattice in a sphere somewhat wider than the particle.
     /// * `poses`: one an image, found against the ideal lattice about the same centre.
-    /// * options: `low_pass` (Å, default 1.67); `starts` (default 6), the worse half of which is given up on the way; `iterations` (default 14); `images`
+    /// * options: `low_pass` (Å, default 1.67); `starts` (default 6) at most, none after two agree; `iterations` (default 14); `images`
     ///   (default 400), those with the best scores; `first_beta` (default 0.06) and `last_beta` (default 0.6), the inverse temperatures;
     ///   `max_offset` (Å, default 1.0), largest translation that an operation may bring, and `closure` (default 0.85), the share of the inner sites that it
     ///   has to take to sites; `seed` (default 1).
     ///
     /// Gives a map: `poses` (of all images, refined), `volume`, `amplitudes` (one a site), `operations` (their number), `score` (mean log-likelihood gain
-    /// over an empty image), `gain` (score over that of the symmetric model), `starts` (`seed`, `score`, `gain`, `rounds` of each).
+    /// over an empty image), `gain` (score over that of the symmetric model), `starts` (`seed`, `score`, `gain` of each), `agreement` (correlation of what breaks
+    /// the symmetry in the best start and in the one most like it, from one half of the images each; `()` if there was one start only).
     ///
     /// ```rhai
     /// let lattice = structure::fcc(["Fe", "Pt"], 3.82);
@@ -717,7 +718,6 @@ fn broken_map(broken: BrokenSymmetry, seed: u64) -> Map {
             ("seed".into(), (seed as i64 + index as i64).into()),
             ("score".into(), last(history).into()),
             ("gain".into(), gain(history).into()),
-            ("rounds".into(), (history.len() as i64).into()),
         ]))
     };
     let best = &broken.histories[broken.best];
@@ -725,6 +725,7 @@ fn broken_map(broken: BrokenSymmetry, seed: u64) -> Map {
         ("score".into(), last(best).into()),
         ("gain".into(), gain(best).into()),
         ("starts".into(), broken.histories.iter().enumerate().map(start).collect::<Array>().into()),
+        ("agreement".into(), broken.agreement.map_or(Dynamic::UNIT, Dynamic::from)),
         ("operations".into(), (broken.operations as i64).into()),
         ("amplitudes".into(), broken.amplitudes.iter().map(|&a| Dynamic::from(f64::from(a))).collect::<Array>().into()),
         ("poses".into(), Dynamic::from(broken.poses)),
