@@ -13,9 +13,14 @@ use rhai::{Dynamic, Module, NativeCallContext};
 
 use super::fault;
 
-/// The functions of one binding file.
+/// The functions that share a prefix.
 pub struct Namespace {
     pub name: &'static str,
+    pub parts: Vec<Part>,
+}
+
+/// The functions of one binding file.
+pub struct Part {
     /// The functions with their comments, for the manual.
     pub documented: fn() -> Module,
     /// The functions to call.
@@ -23,17 +28,29 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    /// The functions with their comments, for the manual.
+    pub fn documented(&self) -> Module {
+        let mut all = Module::new();
+        for part in &self.parts {
+            all.combine((part.documented)());
+        }
+        all
+    }
+
     /// The functions as the interpreter calls them.
     pub fn bound(&self) -> Module {
         let mut module = Module::new();
-        self.functions.init_eager(&mut module);
+        for part in &self.parts {
+            part.functions.init_eager(&mut module);
+        }
+        let functions = || self.parts.iter().flat_map(|part| part.functions.functions());
         // What asks for an integer is bound last, and so goes before what would take one for a float.
-        for entry in self.functions.functions() {
+        for entry in functions() {
             for integers in combinations(&float_positions(entry)).into_iter().filter(|integers| !integers.is_empty()) {
                 bind(&mut module, entry, integers);
             }
         }
-        for entry in self.functions.functions() {
+        for entry in functions() {
             bind(&mut module, entry, Vec::new());
         }
         module.build_index();
@@ -149,8 +166,10 @@ mod tests {
     }
 
     fn interpreter() -> Engine {
-        let namespace =
-            Namespace { name: "test", documented: || exported_module!(api), functions: exported_manifest!(api) };
+        let namespace = Namespace {
+            name: "test",
+            parts: vec![Part { documented: || exported_module!(api), functions: exported_manifest!(api) }],
+        };
         let mut engine = Engine::new();
         engine.register_static_module(namespace.name, namespace.bound().into());
         engine

@@ -65,7 +65,7 @@ impl Reference {
         };
         let mut namespaces = Vec::new();
         for native in api::namespaces().into_iter().chain([api::global()]) {
-            let module = (native.documented)();
+            let module = native.documented();
             namespaces.push(described(&native, &module));
             reader.register_static_module(native.name, module.into());
         }

@@ -1,4 +1,4 @@
-//! What a script can call: one file a namespace, listed in [`namespaces`].
+//! What a script can call: one file a namespace (two of `orient`), listed in [`namespaces`].
 //!
 //! # Adding a function
 //!
@@ -44,18 +44,19 @@ mod model;
 mod orient;
 mod path;
 mod plot;
+mod poses;
 mod store;
 mod structure;
 mod sweep;
 mod table;
 mod volume;
 
-use rhai::Engine;
 use rhai::plugin::{exported_manifest, exported_module};
+use rhai::{Array, Dynamic, Engine};
 
 use super::Table;
 use super::args::Declaration;
-use super::bind::Namespace;
+use super::bind::{Namespace, Part};
 use crate::images::{Images, Particles};
 use crate::microscope::Microscope;
 use crate::model::Model;
@@ -64,13 +65,16 @@ use crate::pose::Poses;
 use crate::structure::{Lattice, Structure};
 use crate::volume::Volume;
 
+/// A namespace of the functions in the first file, whose name it bears, and in the others.
 macro_rules! namespace {
-    ($name:ident) => {
-        Namespace {
-            name: stringify!($name),
-            documented: || exported_module!($name::api),
-            functions: exported_manifest!($name::api),
-        }
+    ($name:ident $(, $more:ident)*) => {
+        Namespace { name: stringify!($name), parts: vec![part!($name) $(, part!($more))*] }
+    };
+}
+
+macro_rules! part {
+    ($file:ident) => {
+        Part { documented: || exported_module!($file::api), functions: exported_manifest!($file::api) }
     };
 }
 
@@ -85,7 +89,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(structure),
         namespace!(microscope),
         namespace!(images),
-        namespace!(orient),
+        namespace!(orient, poses),
         namespace!(volume),
         namespace!(model),
         namespace!(store),
@@ -114,4 +118,9 @@ pub fn register(engine: &mut Engine) {
     for namespace in namespaces() {
         engine.register_static_module(namespace.name, namespace.bound().into());
     }
+}
+
+/// Numbers as a script's array.
+fn array(values: &[f64]) -> Array {
+    values.iter().map(|&value| Dynamic::from(value)).collect()
 }
