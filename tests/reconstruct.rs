@@ -316,3 +316,22 @@ fn a_failed_run_claims_no_atoms() {
     assert!(summary["atoms"].as_object().unwrap().is_empty() && !out.join("atoms.xyz").exists(), "{summary}");
     assert!(run.stderr.contains("failed") && out.join("density.png").is_file(), "{}", run.stderr);
 }
+
+#[test]
+fn a_diameter_that_is_wrong_by_15_percent_prepares_the_same_particles() {
+    let script = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        let raw = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 40, seed: 3 });
+        let images = raw.invert().normalize().add_noise(#{ snr: 0.5, seed: 4 });
+        let small = images.prepare(#{ diameter: 0.85 * 15.1, low_pass: 2 });
+        let large = images.prepare(#{ diameter: 1.15 * 15.1, low_pass: 2 });
+        let given = images.prepare(#{ diameter: 20, tolerance: 0, low_pass: 2 });
+        print(`${small.diameter()} ${large.diameter()} ${given.diameter()} ${small.first_peak() - large.first_peak()}`);
+    "#;
+    let run = common::run_script(script, &[]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let numbers: Vec<f64> = run.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let [small, large, given, difference] = numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!((small, given, difference), (large, 20.0, 0.0), "{numbers:?}");
+    assert!((small - 15.1).abs() < 1.5, "{numbers:?}");
+}
