@@ -134,6 +134,7 @@ fn a_lattice_without_its_constants_is_refused() {
     assert_refused(&[("strategy", "single_step"), ("lattice", "fcc")], 1, &["a=…"]);
     assert_refused(&[("strategy", "single_step"), ("lattice", "wurtzite"), ("a", "4.3")], 1, &["c=…"]);
     assert_refused(&[("strategy", "single_step")], 1, &["lattice="]);
+    assert_refused(&[("lattice", "find"), ("a", "3.8")], 1, &["known lattice"]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_killed_reconstruction_continues_and_ends_with_the_bits_of_an_unbroken_one()
     let folder = stack();
     let path = |name: &str| folder.path().join(name);
     for (case, strategy) in
-        [&["starts=2"][..], &["strategy=lattice_first", "lattice=fcc", "a=3.82", "starts=2"]].iter().enumerate()
+        [&["starts=2"][..], &["strategy=lattice_first", "lattice=find", "starts=2"]].iter().enumerate()
     {
         let (whole, broken) = (format!("whole_{case}"), format!("broken_{case}"));
         let unbroken: Run = reconstruct(folder.path(), &whole, strategy).output().unwrap().into();

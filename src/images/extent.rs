@@ -17,7 +17,8 @@ const RING: f64 = 0.5;
 /// Images that are looked at, spread through the stack.
 const MOST_IMAGES: usize = 400;
 
-/// Diameter of the particle \[Å\]: where the variance of the images falls to that of their border, within `tolerance` of `given`.
+/// Diameter of the particle \[Å\]: where the variance of the images falls to that of their border, within `tolerance` of `given`, and at most what the images
+/// hold with a border.
 ///
 /// The border is what lies more than `radius` Å from the centre. Gives `given` back where the images show no particle.
 pub fn measured_diameter(images: &Images, given: f64, tolerance: f64, radius: f64) -> f64 {
@@ -43,12 +44,14 @@ pub fn measured_diameter(images: &Images, given: f64, tolerance: f64, radius: f6
     let mut pixels = vec![0.0; rings];
     (0..size * size).for_each(|index| pixels[ring_of(index)] += sums.len() as f64);
     let squares = |ring: usize| sums.iter().map(|image| image[ring]).sum::<f64>();
-    let (smallest, largest) = (given * (1.0 - tolerance), given * (1.0 + tolerance));
+    let widest = (size as f64 * pixel / 1.3).max(given);
+    let (smallest, largest) = (given * (1.0 - tolerance), (given * (1.0 + tolerance)).min(widest));
 
-    let within = (0.5 * smallest / RING) as usize + 1;
+    let within = ((0.5 * smallest / RING) as usize + 1).min(rings);
     let inner = (0..within).map(squares).sum::<f64>() / pixels[..within].iter().sum::<f64>() - 1.0;
     let excess = |ring: usize| squares(ring) / pixels[ring] - 1.0;
     let is_seen = |ring: usize| {
+        // of white noise
         let error = (2.0 / pixels[ring]).sqrt();
         pixels[ring] > 0.0 && excess(ring) > (FAINTEST * inner).max(SIGNIFICANT * error)
     };

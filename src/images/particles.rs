@@ -18,9 +18,9 @@ use crate::fourier::{Fft2, fast_size, resample, signed_index};
 use crate::random;
 use crate::task::Task;
 
-/// Least rim of the mask beyond the nominal radius: delocalised signal \[Å\].
+/// Least rim of the mask beyond the particle's radius: delocalised signal \[Å\].
 const MASK_MARGIN: f64 = 2.5;
-/// Least rim in diameters.
+/// Least rim in diameters: atoms that stand out of a large particle.
 const RELATIVE_MARGIN: f64 = 0.09;
 /// Smaller particles than this have no atoms to speak of; a diameter in nanometres looks like one \[Å\].
 const SMALLEST_DIAMETER: f64 = 4.0;
@@ -62,7 +62,7 @@ impl Particles {
     /// Crops, resamples and normalises `images`.
     ///
     /// # Errors
-    /// If the diameter or the limit make no sense for these images.
+    /// If the diameter, its tolerance, the crop or the limit make no sense for these images, or one is flat outside the particle.
     pub fn prepare(images: &Images, options: &PrepareOptions, task: &Task) -> Result<Self, Error> {
         let PrepareOptions { diameter, tolerance, low_pass, crop } = *options;
         check_diameter(images, diameter)?;

@@ -3,8 +3,9 @@
 //! Compared with an ideal lattice, every image has as many equally good poses as the lattice has operations. Which of them belong together shows
 //! only in what breaks the symmetry: the particle's outline, its elements, its vacancies. Expectation–maximisation finds out: the particle is
 //! described by one amplitude a lattice site (a few hundred numbers instead of 10⁵ voxels, whose noise would drown the small
-//! differences), each image is weighed over the operations, and the amplitudes are solved for with those weights, on a
-//! schedule of falling temperature. The weights obey the condition that all viewing directions are equally likely ([`super::even`]). Each half of the images is weighed against the amplitudes that the other half gave.
+//! differences), each image is weighed over the operations, and the amplitudes are solved for with those weights, on a schedule of falling
+//! temperature. The weights obey the condition that all viewing directions are equally likely ([`super::even`]). Each half of the images is
+//! weighed against the amplitudes that the other half gave.
 //!
 //! The operations permute the sites. What an image shows at the sites' places therefore serves all of them: a hypothesis' correlation is a dot
 //! product of that list with the permuted amplitudes.
@@ -87,7 +88,7 @@ pub struct BrokenSymmetry {
     pub amplitudes: Vec<f32>,
     /// Number of operations the poses were known up to.
     pub operations: usize,
-    /// Mean score after each round of each start, as far as it was run: log-likelihood gain over an empty image.
+    /// Mean score after each round of each start: log-likelihood gain over an empty image.
     pub histories: Vec<Vec<f64>>,
     /// Index of the best start.
     pub best: usize,
@@ -101,7 +102,7 @@ const COLDEST_AT: f64 = 0.8;
 /// Fraction of the rounds after which poses are refined in every second round.
 const REFINE_AT: f64 = 0.85;
 /// Correlation of what breaks the symmetry from which two starts have found the same.
-const SAME: f64 = 0.8;
+const SAME: f64 = 0.9;
 /// Width of the soft rim of the first amplitudes \[Å\].
 const RIM: f64 = 0.8;
 /// Fewest images from which anything can be found.
@@ -128,10 +129,12 @@ pub fn break_symmetry(
     let known = Known::new(particles, sites, poses, options);
     let chosen = known.best_images(options.images);
     let first = known.first_model(particles, sites, poses);
-    let stage = task.stage("break symmetry", options.starts * options.iterations);
+    // where nothing has to be told apart one start is as good as many
+    let most = if known.operations.len() > 1 { options.starts } else { 1 };
+    let stage = task.stage("break symmetry", most * options.iterations);
     let mut starts: Vec<Start> = Vec::new();
     let (mut best, mut agreement) = (0, None);
-    for seed in (options.seed..).take(options.starts) {
+    for seed in (options.seed..).take(most) {
         let mut start = Start::new(&known, &first, &chosen, seed);
         for round in 0..options.iterations {
             start.round(&known, round, options, task)?;
@@ -141,7 +144,7 @@ pub fn break_symmetry(
         best = (0..starts.len()).max_by(|&a, &b| starts[a].score().total_cmp(&starts[b].score())).expect("one was run");
         agreement = known.agreement(&starts, best);
         if agreement.is_some_and(|agreement| agreement > SAME) {
-            stage.advance((options.starts - starts.len()) * options.iterations)?;
+            stage.advance((most - starts.len()) * options.iterations)?;
             break;
         }
     }

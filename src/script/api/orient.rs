@@ -167,7 +167,7 @@ pub mod api {
     ///
     /// * `particles`: from `images.prepare`. `sites`: a Structure, the ideal lattice in a sphere somewhat wider than the particle.
     /// * `poses`: one an image, found against the ideal lattice about the same centre.
-    /// * options: `low_pass` (Å, default 1.67); `starts` (default 6) at most, none after two agree; `iterations` (default 14); `images`
+    /// * options: `low_pass` (Å, default 1.67); `starts` (default 6) at most, none after one agrees with the best; `iterations` (default 14); `images`
     ///   (default 400), those with the best scores; `first_beta` (default 0.06) and `last_beta` (default 0.6), the inverse temperatures;
     ///   `max_offset` (Å, default 1.0), largest translation that an operation may bring, and `closure` (default 0.85), the share of the inner sites that it
     ///   has to take to sites; `seed` (default 1).

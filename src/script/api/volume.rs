@@ -6,6 +6,7 @@ use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
+use super::array;
 use crate::images::{Images, Particles};
 use crate::pose::Poses;
 use crate::script::{ScriptResult, Session, fault, options, run};
@@ -70,7 +71,7 @@ pub mod api {
         Ok(Map::from([
             ("volume".into(), Dynamic::from(result.volume)),
             ("halves".into(), result.halves.into_iter().map(Dynamic::from).collect::<Array>().into()),
-            ("residuals".into(), super::array(&result.residuals).into()),
+            ("residuals".into(), array(&result.residuals).into()),
             ("fsc".into(), super::half_sets_map(result.fsc).into()),
         ]))
     }
@@ -338,10 +339,6 @@ fn fsc_map(fsc: &Fsc) -> Map {
         ("frequencies".into(), array(&fsc.frequencies).into()),
         ("correlations".into(), array(&fsc.correlations).into()),
     ])
-}
-
-fn array(values: &[f64]) -> Array {
-    values.iter().map(|&value| Dynamic::from(value)).collect()
 }
 
 fn density(structure: &Structure, options: &DensityOptions) -> ScriptResult<Volume> {
