@@ -301,7 +301,7 @@ fn a_search_takes_either_layout_and_finds_the_poses() {
         let density = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.5 }).volume;
         let found = [];
         for layout in ["spiral", "equal_area"] {
-            let poses = orient::search(particles, density, #{ low_pass: 1.7, layout: layout });
+            let poses = orient::search(particles, density, #{ low_pass: 1.7, directions: 600, layout: layout });
             print(orient::errors(poses, images.true_poses()).median < 3);
             found.push(poses.views());
         }
