@@ -67,9 +67,9 @@ fn images_of_weight_zero_leave_no_trace_in_map_and_halves() {
             let few = made.call(16);
             let many = made.call(24);
             let options = #{ low_pass: 2, method: method, iterations: 3 };
-            let a = volume::reconstruct(few.prepare(#{ diameter: 15, low_pass: 2 }), few.true_poses(), options);
-            let all = volume::reconstruct(many.prepare(#{ diameter: 15, low_pass: 2 }), many.true_poses(), options);
-            let b = volume::reconstruct(many.prepare(#{ diameter: 15, low_pass: 2 }), many.true_poses(), options + #{ weights: weights });
+            let a = volume::reconstruct(few.prepare(#{ diameter: 15, tolerance: 0, low_pass: 2 }), few.true_poses(), options);
+            let all = volume::reconstruct(many.prepare(#{ diameter: 15, tolerance: 0, low_pass: 2 }), many.true_poses(), options);
+            let b = volume::reconstruct(many.prepare(#{ diameter: 15, tolerance: 0, low_pass: 2 }), many.true_poses(), options + #{ weights: weights });
             for pair in [[a.volume, b.volume], [a.halves[0], b.halves[0]], [a.halves[1], b.halves[1]]] {
                 difference.push(1.0 - volume::correlation(pair[0], pair[1]));
             }
@@ -267,7 +267,7 @@ fn scripts_get_all_curves_and_the_resolution_of_the_corrected_one() {
         let truth = structure::bundled("fept_1.5nm");
         let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 60, size: 100 })
             .invert().normalize().add_noise(#{ snr: 0.1, seed: 2 });
-        let particles = images.prepare(#{ diameter: 15, low_pass: 1.5 });
+        let particles = images.prepare(#{ diameter: 15, tolerance: 0, low_pass: 1.5 });
         let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.5, mask: false });
         let fsc = volume::fsc(map.halves[0], map.halves[1], #{ radius: 10, seed: 3 });
         plot::fsc(fsc);
