@@ -110,7 +110,7 @@ fn bad_weights_and_options_are_refused_in_words() {
             r#"
             let truth = structure::bundled("fept_1.5nm");
             let images = microscope::simulate(truth, microscope::paper(), #{{ method: "kinematic", n: 4, size: 100 }}).invert();
-            let particles = images.prepare(#{{ diameter: 15, low_pass: 2 }});
+            let particles = images.prepare(#{{ diameter: 15, tolerance: 0, low_pass: 2 }});
             volume::reconstruct(particles, images.true_poses(), #{{ low_pass: 2, {options} }})
         "#
         );
