@@ -110,7 +110,7 @@ fn bad_weights_and_options_are_refused_in_words() {
             r#"
             let truth = structure::bundled("fept_1.5nm");
             let images = microscope::simulate(truth, microscope::paper(), #{{ method: "kinematic", n: 4, size: 100 }}).invert();
-            let particles = images.prepare(#{{ diameter: 15, tolerance: 0, low_pass: 2 }});
+            let particles = images.prepare(#{{ diameter: 15, low_pass: 2 }});
             volume::reconstruct(particles, images.true_poses(), #{{ low_pass: 2, {options} }})
         "#
         );
@@ -139,7 +139,7 @@ fn against_reference(highest: i64, snr: &str) -> Vec<f64> {
         let base = #{{ method: "kinematic", size: 112 }};
         let many = microscope::simulate(truth, scope, base + #{{ n: 1500, seed: 9 }}).invert();
         let limit = 1.2;
-        let prepare = #{{ diameter: 15, low_pass: limit }};
+        let prepare = #{{ diameter: 15, tolerance: 0, low_pass: limit }};
         let reference = volume::reconstruct(many.prepare(prepare), many.true_poses(), #{{ low_pass: limit }}).volume;
         let angles = [];
         for angle in range(-{highest}, {highest} + 1, 3) {{ angles.push(angle); }}
