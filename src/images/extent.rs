@@ -17,8 +17,8 @@ const RING: f64 = 0.5;
 /// Images that are looked at, spread through the stack.
 const MOST_IMAGES: usize = 400;
 
-/// Diameter of the particle \[Å\]: where the variance of the images falls to that of their border, within `tolerance` of `given`, and at most what the images
-/// hold with a border.
+/// Diameter of the particle \[Å\]: where the variance of the images falls to that of their border, within `tolerance` of `given`, and at most what the
+/// images hold with a border.
 ///
 /// The border is what lies more than `radius` Å from the centre. Gives `given` back where the images show no particle.
 pub fn measured_diameter(images: &Images, given: f64, tolerance: f64, radius: f64) -> f64 {
@@ -29,7 +29,8 @@ pub fn measured_diameter(images: &Images, given: f64, tolerance: f64, radius: f6
         let (y, x) = ((index / size) as f64 - centre, (index % size) as f64 - centre);
         (y.hypot(x) * pixel / RING) as usize
     };
-    let rings = ring_of(0) + 1;
+    let ring_of: Vec<usize> = (0..size * size).map(ring_of).collect();
+    let rings = ring_of[0] + 1;
     let stride = images.len().div_ceil(MOST_IMAGES).max(1);
     let chosen: Vec<usize> = (0..images.len()).step_by(stride).collect();
     let sums: Vec<Vec<f64>> = chosen
@@ -37,12 +38,12 @@ pub fn measured_diameter(images: &Images, given: f64, tolerance: f64, radius: f6
         .filter_map(|&image| normalized_by_border(images.data().index_axis(Axis(0), image), &outside))
         .map(|flat| {
             let mut squares = vec![0.0; rings];
-            flat.iter().enumerate().for_each(|(index, &value)| squares[ring_of(index)] += f64::from(value * value));
+            ring_of.iter().zip(&flat).for_each(|(&ring, &value)| squares[ring] += f64::from(value * value));
             squares
         })
         .collect();
     let mut pixels = vec![0.0; rings];
-    (0..size * size).for_each(|index| pixels[ring_of(index)] += sums.len() as f64);
+    ring_of.iter().for_each(|&ring| pixels[ring] += sums.len() as f64);
     let squares = |ring: usize| sums.iter().map(|image| image[ring]).sum::<f64>();
     let widest = (size as f64 * pixel / 1.3).max(given);
     let (smallest, largest) = (given * (1.0 - tolerance), (given * (1.0 + tolerance)).min(widest));

@@ -29,6 +29,7 @@ pub use gridding::{Gridding, Plane};
 pub use local::{LocalResolutionOptions, local_resolution};
 pub use project::{ProjectOptions, Projector, project};
 pub use reconstruct::{Method, ReconstructOptions, Reconstruction, density_of_atoms, grid_size, reconstruct};
+pub(crate) use resample::correlation;
 pub use spectrum::{Gradient, Slice, Spectrum};
 
 /// What can be wrong with densities or with the options that work on them.

@@ -1,6 +1,6 @@
 //! Bringing a density to another grid, and comparing two on one.
 
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 
 use super::{Error, Volume};
 
@@ -42,17 +42,26 @@ impl Volume {
         self.check_same_grid(other)?;
         self.check_finite()?;
         other.check_finite()?;
-        let mean = |data: &Array3<f32>| data.iter().map(|&v| f64::from(v)).sum::<f64>() / data.len() as f64;
-        let (mean_a, mean_b) = (mean(self.data()), mean(other.data()));
-        let (mut cross, mut power_a, mut power_b) = (0.0, 0.0, 0.0);
-        for (&a, &b) in self.data().iter().zip(other.data()) {
-            let (a, b) = (f64::from(a) - mean_a, f64::from(b) - mean_b);
-            cross += a * b;
-            power_a += a * a;
-            power_b += b * b;
-        }
-        if power_a > 0.0 && power_b > 0.0 { Ok(cross / (power_a * power_b).sqrt()) } else { Err(Error::Flat) }
+        correlation(self.data().iter(), other.data().iter()).ok_or(Error::Flat)
     }
+}
+
+/// Pearson's correlation coefficient of as many numbers each; none if one has the same value everywhere.
+pub(crate) fn correlation<'a>(
+    a: impl ExactSizeIterator<Item = &'a f32> + Clone,
+    b: impl ExactSizeIterator<Item = &'a f32> + Clone,
+) -> Option<f64> {
+    let count = a.len() as f64;
+    let mean_a = a.clone().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let mean_b = b.clone().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let (mut cross, mut power_a, mut power_b) = (0.0, 0.0, 0.0);
+    for (&a, &b) in a.zip(b) {
+        let (a, b) = (f64::from(a) - mean_a, f64::from(b) - mean_b);
+        cross += a * b;
+        power_a += a * a;
+        power_b += b * b;
+    }
+    (power_a > 0.0 && power_b > 0.0).then(|| cross / (power_a * power_b).sqrt())
 }
 
 /// Weights `[new][old]` of the old values in each new one; `step` is the new voxel in units of the old.

@@ -30,7 +30,7 @@ use crate::pose::{Pose, Poses};
 use crate::random;
 use crate::structure::Structure;
 use crate::task::{Cancelled, Task};
-use crate::volume::{Spectrum, Volume};
+use crate::volume::{Spectrum, Volume, correlation};
 
 use model::{Data, Equations, Filter, Model, Shown};
 use operations::{Operation, operations};
@@ -93,7 +93,7 @@ pub struct BrokenSymmetry {
     /// Index of the best start.
     pub best: usize,
     /// Highest correlation of what breaks the symmetry in the best start with what does in another, each found with one half of the images in the end;
-    /// none if there was one start only.
+    /// none if there was one start only, or nothing breaks the symmetry.
     pub agreement: Option<f64>,
 }
 
@@ -316,24 +316,11 @@ impl<'a> Known<'a> {
         let found = self.breaking_part(&starts[best].models[0].amplitudes);
         let others = starts.iter().enumerate().filter(|(index, _)| *index != best);
         let agreements = others.flat_map(|(_, other)| {
-            self.permuted(&self.breaking_part(&other.models[1].amplitudes))
-                .into_iter()
-                .map(|carried| correlation(&found, &carried))
+            let carried = self.permuted(&self.breaking_part(&other.models[1].amplitudes));
+            carried.into_iter().filter_map(|carried| correlation(found.iter(), carried.iter())).collect::<Vec<_>>()
         });
         agreements.max_by(f64::total_cmp)
     }
-}
-
-/// Pearson's correlation.
-fn correlation(a: &[f32], b: &[f32]) -> f64 {
-    let mean = |values: &[f32]| values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (&a, &b) in a.iter().zip(b) {
-        let (a, b) = (f64::from(a) - mean_a, f64::from(b) - mean_b);
-        (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
-    }
-    ab / (aa * bb).sqrt().max(f64::MIN_POSITIVE)
 }
 
 /// A model made ready to be compared with images.

@@ -128,8 +128,8 @@ pub mod api {
     /// Makes images ready for reconstruction: measures the particle and the noise, crops to the particle, enlarges the pixels to what the limit needs.
     ///
     /// * options: `diameter` of the particle (Å; must be given); `tolerance` (default 0.2), the share by which it may be wrong: it is
-    ///   measured within that, as where the variance of the images falls to that of their border; 0 takes it as given; `low_pass` (Å, default 1.0), the finest resolution
-    ///   that will be asked of them; `crop` (default 1.6), edge of the kept square in diameters.
+    ///   measured within that, as where the variance of the images falls to that of their border; 0 takes it as given; `low_pass` (Å,
+    ///   default 1.0), the finest resolution that will be asked of them; `crop` (default 1.6), edge of the kept square in diameters.
     ///
     /// Gives Particles. It is an error if the diameter is not positive, or larger than the images less a border, or if `tolerance` (0 to 0.5) or
     /// `crop` (1.3 to 10) are out of range.
