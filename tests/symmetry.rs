@@ -34,6 +34,29 @@ fn poses_that_a_near_symmetry_joins_are_told_apart() {
     assert!(before < 0.4 && after > 0.85, "{found:?}");
 }
 
+/// Where most poses are right the density shows which element sits where: a search among the equivalents brings the others back.
+#[test]
+fn poses_that_an_alloys_lattice_leads_astray_are_brought_back() {
+    let found = numbers(
+        r#"
+        import "symmetry" as symmetry;
+        let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 11, centre: [0.1, 0.2, 0.3] });
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 200, size: 100, seed: 5 })
+            .invert().normalize().add_noise(#{ snr: 0.5, seed: 6 });
+        let particles = images.prepare(#{ diameter: 14, low_pass: 1.6 });
+        let right = images.true_poses();
+        let sites = orient::pseudo_symmetry(truth, #{}).sites;
+        let turned = orient::equivalents(right, sites, #{});
+        let led_astray = orient::draw([right, right, right, turned[1]], #{ seed: 3 });
+        let map = volume::reconstruct(particles, led_astray, #{ low_pass: 2 });
+        let found = symmetry::best_equivalents(particles, map, led_astray, 2.0, 0.0);
+        print(`${turned.len()} ${orient::errors(led_astray, right).within_5} ${orient::errors(found, right).within_5}`);
+        "#,
+    );
+    let [operations, before, after] = found[..] else { panic!("{found:?}") };
+    assert!(operations > 8.0 && before < 0.85 && after > 0.97, "{found:?}");
+}
+
 #[test]
 fn a_particle_without_symmetry_is_left_alone() {
     let found = numbers(
