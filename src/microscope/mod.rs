@@ -3,9 +3,9 @@
 //! In: a [`Structure`](crate::structure::Structure), a [`Microscope`], and where the particle is in each image. Out: a stack of
 //! [`Images`](crate::images::Images) as intensities (1 where there is no atom) with the poses they were made at.
 //!
-//! The file names follow the electron: [`electron`] (wavelength and interaction), [`scattering`] (what an atom does),
-//! [`Transfer`] (what the lenses do), and [`simulate`] (both, for many poses). The simulator that exists is *kinematic*:
-//! the weak-phase approximation with sub-pixel positions and each atom's own defocus.
+//! The file names follow the electron: [`electron`] (wavelength and interaction), [`scattering`] (what an atom does), `vibration` (where it is just
+//! then), [`multislice`] (the way through the cell), [`Transfer`] and [`lens`] (what the lenses do), and [`simulate`] (all, for many poses). Two
+//! methods: *kinematic*, the weak-phase approximation with sub-pixel positions and each atom's own defocus, and *multislice*.
 //!
 //! Conventions: Fourier transforms with e^(−2πi k·r); aberrations χ(α) = 2π/λ·(½C1α² + ¼C3α⁴ + ⅙C5α⁶) with α = λk, the
 //! wave multiplied by e^(−iχ); `defocus` = −C1, positive = underfocus, counted from the exit face of the cell.
@@ -13,22 +13,29 @@
 //!
 //! Source: E. J. Kirkland, *Advanced Computing in Electron Microscopy*, 2nd ed. (2010), chapters 2, 3 and 5.
 
+mod dynamical;
 pub mod electron;
 mod kinematic;
+pub mod lens;
+pub mod multislice;
 pub mod scattering;
 mod simulate;
 mod transfer;
+mod vibration;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use dynamical::{Dynamics, SpreadKind};
 pub use scattering::ScatteringFactors;
-pub use simulate::{Method, Simulation, random_poses, simulate};
+pub use simulate::{Method, Simulation, exit_waves, random_poses, simulate};
 pub use transfer::Transfer;
+pub use vibration::b_factor;
 
 use crate::cell::Cell;
 use crate::memory;
+use crate::structure::Element;
 use crate::task::Cancelled;
 
 /// Why images cannot be simulated.
@@ -36,8 +43,24 @@ use crate::task::Cancelled;
 pub enum Error {
     #[error("{name} = {value} {unit} is out of range: it must be {range}")]
     Setting { name: &'static str, value: f64, unit: &'static str, range: &'static str },
-    #[error("name the method of simulation: method: \"kinematic\" (weak phase, fast) is the one there is")]
+    #[error(
+        "name the method of simulation: method: \"kinematic\" (weak phase, fast) or \"multislice\" (all scattering, slower)"
+    )]
     NoMethod,
+    #[error(
+        "slices, configurations, temperature, displacements, spread and cone are of method: \"multislice\"; leave them out of a kinematic one"
+    )]
+    NotKinematic,
+    #[error("b_factor is of method: \"kinematic\"; multislice moves the atoms: give temperature or displacements")]
+    NotMultislice,
+    #[error(
+        "no Debye–Waller factor is known for {0}: give displacements: #{{ {0}: 0.08 }} (Å r.m.s. along an axis), or temperature: 0"
+    )]
+    NoDebyeWaller(Element),
+    #[error(
+        "the particle reaches {reach:.1} Å from its origin, but the cell is only {height} Å high: give the microscope a larger cell_height"
+    )]
+    CellTooThin { height: f64, reach: f64 },
     #[error("how many images? Give n (at least 1), or poses")]
     NoImages,
     #[error("n = {n}, but {poses} poses are given: leave n out")]

@@ -4,6 +4,7 @@ use nalgebra::Vector2;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+use super::dynamical::{self, Dynamics};
 use super::{Error, Microscope, ScatteringFactors, kinematic, within};
 use crate::images::Images;
 use crate::memory;
@@ -18,11 +19,13 @@ use crate::task::Task;
 pub enum Method {
     /// Weak phase: every electron scatters at most once, and contrast is linear in the potential. Fast.
     Kinematic,
+    /// Every electron scatters as often as it does: the wave passes the cell slice by slice.
+    Multislice,
 }
 
 /// What images are made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Simulation {
     /// How; must be named.
     pub method: Option<Method>,
@@ -36,10 +39,13 @@ pub struct Simulation {
     pub size: usize,
     /// Edge of a pixel \[Å\]. Default: 0.25.
     pub pixel_size: f64,
-    /// Isotropic B factor of all atoms \[Å²\]: amplitudes fall by exp(−Bk²/4). Default: 0.
+    /// Kinematic images: isotropic B factor of all atoms \[Å²\]: amplitudes fall by exp(−Bk²/4). Default: 0.
     pub b_factor: f64,
     /// Table of scattering factors. Default: Kirkland's.
     pub scattering_factors: ScatteringFactors,
+    /// Multislice images: how they are computed.
+    #[serde(flatten)]
+    pub dynamics: Dynamics,
     /// Poses to use instead of random ones.
     #[serde(skip)]
     pub poses: Option<Poses>,
@@ -56,8 +62,16 @@ impl Default for Simulation {
             pixel_size: 0.25,
             b_factor: 0.0,
             scattering_factors: ScatteringFactors::default(),
+            dynamics: Dynamics::default(),
             poses: None,
         }
+    }
+}
+
+impl Simulation {
+    /// The given poses, or `n` random ones.
+    fn poses(&self, n: usize) -> Poses {
+        self.poses.clone().unwrap_or_else(|| random_poses(n, self.max_shift, self.seed))
     }
 }
 
@@ -77,20 +91,58 @@ pub fn random_poses(n: usize, max_shift: f64, seed: u64) -> Poses {
 /// The frame is periodic: what delocalises beyond one edge comes back at the other.
 ///
 /// # Errors
-/// If the method or the number of images is not given, a setting is out of range, the particle does not fit the frame, or the
-/// images do not fit into memory; or when interrupted.
+/// If the method or the number of images is not given, a setting is out of range or of the other method, the particle does not fit the frame or the
+/// cell, or the images do not fit into memory; or when interrupted.
 pub fn simulate(
     structure: &Structure,
     microscope: &Microscope,
     options: &Simulation,
     task: &Task,
 ) -> Result<Images, Error> {
+    let (method, n) = check(structure, microscope, options)?;
+    let bytes = 4.0 * n as f64 * (options.size as f64).powi(2);
+    memory::require(bytes, &format!("{n} images of {0}×{0} pixels", options.size))?;
+    let poses = options.poses(n);
+    let pixels = match method {
+        Method::Kinematic => kinematic::render(structure, microscope, &poses, options, task)?,
+        Method::Multislice => dynamical::render(structure, microscope, &poses, options, task)?,
+    };
+    Ok(Images::new(pixels, options.pixel_size).with_true_poses(poses))
+}
+
+/// Waves at the exit face of the cell, of one frozen configuration in each pose: real and imaginary parts as images.
+///
+/// # Errors
+/// As for [`simulate`] with the multislice method.
+pub fn exit_waves(
+    structure: &Structure,
+    microscope: &Microscope,
+    options: &Simulation,
+    task: &Task,
+) -> Result<[Images; 2], Error> {
+    let options = Simulation { method: Some(Method::Multislice), ..options.clone() };
+    let (_, n) = check(structure, microscope, &options)?;
+    let bytes = 8.0 * n as f64 * (options.size as f64).powi(2);
+    memory::require(bytes, &format!("{n} waves of {0}×{0} pixels", options.size))?;
+    let poses = options.poses(n);
+    let parts = dynamical::exit_waves(structure, microscope, &poses, &options, task)?;
+    Ok(parts.map(|part| Images::new(part, options.pixel_size).with_true_poses(poses.clone())))
+}
+
+/// The method and the number of images, once everything that can be known to be wrong has been refused.
+fn check(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Result<(Method, usize), Error> {
     let method = options.method.ok_or(Error::NoMethod)?;
     microscope.check()?;
     within("size", options.size as f64, "pixels", (4.0, 16384.0), "from 4 to 16384 pixels")?;
     within("pixel_size", options.pixel_size, "Å", (1e-3, 100.0), "from 0.001 to 100 Å")?;
     within("max_shift", options.max_shift, "Å", (0.0, 1e4), "from 0 to 10000 Å")?;
     within("b_factor", options.b_factor, "Å²", (0.0, 1e3), "from 0 to 1000 Å²")?;
+    options.dynamics.check()?;
+    match method {
+        Method::Kinematic if options.dynamics != Dynamics::default() => return Err(Error::NotKinematic),
+        Method::Multislice if options.b_factor != 0.0 => return Err(Error::NotMultislice),
+        _ => {}
+    }
     if structure.is_empty() {
         return Err(Error::NoAtoms(structure.name().to_owned()));
     }
@@ -102,25 +154,22 @@ pub fn simulate(
     if n == 0 {
         return Err(Error::NoImages);
     }
-    check_frame(structure, options)?;
-    let bytes = 4.0 * n as f64 * (options.size as f64).powi(2);
-    memory::require(bytes, &format!("{n} images of {0}×{0} pixels", options.size))?;
-    let poses = options.poses.clone().unwrap_or_else(|| random_poses(n, options.max_shift, options.seed));
-    let pixels = match method {
-        Method::Kinematic => kinematic::render(structure, microscope, &poses, options, task)?,
-    };
-    Ok(Images::new(pixels, options.pixel_size).with_true_poses(poses))
+    let reach = check_frame(structure, options)?;
+    if method == Method::Multislice && 2.0 * reach > microscope.cell_height {
+        return Err(Error::CellTooThin { height: microscope.cell_height, reach });
+    }
+    Ok((method, n))
 }
 
-/// The particle, turned about its origin and shifted, must stay within the frame.
-fn check_frame(structure: &Structure, options: &Simulation) -> Result<(), Error> {
+/// The particle, turned about its origin and shifted, must stay within the frame. Gives how far it reaches from its origin.
+fn check_frame(structure: &Structure, options: &Simulation) -> Result<f64, Error> {
     let reach = structure.atoms().iter().map(|atom| atom.position.coords.norm()).fold(0.0, f64::max);
     let largest = |poses: &Poses| poses.as_slice().iter().map(|pose| pose.shift.amax()).fold(0.0, f64::max);
     let shift = options.poses.as_ref().map_or(options.max_shift, largest);
     let frame = options.size as f64 * options.pixel_size;
     let needed = 2.0 * (reach + shift);
     if needed <= frame {
-        return Ok(());
+        return Ok(reach);
     }
     Err(Error::FrameTooSmall { frame, reach, shift, least: (needed / options.pixel_size).ceil() as usize })
 }

@@ -1,15 +1,26 @@
 //! `microscope::` from a particle to its images.
 
+use rhai::Map;
 use rhai::plugin::*;
+
+use crate::microscope::Simulation;
+use crate::pose::Poses;
+use crate::script::{ScriptResult, options};
+
+/// Options of a simulation.
+fn simulation(call: &NativeCallContext, mut options: Map) -> ScriptResult<Simulation> {
+    let poses = options::take::<Poses>(&mut options, "poses", "a Poses")?;
+    Ok(Simulation { poses, ..options::parse(call, &options)? })
+}
 
 /// Images of a particle as an electron microscope shows it.
 #[export_module(manifest)]
 pub mod api {
     use rhai::Map;
 
+    use super::simulation;
     use crate::images::Images;
-    use crate::microscope::{self, Microscope, ScatteringFactors, Simulation};
-    use crate::pose::Poses;
+    use crate::microscope::{self, Microscope, ScatteringFactors};
     use crate::script::{ScriptResult, fault, options, run};
     use crate::structure::{Element, Structure};
 
@@ -40,12 +51,20 @@ pub mod api {
     ///
     /// The pixels are intensities, 1 where there is no contrast; with the paper's settings atoms are black.
     ///
-    /// * `method` (must be named): `"kinematic"`, the weak-phase approximation with each atom at its own defocus;
+    /// * `method` (must be named): `"kinematic"`, the weak-phase approximation with each atom at its own defocus, or `"multislice"`;
     /// * `n`: number of images, in poses drawn from all rotations; or `poses`: the poses to use;
-    /// * `seed` (default 0) and `max_shift` (Å, default 0): of the random poses; shifts are uniform in ± `max_shift`;
+    /// * `seed` (default 0): of the random poses and of the vibration; `max_shift` (Å, default 0): shifts are uniform in ± `max_shift`;
     /// * `size` (pixels, default 160) and `pixel_size` (Å, default 0.25): of the images;
-    /// * `b_factor` (Å², default 0): thermal motion of all atoms;
     /// * `scattering_factors` (default `"kirkland"`): or `"lobato"`.
+    ///
+    /// Kinematic only: `b_factor` (Å², default 0), thermal motion of all atoms. Multislice only:
+    ///
+    /// * `slice_thickness` (Å, default 1);
+    /// * `configurations` (default 5): frozen moments of the vibrating atoms, added; `temperature` (K, default 273; 0: still atoms);
+    ///   `displacements` (Å, as `#{ Pb: 0.13 }`): r.m.s. along an axis, in place of the tabulated Debye–Waller factors;
+    /// * `spread` (default `"sum"`, or `"envelope"`): how `defocus_spread` enters; the sum reaches `spread_range` (default 2.5) standard deviations in
+    ///   steps of `spread_step` (Å, default 10);
+    /// * `cone` (default `"envelope"`, or `"tilts"`, `"none"`): how `illumination` enters; `"tilts"` adds the frame's own beams within it.
     ///
     /// A particle that does not fit the frame, and images that do not fit into memory, are errors.
     ///
@@ -53,6 +72,8 @@ pub mod api {
     /// let particle = structure::bundled("fept_1.5nm");
     /// let images = microscope::simulate(particle, microscope::paper(), #{ method: "kinematic", n: 10, seed: 1 });
     /// print(images);
+    /// let still = #{ method: "multislice", n: 1, size: 100, slice_thickness: 2, temperature: 0 };
+    /// print(microscope::simulate(particle, microscope::paper(#{ cell_height: 30 }), still));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn simulate(
@@ -61,10 +82,29 @@ pub mod api {
         microscope: Microscope,
         options: Map,
     ) -> ScriptResult<Images> {
-        let mut options = options;
-        let poses = options::take::<Poses>(&mut options, "poses", "a Poses")?;
-        let options = Simulation { poses, ..options::parse(&call, &options)? };
+        let options = simulation(&call, options)?;
         run(&call, |task| microscope::simulate(&structure, &microscope, &options, task))
+    }
+
+    /// Waves at the exit face of the cell, before any lens, of one frozen configuration in each pose.
+    ///
+    /// Options as for the multislice method of `simulate`. Gives a map: `real` and `imaginary` parts as Images.
+    ///
+    /// ```rhai
+    /// let particle = structure::bundled("fept_1.5nm");
+    /// let wave = microscope::exit_waves(particle, microscope::paper(#{ cell_height: 30 }), #{ n: 1, size: 100, temperature: 0 });
+    /// print(wave.real);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn exit_waves(
+        call: NativeCallContext,
+        structure: Structure,
+        microscope: Microscope,
+        options: Map,
+    ) -> ScriptResult<Map> {
+        let options = simulation(&call, options)?;
+        let [real, imaginary] = run(&call, |task| microscope::exit_waves(&structure, &microscope, &options, task))?;
+        Ok(Map::from([("real".into(), Dynamic::from(real)), ("imaginary".into(), Dynamic::from(imaginary))]))
     }
 
     /// Wavelength of the electrons (Å).

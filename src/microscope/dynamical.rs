@@ -1,0 +1,253 @@
+//! Multislice images of a particle in many poses: frozen configurations, beams and defoci, added up.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, Array3, ArrayViewMut2, Axis};
+use rayon::prelude::*;
+use rustfft::num_complex::Complex32;
+use serde::{Deserialize, Serialize};
+
+use super::lens::{self, Cone, Lens, Spread};
+use super::multislice::{self, Grid, Multislice, Tilt};
+use super::vibration::Vibration;
+use super::{Error, Microscope, Simulation, within};
+use crate::pose::{Pose, Poses};
+use crate::structure::{Atom, Element, Structure};
+use crate::task::{Cancelled, Task};
+
+/// How a multislice image is computed. The defaults are the paper's, but for the illumination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dynamics {
+    /// Thickness of a slice \[Å\]. Default: 1.
+    pub slice_thickness: f64,
+    /// Frozen configurations of the vibrating atoms whose images are added. Default: 5.
+    pub configurations: usize,
+    /// Temperature \[K\] that the displacements follow from; 0: still atoms. Default: 273.
+    pub temperature: f64,
+    /// R.m.s. displacement along an axis \[Å\] of some elements, in place of the tabulated ones. Default: none.
+    pub displacements: BTreeMap<Element, f64>,
+    /// How the defocus spread enters. Default: as a sum.
+    pub spread: SpreadKind,
+    /// Standard deviations of the defocus that the sum reaches. Default: 2.5.
+    pub spread_range: f64,
+    /// Distance between the defoci of the sum \[Å\]. Default: 10.
+    pub spread_step: f64,
+    /// How the illumination cone enters. Default: as an envelope.
+    pub cone: Cone,
+}
+
+/// How a spread of defocus is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpreadKind {
+    Sum,
+    Envelope,
+}
+
+impl Default for Dynamics {
+    fn default() -> Self {
+        Self {
+            slice_thickness: 1.0,
+            configurations: 5,
+            temperature: 273.0,
+            displacements: BTreeMap::new(),
+            spread: SpreadKind::Sum,
+            spread_range: 2.5,
+            spread_step: 10.0,
+            cone: Cone::Envelope,
+        }
+    }
+}
+
+impl Dynamics {
+    /// Fails, naming the option, if one is out of range.
+    pub fn check(&self) -> Result<(), Error> {
+        within("slice_thickness", self.slice_thickness, "Å", (0.05, 20.0), "from 0.05 to 20 Å")?;
+        within("configurations", self.configurations as f64, "", (1.0, 1000.0), "from 1 to 1000")?;
+        let known = self.temperature == 0.0 || (100.0..=2000.0).contains(&self.temperature);
+        within(
+            "temperature",
+            if known { 100.0 } else { self.temperature },
+            "K",
+            (100.0, 2000.0),
+            "0, or from 100 to 2000 K",
+        )?;
+        within("spread_range", self.spread_range, "", (0.0, 10.0), "from 0 to 10 standard deviations")?;
+        within("spread_step", self.spread_step, "Å", (0.1, 1e4), "from 0.1 to 10000 Å")?;
+        self.displacements.values().try_for_each(|&u| within("displacements", u, "Å", (0.0, 2.0), "from 0 to 2 Å"))
+    }
+}
+
+/// Intensities `[n][y][x]` of `structure` in every pose. The arguments have been checked by the caller.
+pub fn render(
+    structure: &Structure,
+    microscope: &Microscope,
+    poses: &Poses,
+    options: &Simulation,
+    task: &Task,
+) -> Result<Array3<f32>, Error> {
+    let plan = Plan::new(structure, microscope, options)?;
+    let mut pixels = Array3::zeros((poses.len(), options.size, options.size));
+    let stage = task.stage("simulate images", poses.len());
+    pixels.axis_iter_mut(Axis(0)).into_par_iter().zip(poses.as_slice()).enumerate().try_for_each_init(
+        || plan.workspace(),
+        |workspace, (index, (image, pose))| {
+            plan.render(structure, pose, index, workspace, image, task)?;
+            stage.advance(1)
+        },
+    )?;
+    Ok(pixels)
+}
+
+/// Real and imaginary parts `[n][y][x]` of the exit waves of one frozen configuration in every pose.
+pub fn exit_waves(
+    structure: &Structure,
+    microscope: &Microscope,
+    poses: &Poses,
+    options: &Simulation,
+    task: &Task,
+) -> Result<[Array3<f32>; 2], Error> {
+    let plan = Plan::new(structure, microscope, options)?;
+    let mut parts = [(); 2].map(|()| Array3::zeros((poses.len(), options.size, options.size)));
+    let [real, imaginary] = &mut parts;
+    let stage = task.stage("simulate exit waves", poses.len());
+    let images = real.axis_iter_mut(Axis(0)).into_par_iter().zip(imaginary.axis_iter_mut(Axis(0)));
+    images.zip(poses.as_slice()).enumerate().try_for_each_init(
+        || plan.workspace(),
+        |workspace, (index, ((real, imaginary), pose))| {
+            let wave = plan.exit_wave(structure, pose, index, workspace);
+            ndarray::Zip::from(real)
+                .and(imaginary)
+                .and(&wave)
+                .for_each(|re, im, value| (*re, *im) = (value.re, value.im));
+            stage.advance(1)
+        },
+    )?;
+    Ok(parts)
+}
+
+/// What all images share.
+struct Plan {
+    multislice: Multislice,
+    lens: Lens,
+    beams: Vec<Tilt>,
+    vibration: Vibration,
+    configurations: usize,
+    seed: u64,
+    grid: Grid,
+    height: f64,
+}
+
+/// Buffers of one thread.
+struct Workspace {
+    wave: multislice::Workspace,
+    lens: lens::Workspace,
+    atoms: Vec<Atom>,
+    moved: Vec<Atom>,
+}
+
+impl Plan {
+    /// The frame is that of the images, the cell as high as `microscope` says.
+    fn new(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Result<Self, Error> {
+        let Simulation { dynamics, size, pixel_size, scattering_factors, seed, .. } = options;
+        let edge = *size as f64 * pixel_size;
+        let grid = Grid { nx: *size, ny: *size, lx: edge, ly: edge };
+        let elements: Vec<Element> = structure.composition().into_iter().map(|(element, _)| element).collect();
+        let vibration = if dynamics.temperature == 0.0 && dynamics.displacements.is_empty() {
+            Vibration::none()
+        } else {
+            Vibration::new(&elements, dynamics.temperature, &dynamics.displacements).map_err(Error::NoDebyeWaller)?
+        };
+        let height = microscope.cell_height;
+        let multislice =
+            Multislice::new(grid, height, dynamics.slice_thickness, microscope.energy, &elements, *scattering_factors);
+        let spread = match dynamics.spread {
+            SpreadKind::Sum => Spread::Sum { range: dynamics.spread_range, step: dynamics.spread_step },
+            SpreadKind::Envelope => Spread::Envelope,
+        };
+        Ok(Self {
+            lens: Lens::new(microscope, multislice.fft(), spread, dynamics.cone),
+            beams: lens::beams(microscope, grid, dynamics.cone),
+            configurations: if vibration.is_none() { 1 } else { dynamics.configurations },
+            multislice,
+            vibration,
+            seed: *seed,
+            grid,
+            height,
+        })
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace {
+            wave: self.multislice.workspace(),
+            lens: self.lens.workspace(),
+            atoms: Vec::new(),
+            moved: Vec::new(),
+        }
+    }
+
+    /// Image number `index`, of `structure` in one pose.
+    fn render(
+        &self,
+        structure: &Structure,
+        pose: &Pose,
+        index: usize,
+        workspace: &mut Workspace,
+        mut image: ArrayViewMut2<f32>,
+        task: &Task,
+    ) -> Result<(), Cancelled> {
+        let pixels = image.as_slice_mut().expect("an image is contiguous");
+        pixels.fill(0.0);
+        let share = 1.0 / (self.configurations * self.beams.len()) as f32;
+        for configuration in 0..self.configurations {
+            task.check()?;
+            for wave in self.exit_waves(structure, pose, index, configuration, &self.beams, workspace) {
+                self.lens.add_image(&wave, share, &mut workspace.lens, pixels);
+            }
+        }
+        Ok(())
+    }
+
+    /// The wave at the exit face `[y][x]`, of one frozen configuration and the untilted beam.
+    fn exit_wave(
+        &self,
+        structure: &Structure,
+        pose: &Pose,
+        index: usize,
+        workspace: &mut Workspace,
+    ) -> Array2<Complex32> {
+        let mut wave = self.exit_waves(structure, pose, index, 0, &[[0, 0]], workspace).remove(0);
+        let mut rows = vec![Complex32::ZERO; self.grid.pixels()];
+        self.multislice.fft().inverse(&mut wave, &mut rows, &mut self.multislice.fft().scratch());
+        Array2::from_shape_vec((self.grid.ny, self.grid.nx), rows).expect("a frame")
+    }
+
+    fn exit_waves(
+        &self,
+        structure: &Structure,
+        pose: &Pose,
+        index: usize,
+        configuration: usize,
+        beams: &[Tilt],
+        workspace: &mut Workspace,
+    ) -> Vec<Vec<Complex32>> {
+        self.place(structure, pose, &mut workspace.atoms);
+        let draw = (index * self.configurations + configuration) as u64;
+        self.vibration.displace(&workspace.atoms, self.seed, draw, &mut workspace.moved);
+        self.multislice.exit_waves(&workspace.moved, beams, &mut workspace.wave)
+    }
+
+    /// The particle's atoms in the box: its centre at pixel N/2 and half the height.
+    fn place(&self, structure: &Structure, pose: &Pose, out: &mut Vec<Atom>) {
+        let pixel = [self.grid.lx / self.grid.nx as f64, self.grid.ly / self.grid.ny as f64];
+        let centre = [(self.grid.nx / 2) as f64 * pixel[0], (self.grid.ny / 2) as f64 * pixel[1]];
+        let rotation = pose.matrix();
+        out.clear();
+        out.extend(structure.atoms().iter().map(|atom| {
+            let lab = rotation * atom.position.coords;
+            let [x, y] = [0, 1].map(|axis| centre[axis] + lab[axis] + pose.shift[axis]);
+            Atom { position: nalgebra::Point3::new(x, y, 0.5 * self.height + lab.z), ..*atom }
+        }));
+    }
+}

@@ -1,0 +1,133 @@
+//! From the wave at the exit face to the image: the objective lens, its aperture, and the partial coherence of the beam.
+//!
+//! A coherent image is |F⁻¹[ψ̂(k)·a(k)·e^(−iχ(k))]|², with a the aperture. A defocus that varies while the image is taken, and an illumination
+//! cone, are *incoherent*: images at many defoci, and of many tilted beams, are added. Both sums can be replaced by envelopes on the wave, exact
+//! to first order in the spreads where one beam is much stronger than all others ([`Transfer`]); they cost nothing.
+//!
+//! Source: Kirkland 2010, sections 3.2 and 5.4.
+
+use serde::{Deserialize, Serialize};
+
+use rustfft::num_complex::{Complex32, Complex64};
+
+use super::multislice::{BandFft, Grid, Tilt};
+use super::{Microscope, Transfer};
+
+/// How the defocus spread enters an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Spread {
+    /// A weighted sum of images over ± `range` standard deviations, `step` Å apart.
+    Sum { range: f64, step: f64 },
+    /// An envelope on the wave.
+    Envelope,
+}
+
+/// How the illumination cone enters an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cone {
+    /// None: parallel illumination.
+    None,
+    /// A sum over the beams of the frame's frequencies within the cone.
+    Tilts,
+    /// An envelope on the wave.
+    Envelope,
+}
+
+/// The lens for one frame: what each wave is multiplied by.
+pub struct Lens {
+    fft: BandFft,
+    /// Places of the aperture's columns in a spectrum of the wave.
+    columns: Vec<usize>,
+    /// For each defocus its weight, and the transfer `[kx][ky]`.
+    transfers: Vec<(f32, Vec<Complex32>)>,
+}
+
+/// Buffers of one thread.
+pub struct Workspace {
+    spectrum: Vec<Complex32>,
+    rows: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+}
+
+impl Lens {
+    /// The lens of `microscope` for waves with spectra on `wave`'s columns.
+    pub fn new(microscope: &Microscope, wave: &BandFft, spread: Spread, cone: Cone) -> Self {
+        let fft = wave.narrower(microscope.aperture_frequency());
+        let columns = (0..wave.columns.len()).filter(|&place| fft.columns.contains(&wave.columns[place])).collect();
+        let defoci = defoci(microscope, spread);
+        let transfer = |(weight, defocus): (f64, f64)| {
+            let transfer = Transfer::new(microscope, defocus);
+            let value = |kx: f64, ky: f64| {
+                let k = kx.hypot(ky);
+                if k > microscope.aperture_frequency() {
+                    return Complex32::ZERO;
+                }
+                let temporal = if spread == Spread::Envelope { transfer.temporal_envelope(k) } else { 1.0 };
+                let spatial = if cone == Cone::Envelope { transfer.spatial_envelope(k) } else { 1.0 };
+                let value = Complex64::cis(-transfer.chi(k)) * temporal * spatial;
+                Complex32::new(value.re as f32, value.im as f32)
+            };
+            (weight as f32, fft.table(value))
+        };
+        let transfers = defoci.into_iter().map(transfer).collect();
+        Self { fft, columns, transfers }
+    }
+
+    /// 2D transforms that one wave takes.
+    pub fn images(&self) -> usize {
+        self.transfers.len()
+    }
+
+    pub fn workspace(&self) -> Workspace {
+        Workspace {
+            spectrum: vec![Complex32::ZERO; self.fft.spectrum_len()],
+            rows: vec![Complex32::ZERO; self.fft.grid.pixels()],
+            scratch: self.fft.scratch(),
+        }
+    }
+
+    /// Adds `weight` times the image `[y][x]` of a wave, given as its spectrum, to `image`.
+    pub fn add_image(&self, wave: &[Complex32], weight: f32, workspace: &mut Workspace, image: &mut [f32]) {
+        let ny = self.fft.grid.ny;
+        let Workspace { spectrum, rows, scratch } = workspace;
+        for (share, transfer) in &self.transfers {
+            let columns = spectrum.chunks_exact_mut(ny).zip(transfer.chunks_exact(ny)).zip(&self.columns);
+            for ((column, transfer), &place) in columns {
+                let wave = &wave[place * ny..][..ny];
+                for ((value, wave), transfer) in column.iter_mut().zip(wave).zip(transfer) {
+                    *value = wave * transfer;
+                }
+            }
+            self.fft.inverse(spectrum, rows, scratch);
+            let weight = weight * share;
+            image.iter_mut().zip(rows.iter()).for_each(|(pixel, value)| *pixel += weight * value.norm_sqr());
+        }
+    }
+}
+
+/// Defoci \[Å\] with their weights, which add up to 1.
+fn defoci(microscope: &Microscope, spread: Spread) -> Vec<(f64, f64)> {
+    let Microscope { defocus, defocus_spread, .. } = *microscope;
+    let Spread::Sum { range, step } = spread else { return vec![(1.0, defocus)] };
+    if defocus_spread == 0.0 {
+        return vec![(1.0, defocus)];
+    }
+    let steps = (range * defocus_spread / step + 1e-9).floor() as i64;
+    let offsets = (-steps..=steps).map(|i| i as f64 * step);
+    let weight = |offset: f64| (-0.5 * (offset / defocus_spread).powi(2)).exp();
+    let total: f64 = offsets.clone().map(weight).sum();
+    offsets.map(|offset| (weight(offset) / total, defocus + offset)).collect()
+}
+
+/// The beams of an illumination cone: the frame's own frequencies within it.
+pub fn beams(microscope: &Microscope, grid: Grid, cone: Cone) -> Vec<Tilt> {
+    let radius = microscope.illumination * 1e-3 / microscope.wavelength();
+    if cone != Cone::Tilts {
+        return vec![[0, 0]];
+    }
+    let reach = |length: f64| (radius * length).floor() as i32;
+    let (x, y) = (reach(grid.lx), reach(grid.ly));
+    let all = (-y..=y).flat_map(|iy| (-x..=x).map(move |ix| [ix, iy]));
+    all.filter(|[ix, iy]| (f64::from(*ix) / grid.lx).hypot(f64::from(*iy) / grid.ly) <= radius).collect()
+}

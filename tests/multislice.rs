@@ -1,0 +1,355 @@
+//! The multislice against an independent exact one in double precision, and against what physics demands.
+
+use std::f64::consts::PI;
+
+use nalgebra::Point3;
+use ndarray::Array2;
+use pedesis::microscope::lens::{self, Cone, Lens, Spread};
+use pedesis::microscope::multislice::{Grid, Multislice};
+use pedesis::microscope::{self, Microscope, ScatteringFactors, electron};
+use pedesis::structure::{Atom, Element};
+use rand::RngExt;
+use rustfft::num_complex::{Complex32, Complex64};
+use rustfft::{FftDirection, FftPlanner};
+
+/// Arrays of `tests/data/multislice_reference.h5`, turned to [y][x].
+struct Reference {
+    group: hdf5::Group,
+}
+
+impl Reference {
+    fn new(case: &str) -> Self {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/multislice_reference.h5");
+        Self { group: hdf5::File::open(path).unwrap().group(case).unwrap() }
+    }
+
+    fn atoms(&self) -> Vec<Atom> {
+        let positions: Array2<f64> = self.group.dataset("positions").unwrap().read_2d().unwrap();
+        let numbers: Vec<u8> = self.group.dataset("atomic_numbers").unwrap().read_raw().unwrap();
+        let atom = |(position, number): (ndarray::ArrayView1<f64>, u8)| Atom {
+            element: Element::from_atomic_number(number).unwrap(),
+            position: Point3::new(position[0], position[1], position[2]),
+        };
+        positions.rows().into_iter().zip(numbers).map(atom).collect()
+    }
+
+    fn image(&self, name: &str) -> Array2<f32> {
+        let turned: Array2<f32> = self.group.dataset(name).unwrap().read_2d().unwrap();
+        turned.reversed_axes()
+    }
+
+    fn wave(&self, name: &str) -> Array2<Complex32> {
+        let parts: ndarray::Array3<f32> = self.group.dataset(name).unwrap().read().unwrap();
+        let (nx, ny, _) = parts.dim();
+        Array2::from_shape_fn((ny, nx), |(y, x)| Complex32::new(parts[[x, y, 0]], parts[[x, y, 1]]))
+    }
+}
+
+/// Difference of two images, r.m.s. over the standard deviation of the expected one.
+fn rms_over_sd(got: &Array2<f32>, expected: &Array2<f32>) -> f64 {
+    let n = expected.len() as f64;
+    let mean = expected.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+    let variance = expected.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+    let error = got.iter().zip(expected).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / n;
+    (error / variance).sqrt()
+}
+
+/// The image `[y][x]` of some atoms in a box, as the paper's microscope shows it with these `settings`.
+fn image(
+    atoms: &[Atom],
+    cell: (usize, f64, f64),
+    factors: ScatteringFactors,
+    defocus: f64,
+    spread: Spread,
+    cone: Cone,
+) -> Array2<f32> {
+    let (pixels, edge, height) = cell;
+    let grid = Grid { nx: pixels, ny: pixels, lx: edge, ly: edge };
+    let microscope = Microscope { defocus, ..microscope::paper() };
+    let multislice = Multislice::new(grid, height, 1.0, 200.0, &elements(atoms), factors);
+    let lens = Lens::new(&microscope, multislice.fft(), spread, cone);
+    let beams = lens::beams(&microscope, grid, cone);
+    let waves = multislice.exit_waves(atoms, &beams, &mut multislice.workspace());
+    let mut pixels = Array2::zeros((grid.ny, grid.nx));
+    for wave in &waves {
+        lens.add_image(wave, 1.0 / beams.len() as f32, &mut lens.workspace(), pixels.as_slice_mut().unwrap());
+    }
+    pixels
+}
+
+fn elements(atoms: &[Atom]) -> Vec<Element> {
+    let mut elements: Vec<Element> = atoms.iter().map(|atom| atom.element).collect();
+    elements.sort_by_key(|element| element.atomic_number());
+    elements.dedup();
+    elements
+}
+
+fn exit_wave(atoms: &[Atom], pixels: usize, edge: f64, height: f64, factors: ScatteringFactors) -> Array2<Complex32> {
+    let grid = Grid { nx: pixels, ny: pixels, lx: edge, ly: edge };
+    let multislice = Multislice::new(grid, height, 1.0, 200.0, &elements(atoms), factors);
+    let mut wave = multislice.exit_waves(atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
+    let mut rows = vec![Complex32::ZERO; grid.pixels()];
+    multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
+    Array2::from_shape_vec((pixels, pixels), rows).unwrap()
+}
+
+fn relative_l2(got: &Array2<Complex32>, expected: &Array2<Complex32>) -> f64 {
+    let norm = |a: &Array2<Complex32>| a.iter().map(|v| f64::from(v.norm_sqr())).sum::<f64>();
+    (norm(&(got - expected)) / norm(expected)).sqrt()
+}
+
+#[test]
+fn exit_waves_match_an_exact_multislice_to_5e_5() {
+    let reference = Reference::new("pbse4");
+    for (factors, name) in [(ScatteringFactors::Kirkland, "kirkland"), (ScatteringFactors::Lobato, "lobato")] {
+        let got = exit_wave(&reference.atoms(), 120, 30.0, 30.0, factors);
+        let error = relative_l2(&got, &reference.wave(&format!("{name}_wave_exact")));
+        assert!(error < 5e-5, "{name}: {error}");
+    }
+    let reference = Reference::new("liquid_cell");
+    let got = exit_wave(&reference.atoms(), 200, 50.0, 100.0, ScatteringFactors::Kirkland);
+    let error = relative_l2(&got, &reference.wave("wave_exact"));
+    assert!(error < 5e-5, "liquid cell: {error}");
+}
+
+#[test]
+fn images_match_an_exact_multislice_to_1e_3() {
+    let small = (Reference::new("pbse4"), (120, 30.0, 30.0));
+    let cell = (Reference::new("liquid_cell"), (200, 50.0, 100.0));
+    let sharp = Spread::Sum { range: 0.0, step: 10.0 };
+    let paper = Spread::Sum { range: 2.5, step: 10.0 };
+    let wide = Spread::Sum { range: 3.0, step: 10.0 };
+    for ((reference, cell), name, defocus, spread, cone) in [
+        (&small, "kirkland_coh_under_exact", 60.0, sharp, Cone::None),
+        (&small, "kirkland_coh_over_exact", -60.0, sharp, Cone::None),
+        (&small, "kirkland_spread21_under_exact", 60.0, paper, Cone::None),
+        (&small, "kirkland_spread25_under_exact", 60.0, wide, Cone::None),
+        (&small, "kirkland_illum5_spread21_under_exact", 60.0, paper, Cone::Tilts),
+        (&small, "lobato_spread21_under_exact", 60.0, paper, Cone::None),
+        (&cell, "coh_exact", 60.0, sharp, Cone::None),
+        (&cell, "spread21_exact", 60.0, paper, Cone::None),
+        (&cell, "illum9_spread21_exact", 60.0, paper, Cone::Tilts),
+    ] {
+        let factors = if name.starts_with("lobato") { ScatteringFactors::Lobato } else { ScatteringFactors::Kirkland };
+        let got = image(&reference.atoms(), *cell, factors, defocus, spread, cone);
+        let error = rms_over_sd(&got, &reference.image(name));
+        assert!(error < 1e-3, "{name}: {error}");
+    }
+}
+
+/// The same in double precision, as plainly as it can be said: a sum over atoms for every frequency, whole transforms, no tables.
+struct Twin {
+    n: usize,
+    edge: f64,
+    thickness: f64,
+}
+
+impl Twin {
+    fn frequency(&self, i: usize) -> f64 {
+        let signed = if i < self.n.div_ceil(2) { i as f64 } else { i as f64 - self.n as f64 };
+        signed / self.edge
+    }
+
+    fn table(&self, value: impl Fn(f64, f64) -> Complex64) -> Vec<Complex64> {
+        let all = (0..self.n * self.n).map(|i| (self.frequency(i % self.n), self.frequency(i / self.n)));
+        all.map(|(kx, ky)| value(kx, ky)).collect()
+    }
+
+    fn transform(&self, values: &mut [Complex64], direction: FftDirection) {
+        let plan = FftPlanner::new().plan_fft(self.n, direction);
+        for _ in 0..2 {
+            plan.process(values);
+            let turned: Vec<Complex64> = (0..values.len()).map(|i| values[i % self.n * self.n + i / self.n]).collect();
+            values.copy_from_slice(&turned);
+        }
+        if direction == FftDirection::Inverse {
+            values.iter_mut().for_each(|value| *value /= (self.n * self.n) as f64);
+        }
+    }
+
+    fn limited(&self, values: &mut [Complex64], factors: &[Complex64]) {
+        self.transform(values, FftDirection::Forward);
+        values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+        self.transform(values, FftDirection::Inverse);
+    }
+
+    /// Band limit: 1 up to two thirds of Nyquist, its edge 1 % of the sampling rate wide.
+    fn limit(&self) -> Vec<Complex64> {
+        let rate = self.n as f64 / self.edge;
+        let (end, width) = (rate / 3.0, 0.01 * rate);
+        self.table(|kx, ky| {
+            let t = ((kx.hypot(ky) - end + width) / width).max(0.0);
+            (if t > 1.0 { 0.0 } else { 0.5 + 0.5 * (PI * t).cos() }).into()
+        })
+    }
+
+    fn transmission(&self, atoms: &[Atom], limit: &[Complex64]) -> Vec<Complex64> {
+        let sigma = electron::interaction_parameter(200.0);
+        let mut values = self.table(|kx, ky| {
+            let term = |atom: &Atom| {
+                let phase = -2.0 * PI * (kx * atom.position.x + ky * atom.position.y);
+                Complex64::cis(phase) * ScatteringFactors::Kirkland.projected_potential(atom.element, kx.hypot(ky))
+            };
+            atoms.iter().map(term).sum::<Complex64>()
+        });
+        self.transform(&mut values, FftDirection::Inverse);
+        let area = (self.edge / self.n as f64).powi(2);
+        values.iter_mut().for_each(|value| *value = Complex64::cis(sigma * value.re / area));
+        self.limited(&mut values, limit);
+        values
+    }
+
+    /// The wave at the exit of some slices, each given by its atoms.
+    fn exit_wave(&self, slices: &[Vec<Atom>]) -> Vec<Complex64> {
+        let limit = self.limit();
+        let wavelength = electron::wavelength(200.0);
+        let free = self.table(|kx, ky| Complex64::cis(-PI * wavelength * self.thickness * (kx * kx + ky * ky)));
+        let propagator: Vec<Complex64> = free.iter().zip(&limit).map(|(a, b)| a * b).collect();
+        let mut wave = vec![Complex64::ONE; self.n * self.n];
+        for slice in slices {
+            let transmission = self.transmission(slice, &limit);
+            wave.iter_mut().zip(&transmission).for_each(|(wave, factor)| *wave *= factor);
+            self.limited(&mut wave, &propagator);
+        }
+        wave
+    }
+}
+
+/// A few atoms of heavy and light elements in a box of 12 Å, 6 Å high.
+fn cluster(seed: u64) -> Vec<Atom> {
+    let mut rng = pedesis::random::stream(seed, "test cluster", 0);
+    let symbols = ["Pb", "C", "Fe", "Se", "H", "Pt"];
+    let atom = |symbol: &&str| Atom {
+        element: symbol.parse().unwrap(),
+        position: Point3::new(rng.random_range(0.0..12.0), rng.random_range(0.0..12.0), rng.random_range(0.0..6.0)),
+    };
+    symbols.iter().map(atom).collect()
+}
+
+fn in_slices(atoms: &[Atom], thickness: f64, count: usize) -> Vec<Vec<Atom>> {
+    let inside = |slice: usize| move |atom: &&Atom| (atom.position.z / thickness) as usize == slice;
+    (0..count).map(|slice| atoms.iter().filter(inside(slice)).copied().collect()).collect()
+}
+
+#[test]
+fn the_fast_kernel_agrees_with_a_plain_twin_in_double_precision() {
+    for (seed, n) in [(1, 48), (2, 45), (3, 50)] {
+        let atoms = cluster(seed);
+        let twin = Twin { n, edge: 12.0, thickness: 1.0 }.exit_wave(&in_slices(&atoms, 1.0, 6));
+        let twin = Array2::from_shape_vec((n, n), twin).unwrap().mapv(|v| Complex32::new(v.re as f32, v.im as f32));
+        let error = relative_l2(&exit_wave(&atoms, n, 12.0, 6.0, ScatteringFactors::Kirkland), &twin);
+        assert!(error < 2e-5, "{n} pixels: {error}");
+    }
+}
+
+#[test]
+fn the_transmitted_beam_does_not_know_which_way_it_went() {
+    let twin = Twin { n: 48, edge: 12.0, thickness: 1.0 };
+    let mut slices = in_slices(&cluster(4), 1.0, 6);
+    let transmitted = |slices: &[Vec<Atom>]| twin.exit_wave(slices).iter().sum::<Complex64>() / (48.0 * 48.0);
+    let there = transmitted(&slices);
+    slices.reverse();
+    let back = transmitted(&slices);
+    assert!((there - back).norm() < 1e-6, "{there} {back}");
+    assert!((there - 1.0).norm() > 0.005, "the cluster scatters: {there}");
+}
+
+#[test]
+fn in_vacuum_a_tilted_plane_wave_stays_one() {
+    let grid = Grid { nx: 40, ny: 36, lx: 10.0, ly: 9.0 };
+    let multislice = Multislice::new(grid, 50.0, 1.0, 200.0, &[], ScatteringFactors::Kirkland);
+    for tilt in [[0, 0], [2, -1]] {
+        let mut wave = multislice.exit_waves(&[], &[tilt], &mut multislice.workspace()).remove(0);
+        let mut rows = vec![Complex32::ZERO; grid.pixels()];
+        multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
+        for (i, value) in rows.iter().enumerate() {
+            let (x, y) = ((i % 40) as f64 / 40.0, (i / 40) as f64 / 36.0);
+            let expected = Complex64::cis(2.0 * PI * (f64::from(tilt[0]) * x + f64::from(tilt[1]) * y));
+            assert!(
+                (f64::from(value.re) - expected.re).abs() < 1e-6 && (f64::from(value.im) - expected.im).abs() < 1e-6
+            );
+        }
+    }
+}
+
+#[test]
+fn a_single_slice_is_the_phase_grating() {
+    // No propagation in a slice without thickness: |ψ| is 1 but for the band limit, its phase σV.
+    let atoms = cluster(5);
+    let twin = Twin { n: 48, edge: 12.0, thickness: 0.0 };
+    let limit = twin.limit();
+    let mut grating = twin.transmission(&atoms, &limit);
+    twin.limited(&mut grating, &limit);
+    let grid = Grid { nx: 48, ny: 48, lx: 12.0, ly: 12.0 };
+    let height = 1e-6;
+    let multislice = Multislice::new(grid, height, height, 200.0, &elements(&atoms), ScatteringFactors::Kirkland);
+    let mut wave = multislice.exit_waves(&atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
+    let mut rows = vec![Complex32::ZERO; grid.pixels()];
+    multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
+    let got = Array2::from_shape_vec((48, 48), rows).unwrap();
+    let expected =
+        Array2::from_shape_vec((48, 48), grating).unwrap().mapv(|v| Complex32::new(v.re as f32, v.im as f32));
+    let error = relative_l2(&got, &expected);
+    assert!(error < 1e-5, "{error}");
+}
+
+fn mean_intensity(wave: &Array2<Complex32>) -> f64 {
+    wave.iter().map(|value| f64::from(value.norm_sqr())).sum::<f64>() / wave.len() as f64
+}
+
+#[test]
+fn no_electron_is_lost_where_the_band_limit_does_not_bite() {
+    let light: Vec<Atom> = cluster(6).into_iter().map(|atom| Atom { element: "H".parse().unwrap(), ..atom }).collect();
+    let fine = exit_wave(&light, 240, 12.0, 6.0, ScatteringFactors::Kirkland);
+    assert!((mean_intensity(&fine) - 1.0).abs() < 1e-4, "{}", mean_intensity(&fine));
+    let coarse = exit_wave(&cluster(6), 48, 12.0, 6.0, ScatteringFactors::Kirkland);
+    assert!(
+        mean_intensity(&coarse) < 0.9997,
+        "a coarse grid loses what heavy atoms scatter far: {}",
+        mean_intensity(&coarse)
+    );
+}
+
+#[test]
+fn thinner_slices_converge() {
+    let atoms = Reference::new("pbse4").atoms();
+    let wave = |thickness: f64| {
+        let grid = Grid { nx: 120, ny: 120, lx: 30.0, ly: 30.0 };
+        let multislice = Multislice::new(grid, 30.0, thickness, 200.0, &elements(&atoms), ScatteringFactors::Kirkland);
+        let mut wave = multislice.exit_waves(&atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
+        let mut rows = vec![Complex32::ZERO; grid.pixels()];
+        multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
+        Array2::from_shape_vec((120, 120), rows).unwrap()
+    };
+    let waves = [2.0, 1.0, 0.5].map(wave);
+    let (first, second) = (relative_l2(&waves[0], &waves[1]), relative_l2(&waves[1], &waves[2]));
+    assert!(first > 1.5 * second, "{first} {second}");
+}
+
+#[test]
+fn in_the_weak_limit_friedel_s_law_holds() {
+    // One layer of weak scatterers: |ψ̂(k)| = |ψ̂(−k)|; heavy atoms at different heights break it.
+    let asymmetry = |atoms: &[Atom]| {
+        let grid = Grid { nx: 48, ny: 48, lx: 12.0, ly: 12.0 };
+        let multislice = Multislice::new(grid, 6.0, 1.0, 200.0, &elements(atoms), ScatteringFactors::Kirkland);
+        let wave = multislice.exit_waves(atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
+        let place = |ix: usize| multislice.fft().columns.iter().position(|&column| column == ix).unwrap();
+        let at = |x: i32, y: i32| wave[place(x.rem_euclid(48) as usize) * 48 + y.rem_euclid(48) as usize].norm();
+        let pairs = (-8..=8).flat_map(|x| (1..=8).map(move |y| (x, y)));
+        let (mut difference, mut sum) = (0.0, 0.0);
+        for (x, y) in pairs {
+            difference += (at(x, y) - at(-x, -y)).abs();
+            sum += at(x, y) + at(-x, -y);
+        }
+        difference / sum
+    };
+    let weak: Vec<Atom> = cluster(7)
+        .into_iter()
+        .map(|atom| Atom {
+            element: "H".parse().unwrap(),
+            position: Point3::new(atom.position.x, atom.position.y, 2.5),
+        })
+        .collect();
+    assert!(asymmetry(&weak) < 0.01, "{}", asymmetry(&weak));
+    assert!(asymmetry(&cluster(7)) > 0.02, "{}", asymmetry(&cluster(7)));
+}
