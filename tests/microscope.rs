@@ -43,9 +43,9 @@ fn brute_force(structure: &Structure, microscope: &Microscope, pose: &Pose, opti
             let amplitude = 2.0
                 * electron::interaction_parameter(microscope.energy)
                 * ScatteringFactors::Kirkland.projected_potential(atom.element, k)
-                * own.chi(k).sin()
+                * own.chi((k, 0.0)).sin()
                 * centre.temporal_envelope(k)
-                * centre.spatial_envelope(k)
+                * centre.spatial_envelope((k, 0.0))
                 * (-options.b_factor * k * k / 4.0).exp()
                 / (edge * edge);
             for ((y, x), pixel) in image.indexed_iter_mut() {
@@ -113,8 +113,8 @@ fn weak_phase_images_are_the_limit_of_exact_ones() {
             let potential = ScatteringFactors::Kirkland.projected_potential("C".parse().unwrap(), k);
             let amplitude = epsilon * electron::interaction_parameter(200.0) * potential / (edge * edge);
             // i·e^(−iχ)·e^(i place)
-            re += amplitude * -(place - transfer.chi(k)).sin();
-            im += amplitude * (place - transfer.chi(k)).cos();
+            re += amplitude * -(place - transfer.chi((k, 0.0))).sin();
+            im += amplitude * (place - transfer.chi((k, 0.0))).cos();
         }
         let exact = ((1.0 + re).powi(2) + im * im - 1.0) / epsilon;
         assert!((f64::from(pixel) - 1.0 - exact).abs() < 2e-5, "({y}, {x}): {pixel} and {exact}");

@@ -6,8 +6,12 @@ use nalgebra::Point3;
 use ndarray::Array2;
 use pedesis::microscope::lens::{self, Cone, Lens, Spread};
 use pedesis::microscope::multislice::{Grid, Multislice};
-use pedesis::microscope::{self, Microscope, ScatteringFactors, electron};
-use pedesis::structure::{Atom, Element};
+use pedesis::microscope::{
+    self, Aberrations, Dynamics, Method, Microscope, ScatteringFactors, Simulation, SpreadKind, electron,
+};
+use pedesis::pose::{Pose, Poses};
+use pedesis::structure::{Atom, Element, Structure};
+use pedesis::task::Task;
 use rand::RngExt;
 use rustfft::num_complex::{Complex32, Complex64};
 use rustfft::{FftDirection, FftPlanner};
@@ -352,4 +356,37 @@ fn in_the_weak_limit_friedel_s_law_holds() {
         .collect();
     assert!(asymmetry(&weak) < 0.01, "{}", asymmetry(&weak));
     assert!(asymmetry(&cluster(7)) > 0.02, "{}", asymmetry(&cluster(7)));
+}
+
+/// Weak atoms, one beam, envelopes: there both methods make the same image, whatever the lens.
+#[test]
+fn a_weak_particle_looks_the_same_kinematically_through_any_lens() {
+    let atoms =
+        cluster(8).into_iter().map(|atom| Atom { element: "H".parse().unwrap(), position: atom.position * 0.5 });
+    let particle = Structure::new("weak", atoms.collect());
+    let odd = Aberrations {
+        c12: 60.0,
+        phi12: 25.0,
+        c21: 3000.0,
+        phi21: 70.0,
+        c23: 2000.0,
+        phi23: 10.0,
+        c34: 4e5,
+        ..Default::default()
+    };
+    let soft = Microscope { aberrations: odd, aperture: 22.0, aperture_edge: 6.0, ..microscope::paper() };
+    let poses = Poses::unscored(vec![Pose { shift: nalgebra::Vector2::new(0.33, -0.21), ..Pose::default() }]);
+    let common = Simulation { size: 96, poses: Some(poses), ..Simulation::default() };
+    let still = Dynamics { temperature: 0.0, spread: SpreadKind::Envelope, ..Dynamics::default() };
+    let contrast = |microscope: &Microscope, method, dynamics| {
+        let options = Simulation { method: Some(method), dynamics, ..common.clone() };
+        let images = microscope::simulate(&particle, microscope, &options, &Task::silent()).unwrap();
+        images.data().index_axis(ndarray::Axis(0), 0).mapv(|pixel| pixel - 1.0)
+    };
+    for microscope in [microscope::paper(), soft] {
+        let kinematic = contrast(&microscope, Method::Kinematic, Dynamics::default());
+        let multislice = contrast(&microscope, Method::Multislice, still.clone());
+        let error = rms_over_sd(&multislice, &kinematic);
+        assert!(error < 0.03, "{microscope}: {error}");
+    }
 }

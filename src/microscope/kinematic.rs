@@ -7,7 +7,7 @@
 //!
 //! V the Fourier transform of the atom's projected potential and E the envelopes (taken at the centre's defocus) within the aperture.
 //! Writing the sine as exponentials leaves one sum, T(k) = Σ e^(−2πi k·r − iπλk²z), once at k and once conjugated at −k:
-//! C = W·(e^(iχ)·T(k) − e^(−iχ)·T(−k)*)/(2i). As k² = kx² + ky², every term of T is a product of a factor in kx and one in ky,
+//! C = W·(e^(iχ(−k))·T(k) − e^(−iχ(k))·T(−k)*)/(2i), which holds for aberrations of odd symmetry too. As k² = kx² + ky², every term of T is a product of a factor in kx and one in ky,
 //! and T over the whole grid is a *matrix product* (ky × atoms)·(atoms × kx) for each element. Positions enter through
 //! these phases only: there is no interpolation and no sampling of a potential.
 
@@ -65,8 +65,8 @@ struct Plan {
     reach: usize,
     wavelength: f64,
     species: Vec<Species>,
-    /// e^(iχ) at the defocus of the particle's centre, on the half plane of `weight`.
-    aberration: Array2<Complex32>,
+    /// e^(iχ) at the defocus of the particle's centre times the illumination's envelope, on the half plane of `weight`: at k and at −k.
+    aberration: [Array2<Complex32>; 2],
     columns: Arc<dyn Fft<f32>>,
     rows: Arc<dyn ComplexToReal<f32>>,
 }
@@ -104,7 +104,7 @@ impl Plan {
     fn new(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Self {
         let size = options.size;
         let edge = size as f64 * options.pixel_size;
-        let limit = microscope.aperture_frequency();
+        let limit = microscope.aperture_end();
         // Strictly below the Nyquist frequency, where a sum and its conjugate could not be told apart.
         let reach = ((limit * edge).floor() as usize).min((size - 1) / 2);
         let transfer = Transfer::new(microscope, microscope.cell().defocus_at(microscope.defocus, 0.0));
@@ -112,12 +112,12 @@ impl Plan {
         let half_plane = (2 * reach + 1, reach + 1);
         let common = Array2::from_shape_fn(half_plane, |(iy, ix)| {
             let k = frequency(iy, ix);
-            if k > limit.min(0.5 / options.pixel_size) {
+            if k > 0.5 / options.pixel_size {
                 return 0.0;
             }
             let motion = (-options.b_factor * k * k / 4.0).exp();
             let phase = 2.0 * electron::interaction_parameter(microscope.energy);
-            phase * transfer.temporal_envelope(k) * transfer.spatial_envelope(k) * motion / (edge * edge)
+            phase * microscope.aperture_at(k) * transfer.temporal_envelope(k) * motion / (edge * edge)
         });
         let species = |element: Element| Species {
             positions: structure.atoms().iter().filter(|a| a.element == element).map(|a| a.position).collect(),
@@ -132,9 +132,12 @@ impl Plan {
             reach,
             wavelength: microscope.wavelength(),
             species: structure.composition().into_iter().map(|(element, _)| species(element)).collect(),
-            aberration: Array2::from_shape_fn(half_plane, |(iy, ix)| {
-                let chi = Complex64::cis(transfer.chi(frequency(iy, ix)));
-                Complex32::new(chi.re as f32, chi.im as f32)
+            aberration: [1.0, -1.0].map(|sign| {
+                Array2::from_shape_fn(half_plane, |(iy, ix)| {
+                    let k = (sign * ix as f64 / edge, sign * (iy as f64 - reach as f64) / edge);
+                    let value = Complex64::cis(transfer.chi(k)) * transfer.spatial_envelope(k);
+                    Complex32::new(value.re as f32, value.im as f32)
+                })
             }),
             columns: FftPlanner::new().plan_fft_inverse(size),
             rows: RealFftPlanner::new().plan_fft_inverse(size),
@@ -188,7 +191,7 @@ impl Plan {
         general_mat_mul(one, &along_y.t(), &along_x, Complex32::ZERO, &mut workspace.sum);
     }
 
-    /// Adds W·(e^(iχ)·T(k) − e^(−iχ)·T(−k)*)/(2i) of one element to the spectrum.
+    /// Adds W·(e^(iχ(−k))·T(k) − e^(−iχ(k))·T(−k)*)/(2i) of one element to the spectrum.
     fn add_contrast(&self, species: &Species, workspace: &mut Workspace) {
         let reach = self.reach;
         let sum = &workspace.sum;
@@ -199,8 +202,8 @@ impl Plan {
                 if weight == 0.0 {
                     continue;
                 }
-                let aberration = self.aberration[(iy, ix)];
-                let here = aberration * sum[(iy, ix + reach)];
+                let [aberration, across] = [0, 1].map(|side| self.aberration[side][(iy, ix)]);
+                let here = across * sum[(iy, ix + reach)];
                 let opposite = (aberration * sum[(2 * reach - iy, reach - ix)]).conj();
                 let difference = here - opposite;
                 // (a + ib)/(2i) = (b − ia)/2

@@ -6,9 +6,8 @@
 //!
 //! Source: Kirkland 2010, sections 3.2 and 5.4.
 
-use serde::{Deserialize, Serialize};
-
 use rustfft::num_complex::{Complex32, Complex64};
+use serde::{Deserialize, Serialize};
 
 use super::multislice::{BandFft, Grid, Tilt};
 use super::{Microscope, Transfer};
@@ -53,19 +52,20 @@ pub struct Workspace {
 impl Lens {
     /// The lens of `microscope` for waves with spectra on `wave`'s columns.
     pub fn new(microscope: &Microscope, wave: &BandFft, spread: Spread, cone: Cone) -> Self {
-        let fft = wave.narrower(microscope.aperture_frequency());
+        let fft = wave.narrower(microscope.aperture_end());
         let columns = (0..wave.columns.len()).filter(|&place| fft.columns.contains(&wave.columns[place])).collect();
         let defoci = defoci(microscope, spread);
         let transfer = |(weight, defocus): (f64, f64)| {
             let transfer = Transfer::new(microscope, defocus);
             let value = |kx: f64, ky: f64| {
                 let k = kx.hypot(ky);
-                if k > microscope.aperture_frequency() {
+                let aperture = microscope.aperture_at(k);
+                if aperture == 0.0 {
                     return Complex32::ZERO;
                 }
                 let temporal = if spread == Spread::Envelope { transfer.temporal_envelope(k) } else { 1.0 };
-                let spatial = if cone == Cone::Envelope { transfer.spatial_envelope(k) } else { 1.0 };
-                let value = Complex64::cis(-transfer.chi(k)) * temporal * spatial;
+                let spatial = if cone == Cone::Envelope { transfer.spatial_envelope((kx, ky)) } else { 1.0 };
+                let value = Complex64::cis(-transfer.chi((kx, ky))) * aperture * temporal * spatial;
                 Complex32::new(value.re as f32, value.im as f32)
             };
             (weight as f32, fft.table(value))

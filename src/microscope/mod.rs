@@ -13,6 +13,7 @@
 //!
 //! Source: E. J. Kirkland, *Advanced Computing in Electron Microscopy*, 2nd ed. (2010), chapters 2, 3 and 5.
 
+mod aberrations;
 mod dynamical;
 pub mod electron;
 mod kinematic;
@@ -23,10 +24,12 @@ mod simulate;
 mod transfer;
 mod vibration;
 
+use std::f64::consts::PI;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use aberrations::Aberrations;
 pub use dynamical::{Dynamics, SpreadKind};
 pub use scattering::ScatteringFactors;
 pub use simulate::{Method, Simulation, exit_waves, random_poses, simulate};
@@ -103,8 +106,12 @@ pub struct Microscope {
     pub c3: f64,
     /// Spherical aberration of fifth order C5 \[mm\]. Default: 3.
     pub c5: f64,
-    /// Half-angle of the objective aperture \[mrad\]; its edge is sharp. Default: 30.
+    /// Half-angle of the objective aperture \[mrad\]. Default: 30.
     pub aperture: f64,
+    /// Width of the aperture's edge \[mrad\], over which it falls along half a cosine, centred on its half-angle. Default: 0, sharp.
+    pub aperture_edge: f64,
+    /// Aberrations that are not round. Default: none.
+    pub aberrations: Aberrations,
     /// Half-angle of the illumination, a uniformly filled cone \[mrad\]. Default: 1.
     pub illumination: f64,
     /// Height of the cell with the particle at half of it \[Å\]. Default: 100.
@@ -120,6 +127,8 @@ impl Default for Microscope {
             c3: -0.01,
             c5: 3.0,
             aperture: 30.0,
+            aperture_edge: 0.0,
+            aberrations: Aberrations::default(),
             illumination: 1.0,
             cell_height: 100.0,
         }
@@ -147,6 +156,20 @@ impl Microscope {
         self.aperture * 1e-3 / self.wavelength()
     }
 
+    /// Share of a beam that the objective aperture lets through at the spatial frequency `k` [Å⁻¹].
+    pub fn aperture_at(&self, k: f64) -> f64 {
+        let beyond = (k * self.wavelength() * 1e3 - self.aperture) / self.aperture_edge;
+        match self.aperture_edge {
+            0.0 => f64::from(k <= self.aperture_frequency()),
+            _ => 0.5 - 0.5 * (PI * beyond.clamp(-0.5, 0.5)).sin(),
+        }
+    }
+
+    /// Frequency beyond which the objective aperture stops everything [Å⁻¹].
+    pub fn aperture_end(&self) -> f64 {
+        (self.aperture + 0.5 * self.aperture_edge) * 1e-3 / self.wavelength()
+    }
+
     /// Fails, naming the setting, if one is not a number or out of every reason.
     pub fn check(&self) -> Result<(), Error> {
         within("energy", self.energy, "kV", (1.0, 1e4), "from 1 to 10000 kV")?;
@@ -155,6 +178,15 @@ impl Microscope {
         within("c3", self.c3, "mm", (-100.0, 100.0), "at most 100 mm either way")?;
         within("c5", self.c5, "mm", (-1e5, 1e5), "at most 100 m either way")?;
         within("aperture", self.aperture, "mrad", (0.1, 500.0), "from 0.1 to 500 mrad")?;
+        within(
+            "aperture_edge",
+            self.aperture_edge,
+            "mrad",
+            (0.0, 2.0 * self.aperture),
+            "from 0 to twice the aperture",
+        )?;
+        let finite = if self.aberrations.is_finite() { 0.0 } else { f64::NAN };
+        within("aberrations", finite, "Å", (0.0, 0.0), "finite numbers")?;
         within("illumination", self.illumination, "mrad", (0.0, 50.0), "from 0 to 50 mrad")?;
         within("cell_height", self.cell_height, "Å", (0.0, 1e6), "from 0 to 100 µm")
     }
@@ -173,6 +205,10 @@ impl fmt::Display for Microscope {
             self.aperture,
             self.illumination,
             self.cell_height
-        )
+        )?;
+        if !self.aberrations.is_none() {
+            write!(f, ", and aberrations that are not round")?;
+        }
+        Ok(())
     }
 }

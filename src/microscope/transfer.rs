@@ -7,7 +7,7 @@
 
 use std::f64::consts::PI;
 
-use super::Microscope;
+use super::{Aberrations, Microscope};
 
 /// Aberrations and envelopes for electrons that leave at one defocus.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +22,7 @@ pub struct Transfer {
     spread: f64,
     /// Radius of the disc of illumination [Å⁻¹].
     tilt: f64,
+    aberrations: Aberrations,
 }
 
 impl Transfer {
@@ -36,19 +37,23 @@ impl Transfer {
             c5: microscope.c5 * ANGSTROM_PER_MM,
             spread: microscope.defocus_spread,
             tilt: microscope.illumination * 1e-3 / microscope.wavelength(),
+            aberrations: microscope.aberrations,
         }
     }
 
-    /// Aberration phase χ(k) \[rad\] at the spatial frequency `k` [Å⁻¹].
-    pub fn chi(&self, k: f64) -> f64 {
-        let a2 = (self.wavelength * k).powi(2);
-        2.0 * PI / self.wavelength * a2 * (-self.defocus / 2.0 + a2 * (self.c3 / 4.0 + a2 * self.c5 / 6.0))
+    /// Aberration phase χ \[rad\] at the spatial frequency (kx, ky) [Å⁻¹].
+    pub fn chi(&self, (kx, ky): (f64, f64)) -> f64 {
+        let a2 = (self.wavelength * kx.hypot(ky)).powi(2);
+        let round = 2.0 * PI / self.wavelength * a2 * (-self.defocus / 2.0 + a2 * (self.c3 / 4.0 + a2 * self.c5 / 6.0));
+        round + self.aberrations.chi(self.wavelength, (kx, ky))
     }
 
-    /// |∇χ(k)| [rad Å].
-    fn chi_gradient(&self, k: f64) -> f64 {
-        let a = self.wavelength * k;
-        2.0 * PI * (a * (-self.defocus + a * a * (self.c3 + a * a * self.c5))).abs()
+    /// |∇χ| [rad Å].
+    fn chi_gradient(&self, (kx, ky): (f64, f64)) -> f64 {
+        let a = self.wavelength * kx.hypot(ky);
+        let round = 2.0 * PI * (a * (-self.defocus + a * a * (self.c3 + a * a * self.c5)));
+        let (along, across) = self.aberrations.gradient(self.wavelength, (kx, ky));
+        (round + along).hypot(across)
     }
 
     /// Envelope of the defocus spread, 1 at k = 0.
@@ -57,7 +62,7 @@ impl Transfer {
     }
 
     /// Envelope of the illumination's angular width, 1 at k = 0.
-    pub fn spatial_envelope(&self, k: f64) -> f64 {
+    pub fn spatial_envelope(&self, k: (f64, f64)) -> f64 {
         disc_average(self.tilt * self.chi_gradient(k))
     }
 }
@@ -94,11 +99,48 @@ mod tests {
     #[test]
     fn underfocus_makes_chi_negative_and_its_gradient_is_its_derivative() {
         let transfer = Transfer::new(&paper(), 35.0);
-        assert!(transfer.chi(0.4) < 0.0);
+        assert!(transfer.chi((0.4, 0.0)) < 0.0);
         for k in [0.1, 0.5, 0.9, 1.15] {
-            let derivative = (transfer.chi(k + 1e-5) - transfer.chi(k - 1e-5)) / 2e-5;
-            assert!((transfer.chi_gradient(k) - derivative.abs()).abs() < 1e-6);
+            let derivative = (transfer.chi((k + 1e-5, 0.0)) - transfer.chi((k - 1e-5, 0.0))) / 2e-5;
+            assert!((transfer.chi_gradient((k, 0.0)) - derivative.abs()).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn the_gradient_of_every_aberration_is_its_derivative() {
+        let aberrations = Aberrations {
+            c12: 30.0,
+            phi12: 20.0,
+            c21: 500.0,
+            phi21: 75.0,
+            c23: 400.0,
+            c32: 3e4,
+            phi32: 10.0,
+            c34: 2e4,
+            c41: 1e6,
+            c43: 2e6,
+            phi43: 5.0,
+            c45: 1e6,
+            c52: 2e7,
+            c54: 3e7,
+            phi54: 33.0,
+            c56: 3e7,
+            ..Aberrations::default()
+        };
+        let transfer = Transfer::new(&Microscope { aberrations, ..paper() }, 35.0);
+        for (kx, ky) in [(0.3, 0.1), (-0.5, 0.7), (0.2, -0.9)] {
+            let h = 1e-5;
+            let slope =
+                |dx: f64, dy: f64| (transfer.chi((kx + dx, ky + dy)) - transfer.chi((kx - dx, ky - dy))) / (2.0 * h);
+            let expected = slope(h, 0.0).hypot(slope(0.0, h));
+            assert!((transfer.chi_gradient((kx, ky)) / expected - 1.0).abs() < 1e-6);
+        }
+        let even = |m: f64| {
+            Transfer::new(&Microscope { aberrations: Aberrations { c12: m, ..Aberrations::default() }, ..paper() }, 0.0)
+        };
+        // twofold astigmatism is one defocus along its axis and the opposite across it
+        let round = Transfer::new(&paper(), -40.0);
+        assert!((even(40.0).chi((0.5, 0.0)) - round.chi((0.5, 0.0))).abs() < 1e-9);
     }
 
     #[test]
@@ -110,10 +152,10 @@ mod tests {
             for i in -600..=600 {
                 let t = f64::from(i) / 100.0;
                 let weight = (-0.5 * t * t).exp();
-                sum += weight * Transfer::new(&microscope, 10.0 + t * microscope.defocus_spread).chi(k).sin();
+                sum += weight * Transfer::new(&microscope, 10.0 + t * microscope.defocus_spread).chi((k, 0.0)).sin();
                 weights += weight;
             }
-            assert!((sum / weights - centre.chi(k).sin() * centre.temporal_envelope(k)).abs() < 1e-6);
+            assert!((sum / weights - centre.chi((k, 0.0)).sin() * centre.temporal_envelope(k)).abs() < 1e-6);
         }
     }
 
@@ -126,13 +168,13 @@ mod tests {
             for (i, j) in (-40..=40).flat_map(|i| (-40..=40).map(move |j| (i, j))) {
                 let (x, y) = (f64::from(i) / 40.0 * transfer.tilt, f64::from(j) / 40.0 * transfer.tilt);
                 if x.hypot(y) <= transfer.tilt {
-                    let (plus, minus) = (transfer.chi((k + x).hypot(y)), transfer.chi((k - x).hypot(y)));
-                    let zero = transfer.chi(x.hypot(y));
+                    let (plus, minus) = (transfer.chi((k + x, y)), transfer.chi((k - x, y)));
+                    let zero = transfer.chi((x, y));
                     sum += 0.5 * ((plus - zero).sin() + (minus - zero).sin());
                     count += 1.0;
                 }
             }
-            let expected = transfer.chi(k).sin() * transfer.spatial_envelope(k);
+            let expected = transfer.chi((k, 0.0)).sin() * transfer.spatial_envelope((k, 0.0));
             assert!((sum / count - expected).abs() < 0.01, "{k}: {} and {expected}", sum / count);
         }
     }

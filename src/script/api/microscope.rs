@@ -28,7 +28,8 @@ pub mod api {
     ///
     /// * `energy` (kV, default 200); `defocus` (Å, default 60): from the exit face of the cell, positive = underfocus;
     /// * `defocus_spread` (Å, default 40): standard deviation; `c3` (mm, default −0.01); `c5` (mm, default 3);
-    /// * `aperture` (mrad, default 30); `illumination` (mrad, default 1): half-angles;
+    /// * `aperture` (mrad, default 30); `illumination` (mrad, default 1): half-angles; `aperture_edge` (mrad, default 0): width of a soft edge;
+    /// * `aberrations`: those that are not round, to fifth order, in Krivanek's notation, as `#{ c12: 20, phi12: 45 }` (Å and degrees);
     /// * `cell_height` (Å, default 100): the particle is at half of it, so that its centre sees `defocus − cell_height/2`.
     ///
     /// ```rhai
