@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nalgebra::{Point3, Vector3};
 use ndarray::{Array2, Array3, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use rustfft::num_complex::Complex32;
@@ -11,9 +12,10 @@ use super::lens::{self, Cone, Lens, Spread};
 use super::multislice::{self, Grid, Multislice, Tilt};
 use super::vibration::Vibration;
 use super::{Error, Microscope, Simulation, within};
+use crate::cell::Cell;
 use crate::pose::{Pose, Poses};
 use crate::structure::{Atom, Element, Structure};
-use crate::task::{Cancelled, Task};
+use crate::task::Task;
 
 /// How a multislice image is computed. The defaults are the paper's, but for the illumination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,7 +96,7 @@ pub fn render(
         || plan.workspace(),
         |workspace, (index, (image, pose))| {
             plan.render(structure, pose, index, workspace, image, task)?;
-            stage.advance(1)
+            Ok::<(), Error>(stage.advance(1)?)
         },
     )?;
     Ok(pixels)
@@ -116,12 +118,12 @@ pub fn exit_waves(
     images.zip(poses.as_slice()).enumerate().try_for_each_init(
         || plan.workspace(),
         |workspace, (index, ((real, imaginary), pose))| {
-            let wave = plan.exit_wave(structure, pose, index, workspace);
+            let wave = plan.exit_wave(structure, pose, index, workspace)?;
             ndarray::Zip::from(real)
                 .and(imaginary)
                 .and(&wave)
                 .for_each(|re, im, value| (*re, *im) = (value.re, value.im));
-            stage.advance(1)
+            Ok::<(), Error>(stage.advance(1)?)
         },
     )?;
     Ok(parts)
@@ -134,16 +136,15 @@ struct Plan {
     beams: Vec<Tilt>,
     vibration: Vibration,
     configurations: usize,
+    cell: Cell,
     seed: u64,
     grid: Grid,
-    height: f64,
 }
 
 /// Buffers of one thread.
 struct Workspace {
     wave: multislice::Workspace,
     lens: lens::Workspace,
-    atoms: Vec<Atom>,
     moved: Vec<Atom>,
 }
 
@@ -153,7 +154,12 @@ impl Plan {
         let Simulation { dynamics, size, pixel_size, scattering_factors, seed, .. } = options;
         let edge = *size as f64 * pixel_size;
         let grid = Grid { nx: *size, ny: *size, lx: edge, ly: edge };
-        let elements: Vec<Element> = structure.composition().into_iter().map(|(element, _)| element).collect();
+        let vacuum = Cell { size: [edge, edge, microscope.cell_height], ..Cell::default() };
+        let cell = options.cell.clone().unwrap_or(vacuum);
+        let mut elements = cell.elements();
+        elements.extend(structure.composition().into_iter().map(|(element, _)| element));
+        elements.sort_unstable();
+        elements.dedup();
         let vibration = if dynamics.temperature == 0.0 && dynamics.displacements.is_empty() {
             Vibration::none()
         } else {
@@ -172,19 +178,14 @@ impl Plan {
             configurations: if vibration.is_none() { 1 } else { dynamics.configurations },
             multislice,
             vibration,
+            cell,
             seed: *seed,
             grid,
-            height,
         })
     }
 
     fn workspace(&self) -> Workspace {
-        Workspace {
-            wave: self.multislice.workspace(),
-            lens: self.lens.workspace(),
-            atoms: Vec::new(),
-            moved: Vec::new(),
-        }
+        Workspace { wave: self.multislice.workspace(), lens: self.lens.workspace(), moved: Vec::new() }
     }
 
     /// Image number `index`, of `structure` in one pose.
@@ -196,13 +197,14 @@ impl Plan {
         workspace: &mut Workspace,
         mut image: ArrayViewMut2<f32>,
         task: &Task,
-    ) -> Result<(), Cancelled> {
+    ) -> Result<(), Error> {
         let pixels = image.as_slice_mut().expect("an image is contiguous");
         pixels.fill(0.0);
         let share = 1.0 / (self.configurations * self.beams.len()) as f32;
+        let atoms = self.place(structure, pose, index)?;
         for configuration in 0..self.configurations {
             task.check()?;
-            for wave in self.exit_waves(structure, pose, index, configuration, &self.beams, workspace) {
+            for wave in self.exit_waves(&atoms, index, configuration, &self.beams, workspace) {
                 self.lens.add_image(&wave, share, &mut workspace.lens, pixels);
             }
         }
@@ -216,38 +218,35 @@ impl Plan {
         pose: &Pose,
         index: usize,
         workspace: &mut Workspace,
-    ) -> Array2<Complex32> {
-        let mut wave = self.exit_waves(structure, pose, index, 0, &[[0, 0]], workspace).remove(0);
+    ) -> Result<Array2<Complex32>, Error> {
+        let atoms = self.place(structure, pose, index)?;
+        let mut wave = self.exit_waves(&atoms, index, 0, &[[0, 0]], workspace).remove(0);
         let mut rows = vec![Complex32::ZERO; self.grid.pixels()];
         self.multislice.fft().inverse(&mut wave, &mut rows, &mut self.multislice.fft().scratch());
-        Array2::from_shape_vec((self.grid.ny, self.grid.nx), rows).expect("a frame")
+        Ok(Array2::from_shape_vec((self.grid.ny, self.grid.nx), rows).expect("a frame"))
     }
 
     fn exit_waves(
         &self,
-        structure: &Structure,
-        pose: &Pose,
+        atoms: &[Atom],
         index: usize,
         configuration: usize,
         beams: &[Tilt],
         workspace: &mut Workspace,
     ) -> Vec<Vec<Complex32>> {
-        self.place(structure, pose, &mut workspace.atoms);
         let draw = (index * self.configurations + configuration) as u64;
-        self.vibration.displace(&workspace.atoms, self.seed, draw, &mut workspace.moved);
+        self.vibration.displace(atoms, self.seed, draw, &mut workspace.moved);
         self.multislice.exit_waves(&workspace.moved, beams, &mut workspace.wave)
     }
 
-    /// The particle's atoms in the box: its centre at pixel N/2 and half the height.
-    fn place(&self, structure: &Structure, pose: &Pose, out: &mut Vec<Atom>) {
+    /// All atoms in the box, the particle's centre at pixel N/2 and half the height.
+    fn place(&self, structure: &Structure, pose: &Pose, index: usize) -> Result<Vec<Atom>, Error> {
         let pixel = [self.grid.lx / self.grid.nx as f64, self.grid.ly / self.grid.ny as f64];
         let centre = [(self.grid.nx / 2) as f64 * pixel[0], (self.grid.ny / 2) as f64 * pixel[1]];
         let rotation = pose.matrix();
-        out.clear();
-        out.extend(structure.atoms().iter().map(|atom| {
-            let lab = rotation * atom.position.coords;
-            let [x, y] = [0, 1].map(|axis| centre[axis] + lab[axis] + pose.shift[axis]);
-            Atom { position: nalgebra::Point3::new(x, y, 0.5 * self.height + lab.z), ..*atom }
-        }));
+        let shift = Vector3::new(pose.shift.x, pose.shift.y, 0.0);
+        let turned = |atom: &Atom| Atom { position: Point3::from(rotation * atom.position.coords + shift), ..*atom };
+        let particle: Vec<Atom> = structure.atoms().iter().map(turned).collect();
+        Ok(self.cell.fill(&particle, centre, self.seed, index as u64)?.atoms)
     }
 }

@@ -107,7 +107,7 @@ impl Plan {
         let limit = microscope.aperture_end();
         // Strictly below the Nyquist frequency, where a sum and its conjugate could not be told apart.
         let reach = ((limit * edge).floor() as usize).min((size - 1) / 2);
-        let transfer = Transfer::new(microscope, microscope.cell().defocus_at(microscope.defocus, 0.0));
+        let transfer = Transfer::new(microscope, microscope.defocus_at_centre());
         let frequency = |iy: usize, ix: usize| (ix as f64).hypot(iy as f64 - reach as f64) / edge;
         let half_plane = (2 * reach + 1, reach + 1);
         let common = Array2::from_shape_fn(half_plane, |(iy, ix)| {

@@ -21,6 +21,7 @@ pub mod lens;
 pub mod multislice;
 pub mod scattering;
 mod simulate;
+mod trajectory;
 mod transfer;
 mod vibration;
 
@@ -33,10 +34,11 @@ pub use aberrations::Aberrations;
 pub use dynamical::{Dynamics, SpreadKind};
 pub use scattering::ScatteringFactors;
 pub use simulate::{Method, Simulation, exit_waves, random_poses, simulate};
+pub use trajectory::{Brownian, trajectory};
 pub use transfer::Transfer;
 pub use vibration::b_factor;
 
-use crate::cell::Cell;
+use crate::cell;
 use crate::memory;
 use crate::structure::Element;
 use crate::task::Cancelled;
@@ -51,7 +53,7 @@ pub enum Error {
     )]
     NoMethod,
     #[error(
-        "slices, configurations, temperature, displacements, spread and cone are of method: \"multislice\"; leave them out of a kinematic one"
+        "cell, slices, configurations, temperature, displacements, spread and cone are of method: \"multislice\"; leave them out of a kinematic one"
     )]
     NotKinematic,
     #[error("b_factor is of method: \"kinematic\"; multislice moves the atoms: give temperature or displacements")]
@@ -75,6 +77,14 @@ pub enum Error {
          {shift:.1} Å: choose size ≥ {least}"
     )]
     FrameTooSmall { frame: f64, reach: f64, shift: f64, least: usize },
+    #[error(transparent)]
+    Cell(#[from] cell::Error),
+    #[error("the cell is {cell} Å high, the microscope is told {microscope} Å: give paper(#{{ cell_height: {cell} }})")]
+    Height { cell: f64, microscope: f64 },
+    #[error(
+        "the cell is {x} × {y} Å wide: images must be square, and the whole of it; leave size out, or choose size · pixel_size = {x}"
+    )]
+    Width { x: f64, y: f64 },
     #[error(transparent)]
     Memory(#[from] memory::NotEnough),
     #[error(transparent)]
@@ -141,9 +151,9 @@ pub fn paper() -> Microscope {
 }
 
 impl Microscope {
-    /// The cell in the microscope.
-    pub fn cell(&self) -> Cell {
-        Cell { height: self.cell_height }
+    /// The defocus that the particle's centre sees \[Å\], in the middle of the cell.
+    pub fn defocus_at_centre(&self) -> f64 {
+        cell::defocus_at(self.cell_height, self.defocus, 0.0)
     }
 
     /// Wavelength of the electrons \[Å\].

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dynamical::{self, Dynamics};
 use super::{Error, Microscope, ScatteringFactors, kinematic, within};
+use crate::cell::Cell;
 use crate::images::Images;
 use crate::memory;
 use crate::pose::{Pose, Poses};
@@ -46,6 +47,9 @@ pub struct Simulation {
     /// Multislice images: how they are computed.
     #[serde(flatten)]
     pub dynamics: Dynamics,
+    /// Multislice images: what is around the particle, as wide as the image. Default: nothing.
+    #[serde(skip)]
+    pub cell: Option<Cell>,
     /// Poses to use instead of random ones.
     #[serde(skip)]
     pub poses: Option<Poses>,
@@ -63,6 +67,7 @@ impl Default for Simulation {
             b_factor: 0.0,
             scattering_factors: ScatteringFactors::default(),
             dynamics: Dynamics::default(),
+            cell: None,
             poses: None,
         }
     }
@@ -139,7 +144,9 @@ fn check(structure: &Structure, microscope: &Microscope, options: &Simulation) -
     within("b_factor", options.b_factor, "Å²", (0.0, 1e3), "from 0 to 1000 Å²")?;
     options.dynamics.check()?;
     match method {
-        Method::Kinematic if options.dynamics != Dynamics::default() => return Err(Error::NotKinematic),
+        Method::Kinematic if options.dynamics != Dynamics::default() || options.cell.is_some() => {
+            return Err(Error::NotKinematic);
+        }
         Method::Multislice if options.b_factor != 0.0 => return Err(Error::NotMultislice),
         _ => {}
     }
@@ -155,10 +162,27 @@ fn check(structure: &Structure, microscope: &Microscope, options: &Simulation) -
         return Err(Error::NoImages);
     }
     let reach = check_frame(structure, options)?;
+    if let Some(cell) = &options.cell {
+        check_cell(cell, microscope, options)?;
+    }
     if method == Method::Multislice && 2.0 * reach > microscope.cell_height {
         return Err(Error::CellTooThin { height: microscope.cell_height, reach });
     }
     Ok((method, n))
+}
+
+/// The cell must be as wide as the image, and as high as the microscope is told.
+fn check_cell(cell: &Cell, microscope: &Microscope, options: &Simulation) -> Result<(), Error> {
+    cell.check()?;
+    let [x, y, height] = cell.size;
+    let edge = options.size as f64 * options.pixel_size;
+    if [x, y].iter().any(|width| (width - edge).abs() > 1e-6 * edge) {
+        return Err(Error::Width { x, y });
+    }
+    if (height - microscope.cell_height).abs() > 1e-6 * height {
+        return Err(Error::Height { cell: height, microscope: microscope.cell_height });
+    }
+    Ok(())
 }
 
 /// The particle, turned about its origin and shifted, must stay within the frame. Gives how far it reaches from its origin.

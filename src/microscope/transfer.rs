@@ -27,7 +27,7 @@ pub struct Transfer {
 
 impl Transfer {
     /// The transfer of `microscope` at `defocus` \[Å\]: for an atom, that of its own height
-    /// ([`Cell::defocus_at`](crate::cell::Cell::defocus_at)).
+    /// ([`defocus_at`](crate::cell::defocus_at)).
     pub fn new(microscope: &Microscope, defocus: f64) -> Self {
         const ANGSTROM_PER_MM: f64 = 1e7;
         Self {

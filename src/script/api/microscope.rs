@@ -3,6 +3,7 @@
 use rhai::Map;
 use rhai::plugin::*;
 
+use crate::cell::Cell;
 use crate::microscope::Simulation;
 use crate::pose::Poses;
 use crate::script::{ScriptResult, options};
@@ -10,7 +11,13 @@ use crate::script::{ScriptResult, options};
 /// Options of a simulation.
 fn simulation(call: &NativeCallContext, mut options: Map) -> ScriptResult<Simulation> {
     let poses = options::take::<Poses>(&mut options, "poses", "a Poses")?;
-    Ok(Simulation { poses, ..options::parse(call, &options)? })
+    let cell = options::take::<Cell>(&mut options, "cell", "a Cell")?;
+    let has_size = options.contains_key("size");
+    let mut simulation = Simulation { poses, ..options::parse(call, &options)? };
+    if let (Some(cell), false) = (&cell, has_size) {
+        simulation.size = (cell.size[0] / simulation.pixel_size).round() as usize;
+    }
+    Ok(Simulation { cell, ..simulation })
 }
 
 /// Images of a particle as an electron microscope shows it.
@@ -21,6 +28,7 @@ pub mod api {
     use super::simulation;
     use crate::images::Images;
     use crate::microscope::{self, Microscope, ScatteringFactors};
+    use crate::pose::Poses;
     use crate::script::{ScriptResult, fault, options, run};
     use crate::structure::{Element, Structure};
 
@@ -55,11 +63,12 @@ pub mod api {
     /// * `method` (must be named): `"kinematic"`, the weak-phase approximation with each atom at its own defocus, or `"multislice"`;
     /// * `n`: number of images, in poses drawn from all rotations; or `poses`: the poses to use;
     /// * `seed` (default 0): of the random poses and of the vibration; `max_shift` (Å, default 0): shifts are uniform in ± `max_shift`;
-    /// * `size` (pixels, default 160) and `pixel_size` (Å, default 0.25): of the images;
+    /// * `size` (pixels, default 160, or what a cell needs) and `pixel_size` (Å, default 0.25): of the images;
     /// * `scattering_factors` (default `"kirkland"`): or `"lobato"`.
     ///
     /// Kinematic only: `b_factor` (Å², default 0), thermal motion of all atoms. Multislice only:
     ///
+    /// * `cell` (default none: vacuum): from `cell::paper` or `cell::build`, as wide as the image; every image has a liquid of its own;
     /// * `slice_thickness` (Å, default 1);
     /// * `configurations` (default 5): frozen moments of the vibrating atoms, added; `temperature` (K, default 273; 0: still atoms);
     ///   `displacements` (Å, as `#{ Pb: 0.13 }`): r.m.s. along an axis, in place of the tabulated Debye–Waller factors;
@@ -106,6 +115,25 @@ pub mod api {
         let options = simulation(&call, options)?;
         let [real, imaginary] = run(&call, |task| microscope::exit_waves(&structure, &microscope, &options, task))?;
         Ok(Map::from([("real".into(), Dynamic::from(real)), ("imaginary".into(), Dynamic::from(imaginary))]))
+    }
+
+    /// Poses of consecutive frames of a particle that tumbles by Brownian motion.
+    ///
+    /// * `n`: number of frames; `rotational_diffusion` (rad²/s, default 1), `translational_diffusion` (Å²/s in the plane of the image, default 0);
+    /// * `frame_time` (s, default 0.0025); `max_shift` (Å, default 1): shifts beyond are reflected, as the camera follows the particle;
+    /// * `seed` (default 0).
+    ///
+    /// The first pose is drawn from all rotations. A viewing direction is forgotten as e^(−2·D·t).
+    ///
+    /// ```rhai
+    /// let poses = microscope::trajectory(#{ n: 50, rotational_diffusion: 2 });
+    /// let film = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", poses: poses, size: 100 });
+    /// print(film);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn trajectory(call: NativeCallContext, options: Map) -> ScriptResult<Poses> {
+        let options: microscope::Brownian = options::parse(&call, &options)?;
+        microscope::trajectory(&options).map_err(fault)
     }
 
     /// Wavelength of the electrons (Å).

@@ -37,6 +37,7 @@
 //! * [`Session::tell`](super::Session::tell) shows a message that is not a result; `eprintln!` would tear the progress bars.
 //! * A new type is named in [`register`] and gets `to_string`, `info` and `save` in the file of its namespace.
 
+mod cell;
 mod global;
 mod images;
 mod microscope;
@@ -57,6 +58,7 @@ use rhai::{Array, Dynamic, Engine};
 use super::Table;
 use super::args::Declaration;
 use super::bind::{Namespace, Part};
+use crate::cell::{Cell, Liquid};
 use crate::images::{Images, Particles};
 use crate::microscope::Microscope;
 use crate::model::Model;
@@ -87,6 +89,7 @@ pub fn global() -> Namespace {
 pub fn namespaces() -> Vec<Namespace> {
     vec![
         namespace!(structure),
+        namespace!(cell),
         namespace!(microscope),
         namespace!(images),
         namespace!(orient, poses),
@@ -105,6 +108,8 @@ pub fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<Lattice>("Lattice")
         .register_type_with_name::<Structure>("Structure")
+        .register_type_with_name::<Liquid>("Liquid")
+        .register_type_with_name::<Cell>("Cell")
         .register_type_with_name::<Microscope>("Microscope")
         .register_type_with_name::<Images>("Images")
         .register_type_with_name::<Particles>("Particles")
