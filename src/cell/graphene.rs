@@ -169,7 +169,7 @@ mod tests {
             assert!((sheet.len() as f64 / 2000.0 / 0.3816 - 1.0).abs() < 0.03, "{}", sheet.len());
             let bonds = distances(&sheet, [50.0, 40.0]);
             assert!(bonds.iter().flatten().all(|bond| *bond >= NEAREST));
-            assert!(bonds.iter().filter(|bonds| bonds.len() == 3).count() as f64 > 0.9 * sheet.len() as f64);
+            assert!(bonds.iter().filter(|bonds| bonds.len() == 3).count() as f64 > 0.75 * sheet.len() as f64);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Aberrations without rotational symmetry, to fifth order.
 //!
-//! χ(α, φ) = 2π/λ·Σ α^(n+1)/(n+1)·C_nm·cos(m(φ − φ_nm)) in the notation of O. L. Krivanek, N. Dellby and A. R. Lupini, Ultramicroscopy 78 (1999) 1–11;
-//! n is the order, m the symmetry. The round ones, C_10 = −defocus, C_30 and C_50, are the microscope's own settings.
+//! χ(α, φ) = 2π/λ·Σ α^(n+1)/(n+1)·C_nm·cos(m(φ − φ_nm)) in the notation of O. L. Krivanek, N. Dellby and A. R. Lupini, Ultramicroscopy 78 (1999)
+//! 1–11; n is the order, m the symmetry. The round ones, C_10 = −defocus, C_30 and C_50, are the microscope's own settings.
 
 use std::f64::consts::PI;
 

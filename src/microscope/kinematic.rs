@@ -7,9 +7,9 @@
 //!
 //! V the Fourier transform of the atom's projected potential and E the envelopes (taken at the centre's defocus) within the aperture.
 //! Writing the sine as exponentials leaves one sum, T(k) = Σ e^(−2πi k·r − iπλk²z), once at k and once conjugated at −k:
-//! C = W·(e^(iχ(−k))·T(k) − e^(−iχ(k))·T(−k)*)/(2i), which holds for aberrations of odd symmetry too. As k² = kx² + ky², every term of T is a product of a factor in kx and one in ky,
-//! and T over the whole grid is a *matrix product* (ky × atoms)·(atoms × kx) for each element. Positions enter through
-//! these phases only: there is no interpolation and no sampling of a potential.
+//! C = W·(e^(iχ(−k))·T(k) − e^(−iχ(k))·T(−k)*)/(2i), which holds for aberrations of odd symmetry too. As k² = kx² + ky², every term of T
+//! is a product of a factor in kx and one in ky, and T over the whole grid is a *matrix product* (ky × atoms)·(atoms × kx) for each element.
+//! Positions enter through these phases only: there is no interpolation and no sampling of a potential.
 
 use std::f64::consts::PI;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A particle that tumbles: poses of consecutive frames, related by rotational and translational diffusion.
 //!
-//! In a frame time Δt a small turn has a Gaussian rotation vector of variance 2·D_r·Δt about each axis of the laboratory, a step a variance of 2·D_t·Δt along each
-//! axis of the image. A viewing direction is forgotten as ⟨n(0)·n(t)⟩ = e^(−2·D_r·t). Long frame times are made of smaller turns, so that this
-//! holds for any. What diffuses beyond the largest shift is reflected: the camera follows the particle.
+//! In a frame time Δt a small turn has a Gaussian rotation vector of variance 2·D_r·Δt about each axis of the laboratory, a step a variance of
+//! 2·D_t·Δt along each axis of the image. A viewing direction is forgotten as ⟨n(0)·n(t)⟩ = e^(−2·D_r·t). Long frame times are made of smaller
+//! turns, so that this holds for any. What diffuses beyond the largest shift is reflected: the camera follows the particle.
 //!
 //! Source: P. Debye, *Polar Molecules* (1929), chapter V; W. H. Furry, Phys. Rev. 107 (1957) 7–13.
 
@@ -21,7 +21,7 @@ use crate::random;
 pub struct Brownian {
     /// Number of frames; needed.
     pub n: usize,
-    /// Rotational diffusion coefficient [rad²/s]. Default: 1, a quarter of a radian in a frame of 30 ms.
+    /// Rotational diffusion coefficient [rad²/s]. Default: 1, about 4° about each axis in a frame of the default time.
     pub rotational_diffusion: f64,
     /// Translational diffusion coefficient in the plane of the image [Å²/s]. Default: 0.
     pub translational_diffusion: f64,

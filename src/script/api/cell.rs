@@ -40,8 +40,8 @@ pub mod api {
     ///
     /// * `size` (Å, default `[50, 50, 100]`): the box, z along the beam;
     /// * `liquid` (default none): a Liquid, or the name of one that comes with pedesis (`"toluene"`, `"water"`);
-    /// * `graphene` (default none): `#{ layers: 1, fit: "trimmed", rotation: 30 }`, on either face; `fit` is `"trimmed"` (its own lattice, cut at the edges; at a random
-    ///   angle unless `rotation`, in degrees, is given) or `"commensurate"` (stretched to be periodic);
+    /// * `graphene` (default none): `#{ layers: 1, fit: "trimmed", rotation: 30 }`, on either face; `fit` is `"trimmed"` (its own lattice, cut at the
+    ///   edges; at a random angle unless `rotation`, in degrees, is given) or `"commensurate"` (stretched to be periodic);
     /// * `clearance` (Å, default 2.5): molecules with an atom nearer than this to the particle are removed whole.
     ///
     /// ```rhai
