@@ -13,9 +13,9 @@ use super::multislice::{self, Grid, Multislice, Tilt};
 use super::vibration::Vibration;
 use super::{Error, Microscope, Simulation, within};
 use crate::cell::Cell;
-use crate::pose::{Pose, Poses};
+use crate::pose::Pose;
 use crate::structure::{Atom, Element, Structure};
-use crate::task::Task;
+use crate::task::Stage;
 
 /// How a multislice image is computed. The defaults are the paper's, but for the illumination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Dynamics {
     pub slice_thickness: f64,
     /// Frozen configurations of the vibrating atoms whose images are added. Default: 5.
     pub configurations: usize,
+    /// Independent liquids whose images are added, where the cell has one. Default: 1.
+    pub liquids: usize,
     /// Temperature \[K\] that the displacements follow from; 0: still atoms. Default: 273.
     pub temperature: f64,
     /// R.m.s. displacement along an axis \[Å\] of some elements, in place of the tabulated ones. Default: none.
@@ -52,6 +54,7 @@ impl Default for Dynamics {
         Self {
             slice_thickness: 1.0,
             configurations: 5,
+            liquids: 1,
             temperature: 273.0,
             displacements: BTreeMap::new(),
             spread: SpreadKind::Sum,
@@ -67,6 +70,7 @@ impl Dynamics {
     pub fn check(&self) -> Result<(), Error> {
         within("slice_thickness", self.slice_thickness, "Å", (0.05, 20.0), "from 0.05 to 20 Å")?;
         within("configurations", self.configurations as f64, "", (1.0, 1000.0), "from 1 to 1000")?;
+        within("liquids", self.liquids as f64, "", (1.0, 1000.0), "from 1 to 1000")?;
         let known = self.temperature == 0.0 || (100.0..=2000.0).contains(&self.temperature);
         within(
             "temperature",
@@ -81,61 +85,15 @@ impl Dynamics {
     }
 }
 
-/// Intensities `[n][y][x]` of `structure` in every pose. The arguments have been checked by the caller.
-pub fn render(
-    structure: &Structure,
-    microscope: &Microscope,
-    poses: &Poses,
-    options: &Simulation,
-    task: &Task,
-) -> Result<Array3<f32>, Error> {
-    let plan = Plan::new(structure, microscope, options)?;
-    let mut pixels = Array3::zeros((poses.len(), options.size, options.size));
-    let stage = task.stage("simulate images", poses.len());
-    pixels.axis_iter_mut(Axis(0)).into_par_iter().zip(poses.as_slice()).enumerate().try_for_each_init(
-        || plan.workspace(),
-        |workspace, (index, (image, pose))| {
-            plan.render(structure, pose, index, workspace, image, task)?;
-            Ok::<(), Error>(stage.advance(1)?)
-        },
-    )?;
-    Ok(pixels)
-}
-
-/// Real and imaginary parts `[n][y][x]` of the exit waves of one frozen configuration in every pose.
-pub fn exit_waves(
-    structure: &Structure,
-    microscope: &Microscope,
-    poses: &Poses,
-    options: &Simulation,
-    task: &Task,
-) -> Result<[Array3<f32>; 2], Error> {
-    let plan = Plan::new(structure, microscope, options)?;
-    let mut parts = [(); 2].map(|()| Array3::zeros((poses.len(), options.size, options.size)));
-    let [real, imaginary] = &mut parts;
-    let stage = task.stage("simulate exit waves", poses.len());
-    let images = real.axis_iter_mut(Axis(0)).into_par_iter().zip(imaginary.axis_iter_mut(Axis(0)));
-    images.zip(poses.as_slice()).enumerate().try_for_each_init(
-        || plan.workspace(),
-        |workspace, (index, ((real, imaginary), pose))| {
-            let wave = plan.exit_wave(structure, pose, index, workspace)?;
-            ndarray::Zip::from(real)
-                .and(imaginary)
-                .and(&wave)
-                .for_each(|re, im, value| (*re, *im) = (value.re, value.im));
-            Ok::<(), Error>(stage.advance(1)?)
-        },
-    )?;
-    Ok(parts)
-}
-
 /// What all images share.
-struct Plan {
+pub struct Plan {
+    structure: Structure,
     multislice: Multislice,
     lens: Lens,
     beams: Vec<Tilt>,
     vibration: Vibration,
     configurations: usize,
+    liquids: usize,
     cell: Cell,
     seed: u64,
     grid: Grid,
@@ -150,7 +108,11 @@ struct Workspace {
 
 impl Plan {
     /// The frame is that of the images, the cell as high as `microscope` says.
-    fn new(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Result<Self, Error> {
+    /// For `structure` in any pose. The arguments have been checked by the caller.
+    ///
+    /// # Errors
+    /// If the vibration of an element is not known.
+    pub fn new(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Result<Self, Error> {
         let Simulation { dynamics, size, pixel_size, scattering_factors, seed, .. } = options;
         let edge = *size as f64 * pixel_size;
         let grid = Grid { nx: *size, ny: *size, lx: edge, ly: edge };
@@ -173,6 +135,8 @@ impl Plan {
             SpreadKind::Envelope => Spread::Envelope,
         };
         Ok(Self {
+            structure: structure.clone(),
+            liquids: if cell.liquid.is_some() { dynamics.liquids } else { 1 },
             lens: Lens::new(microscope, multislice.fft(), spread, dynamics.cone),
             beams: lens::beams(microscope, grid, dynamics.cone),
             configurations: if vibration.is_none() { 1 } else { dynamics.configurations },
@@ -188,39 +152,65 @@ impl Plan {
         Workspace { wave: self.multislice.workspace(), lens: self.lens.workspace(), moved: Vec::new() }
     }
 
-    /// Image number `index`, of `structure` in one pose.
-    fn render(
+    /// Intensities `[n][y][x]` in these poses, the first of them that of image number `first`.
+    pub fn render(&self, poses: &[Pose], first: usize, stage: &Stage) -> Result<Array3<f32>, Error> {
+        let mut pixels = Array3::zeros((poses.len(), self.grid.ny, self.grid.nx));
+        pixels.axis_iter_mut(Axis(0)).into_par_iter().zip(poses).enumerate().try_for_each_init(
+            || self.workspace(),
+            |workspace, (i, (image, pose))| {
+                self.draw(pose, first + i, workspace, image, stage)?;
+                Ok::<(), Error>(stage.advance(1)?)
+            },
+        )?;
+        Ok(pixels)
+    }
+
+    /// Real and imaginary parts `[n][y][x]` of the exit waves of one frozen configuration of the first liquid in each pose.
+    pub fn exit_waves_of(&self, poses: &[Pose], stage: &Stage) -> Result<[Array3<f32>; 2], Error> {
+        let mut parts = [(); 2].map(|()| Array3::zeros((poses.len(), self.grid.ny, self.grid.nx)));
+        let [real, imaginary] = &mut parts;
+        let images = real.axis_iter_mut(Axis(0)).into_par_iter().zip(imaginary.axis_iter_mut(Axis(0)));
+        images.zip(poses).enumerate().try_for_each_init(
+            || self.workspace(),
+            |workspace, (index, ((real, imaginary), pose))| {
+                let wave = self.exit_wave(pose, index, workspace)?;
+                let split = |re: &mut f32, im: &mut f32, value: &Complex32| (*re, *im) = (value.re, value.im);
+                ndarray::Zip::from(real).and(imaginary).and(&wave).for_each(split);
+                Ok::<(), Error>(stage.advance(1)?)
+            },
+        )?;
+        Ok(parts)
+    }
+
+    /// Image number `index`, in one pose.
+    fn draw(
         &self,
-        structure: &Structure,
         pose: &Pose,
         index: usize,
         workspace: &mut Workspace,
         mut image: ArrayViewMut2<f32>,
-        task: &Task,
+        stage: &Stage,
     ) -> Result<(), Error> {
         let pixels = image.as_slice_mut().expect("an image is contiguous");
-        pixels.fill(0.0);
-        let share = 1.0 / (self.configurations * self.beams.len()) as f32;
-        let atoms = self.place(structure, pose, index)?;
-        for configuration in 0..self.configurations {
-            task.check()?;
-            for wave in self.exit_waves(&atoms, index, configuration, &self.beams, workspace) {
-                self.lens.add_image(&wave, share, &mut workspace.lens, pixels);
+        let share = 1.0 / (self.liquids * self.configurations * self.beams.len()) as f32;
+        for liquid in index * self.liquids..(index + 1) * self.liquids {
+            let atoms = self.place(pose, liquid)?;
+            for configuration in 0..self.configurations {
+                // an image takes long enough for somebody to want to stop
+                stage.advance(0)?;
+                for wave in self.exit_waves(&atoms, liquid, configuration, &self.beams, workspace) {
+                    self.lens.add_image(&wave, share, &mut workspace.lens, pixels);
+                }
             }
         }
         Ok(())
     }
 
     /// The wave at the exit face `[y][x]`, of one frozen configuration and the untilted beam.
-    fn exit_wave(
-        &self,
-        structure: &Structure,
-        pose: &Pose,
-        index: usize,
-        workspace: &mut Workspace,
-    ) -> Result<Array2<Complex32>, Error> {
-        let atoms = self.place(structure, pose, index)?;
-        let mut wave = self.exit_waves(&atoms, index, 0, &[[0, 0]], workspace).remove(0);
+    fn exit_wave(&self, pose: &Pose, index: usize, workspace: &mut Workspace) -> Result<Array2<Complex32>, Error> {
+        let liquid = index * self.liquids;
+        let atoms = self.place(pose, liquid)?;
+        let mut wave = self.exit_waves(&atoms, liquid, 0, &[[0, 0]], workspace).remove(0);
         let mut rows = vec![Complex32::ZERO; self.grid.pixels()];
         self.multislice.fft().inverse(&mut wave, &mut rows, &mut self.multislice.fft().scratch());
         Ok(Array2::from_shape_vec((self.grid.ny, self.grid.nx), rows).expect("a frame"))
@@ -229,24 +219,24 @@ impl Plan {
     fn exit_waves(
         &self,
         atoms: &[Atom],
-        index: usize,
+        liquid: usize,
         configuration: usize,
         beams: &[Tilt],
         workspace: &mut Workspace,
     ) -> Vec<Vec<Complex32>> {
-        let draw = (index * self.configurations + configuration) as u64;
+        let draw = (liquid * self.configurations + configuration) as u64;
         self.vibration.displace(atoms, self.seed, draw, &mut workspace.moved);
         self.multislice.exit_waves(&workspace.moved, beams, &mut workspace.wave)
     }
 
-    /// All atoms in the box, the particle's centre at pixel N/2 and half the height.
-    fn place(&self, structure: &Structure, pose: &Pose, index: usize) -> Result<Vec<Atom>, Error> {
+    /// All atoms in the box, with liquid number `liquid`; the particle's centre is at pixel N/2 and half the height.
+    fn place(&self, pose: &Pose, liquid: usize) -> Result<Vec<Atom>, Error> {
         let pixel = [self.grid.lx / self.grid.nx as f64, self.grid.ly / self.grid.ny as f64];
         let centre = [(self.grid.nx / 2) as f64 * pixel[0], (self.grid.ny / 2) as f64 * pixel[1]];
         let rotation = pose.matrix();
         let shift = Vector3::new(pose.shift.x, pose.shift.y, 0.0);
         let turned = |atom: &Atom| Atom { position: Point3::from(rotation * atom.position.coords + shift), ..*atom };
-        let particle: Vec<Atom> = structure.atoms().iter().map(turned).collect();
-        Ok(self.cell.fill(&particle, centre, self.seed, index as u64)?.atoms)
+        let particle: Vec<Atom> = self.structure.atoms().iter().map(turned).collect();
+        Ok(self.cell.fill(&particle, centre, self.seed, liquid as u64)?.atoms)
     }
 }

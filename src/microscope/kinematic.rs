@@ -21,32 +21,10 @@ use realfft::{ComplexToReal, RealFftPlanner};
 use rustfft::num_complex::{Complex32, Complex64};
 use rustfft::{Fft, FftPlanner};
 
-use super::{Error, Microscope, Simulation, Transfer, electron};
-use crate::pose::{Pose, Poses};
+use super::{Microscope, Simulation, Transfer, electron};
+use crate::pose::Pose;
 use crate::structure::{Element, Structure};
-use crate::task::Task;
-
-/// Intensities `[n][y][x]` of `structure` in every pose. The arguments have been checked by the caller.
-pub fn render(
-    structure: &Structure,
-    microscope: &Microscope,
-    poses: &Poses,
-    options: &Simulation,
-    task: &Task,
-) -> Result<Array3<f32>, Error> {
-    let plan = Plan::new(structure, microscope, options);
-    let mut pixels = Array3::zeros((poses.len(), options.size, options.size));
-    let stage = task.stage("simulate images", poses.len());
-    pixels.axis_iter_mut(Axis(0)).into_par_iter().zip(poses.as_slice()).try_for_each_init(
-        || Workspace::new(&plan),
-        |workspace, (image, pose)| {
-            plan.render(pose, workspace, image);
-            stage.advance(1)
-        },
-    )?;
-    drop(stage);
-    Ok(pixels)
-}
+use crate::task::{Cancelled, Stage};
 
 /// Atoms of one element and their common weight.
 struct Species {
@@ -57,7 +35,7 @@ struct Species {
 }
 
 /// What all images share.
-struct Plan {
+pub struct Plan {
     /// Pixels along an edge.
     size: usize,
     pixel_size: f64,
@@ -101,7 +79,8 @@ impl Workspace {
 }
 
 impl Plan {
-    fn new(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Self {
+    /// For `structure` in any pose. The arguments have been checked by the caller.
+    pub fn new(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Self {
         let size = options.size;
         let edge = size as f64 * options.pixel_size;
         let limit = microscope.aperture_end();
@@ -144,8 +123,21 @@ impl Plan {
         }
     }
 
+    /// Intensities `[n][y][x]` in these poses.
+    pub fn render(&self, poses: &[Pose], stage: &Stage) -> Result<Array3<f32>, Cancelled> {
+        let mut pixels = Array3::zeros((poses.len(), self.size, self.size));
+        pixels.axis_iter_mut(Axis(0)).into_par_iter().zip(poses).try_for_each_init(
+            || Workspace::new(self),
+            |workspace, (image, pose)| {
+                self.draw(pose, workspace, image);
+                stage.advance(1)
+            },
+        )?;
+        Ok(pixels)
+    }
+
     /// One image.
-    fn render(&self, pose: &Pose, workspace: &mut Workspace, mut image: ArrayViewMut2<f32>) {
+    fn draw(&self, pose: &Pose, workspace: &mut Workspace, mut image: ArrayViewMut2<f32>) {
         workspace.spectrum.fill(Complex32::ZERO);
         for species in &self.species {
             self.sum_phases(species, pose, workspace);

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use aberrations::Aberrations;
 pub use dynamical::{Dynamics, SpreadKind};
 pub use scattering::ScatteringFactors;
-pub use simulate::{Method, Simulation, exit_waves, random_poses, simulate};
+pub use simulate::{Method, Simulation, Simulator, exit_waves, random_poses, simulate};
 pub use trajectory::{Brownian, trajectory};
 pub use transfer::Transfer;
 pub use vibration::b_factor;

@@ -1,6 +1,9 @@
 //! Image stacks of one particle in many poses.
 
+use std::ops::Range;
+
 use nalgebra::Vector2;
+use ndarray::Array3;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +15,7 @@ use crate::memory;
 use crate::pose::{Pose, Poses};
 use crate::random;
 use crate::structure::Structure;
-use crate::task::Task;
+use crate::task::{Stage, Task};
 
 /// How the passage of the beam through the particle is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,28 +94,72 @@ pub fn random_poses(n: usize, max_shift: f64, seed: u64) -> Poses {
     Poses::unscored((0..n).map(pose).collect())
 }
 
+/// A simulation made ready: any range of its images, the same bits however they are divided.
+pub struct Simulator {
+    poses: Poses,
+    method: Plan,
+}
+
+enum Plan {
+    Kinematic(Box<kinematic::Plan>),
+    Multislice(Box<dynamical::Plan>),
+}
+
+impl Simulator {
+    /// For images of `structure` under `microscope`.
+    ///
+    /// # Errors
+    /// If the method or the number of images is not given, a setting is out of range or of the other method, or the particle does not fit the frame
+    /// or the cell.
+    pub fn new(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Result<Self, Error> {
+        let (method, n) = check(structure, microscope, options)?;
+        memory::require(64.0 * n as f64, &format!("the poses of {n} images"))?;
+        let method = match method {
+            Method::Kinematic => Plan::Kinematic(Box::new(kinematic::Plan::new(structure, microscope, options))),
+            Method::Multislice => Plan::Multislice(Box::new(dynamical::Plan::new(structure, microscope, options)?)),
+        };
+        Ok(Self { poses: options.poses(n), method })
+    }
+
+    /// The pose of every image.
+    pub fn poses(&self) -> &Poses {
+        &self.poses
+    }
+
+    /// Intensities `[n][y][x]` of the images in `range`, each counted by `stage`.
+    ///
+    /// # Errors
+    /// If the particle does not fit between the sheets of its cell; or when interrupted.
+    ///
+    /// # Panics
+    /// If there are not as many images.
+    pub fn render(&self, range: Range<usize>, stage: &Stage) -> Result<Array3<f32>, Error> {
+        let poses = &self.poses.as_slice()[range.clone()];
+        match &self.method {
+            Plan::Kinematic(plan) => Ok(plan.render(poses, stage)?),
+            Plan::Multislice(plan) => plan.render(poses, range.start, stage),
+        }
+    }
+}
+
 /// Images of `structure` under `microscope`: intensities, 1 where there is no contrast, without noise, with their true poses.
 ///
 /// The frame is periodic: what delocalises beyond one edge comes back at the other.
 ///
 /// # Errors
-/// If the method or the number of images is not given, a setting is out of range or of the other method, the particle does not fit the frame or the
-/// cell, or the images do not fit into memory; or when interrupted.
+/// As for [`Simulator`], and if the images do not fit into memory.
 pub fn simulate(
     structure: &Structure,
     microscope: &Microscope,
     options: &Simulation,
     task: &Task,
 ) -> Result<Images, Error> {
-    let (method, n) = check(structure, microscope, options)?;
+    let (_, n) = check(structure, microscope, options)?;
     let bytes = 4.0 * n as f64 * (options.size as f64).powi(2);
     memory::require(bytes, &format!("{n} images of {0}×{0} pixels", options.size))?;
-    let poses = options.poses(n);
-    let pixels = match method {
-        Method::Kinematic => kinematic::render(structure, microscope, &poses, options, task)?,
-        Method::Multislice => dynamical::render(structure, microscope, &poses, options, task)?,
-    };
-    Ok(Images::new(pixels, options.pixel_size).with_true_poses(poses))
+    let simulator = Simulator::new(structure, microscope, options)?;
+    let pixels = simulator.render(0..n, &task.stage("simulate images", n))?;
+    Ok(Images::new(pixels, options.pixel_size).with_true_poses(simulator.poses))
 }
 
 /// Waves at the exit face of the cell, of one frozen configuration in each pose: real and imaginary parts as images.
@@ -130,7 +177,8 @@ pub fn exit_waves(
     let bytes = 8.0 * n as f64 * (options.size as f64).powi(2);
     memory::require(bytes, &format!("{n} waves of {0}×{0} pixels", options.size))?;
     let poses = options.poses(n);
-    let parts = dynamical::exit_waves(structure, microscope, &poses, &options, task)?;
+    let plan = dynamical::Plan::new(structure, microscope, &options)?;
+    let parts = plan.exit_waves_of(poses.as_slice(), &task.stage("simulate exit waves", n))?;
     Ok(parts.map(|part| Images::new(part, options.pixel_size).with_true_poses(poses.clone())))
 }
 

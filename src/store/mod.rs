@@ -37,7 +37,7 @@ use std::path::Path;
 pub use atomic::{is_half_written, write_bytes, write_json, write_text};
 pub use digest::Digest;
 pub use error::Error;
-pub use h5::{Contents, read_h5, write_h5};
+pub use h5::{Contents, StackPlan, StackWriter, read_h5, write_h5};
 pub use images::{ImageStack, read_images, read_volume};
 pub use info::info;
 pub use mrc::{write_images, write_volume};

@@ -4,9 +4,11 @@ use rhai::Map;
 use rhai::plugin::*;
 
 use crate::cell::Cell;
-use crate::microscope::Simulation;
+use crate::microscope::{Microscope, Simulation};
 use crate::pose::Poses;
 use crate::script::{ScriptResult, options};
+use crate::store::{Digest, Value};
+use crate::structure::Structure;
 
 /// Options of a simulation.
 fn simulation(call: &NativeCallContext, mut options: Map) -> ScriptResult<Simulation> {
@@ -20,16 +22,35 @@ fn simulation(call: &NativeCallContext, mut options: Map) -> ScriptResult<Simula
     Ok(Simulation { cell, ..simulation })
 }
 
+/// A digest of everything that decides the pixels of a simulation.
+fn key_of(structure: &Structure, microscope: &Microscope, options: &Simulation, poses: &Poses) -> String {
+    let settings = serde_json::json!({ "microscope": microscope, "options": options, "cell": options.cell });
+    let mut digest = Digest::default()
+        .and_text(env!("CARGO_PKG_VERSION"))
+        .and_text(&settings.to_string())
+        .and(&Value::Structure(structure.clone()))
+        .and(&Value::Poses(poses.clone()));
+    if let Some(liquid) = options.cell.as_ref().and_then(|cell| cell.liquid.as_ref()) {
+        digest = digest.and_text(&liquid.to_string());
+        let places = liquid.snapshots().iter().flatten().flat_map(|place| [place.x, place.y, place.z]);
+        digest = digest.and(&Value::Numbers(places.collect()));
+    }
+    digest.finish()
+}
+
 /// Images of a particle as an electron microscope shows it.
 #[export_module(manifest)]
 pub mod api {
     use rhai::Map;
 
-    use super::simulation;
+    use std::path::Path;
+
+    use super::{key_of, simulation};
     use crate::images::Images;
-    use crate::microscope::{self, Microscope, ScatteringFactors};
+    use crate::microscope::{self, Microscope, ScatteringFactors, Simulator};
     use crate::pose::Poses;
-    use crate::script::{ScriptResult, fault, options, run};
+    use crate::script::{ScriptResult, Session, fault, options, run};
+    use crate::store;
     use crate::structure::{Element, Structure};
 
     /// The microscope of the paper, with the settings given here changed.
@@ -69,6 +90,7 @@ pub mod api {
     /// Kinematic only: `b_factor` (Å², default 0), thermal motion of all atoms. Multislice only:
     ///
     /// * `cell` (default none: vacuum): from `cell::paper` or `cell::build`, as wide as the image; every image has a liquid of its own;
+    /// * `liquids` (default 1): independent liquids in the cell whose images are added, as the paper's averages of ten;
     /// * `slice_thickness` (Å, default 1);
     /// * `configurations` (default 5): frozen moments of the vibrating atoms, added; `temperature` (K, default 273; 0: still atoms);
     ///   `displacements` (Å, as `#{ Pb: 0.13 }`): r.m.s. along an axis, in place of the tabulated Debye–Waller factors;
@@ -94,6 +116,53 @@ pub mod api {
     ) -> ScriptResult<Images> {
         let options = simulation(&call, options)?;
         run(&call, |task| microscope::simulate(&structure, &microscope, &options, task))
+    }
+
+    /// Simulates images straight into an HDF5 file: more than fit into memory, and going on where a kill or Ctrl-C broke off.
+    ///
+    /// Options as for `simulate`. The file appears under its name when it is complete; until then what is done waits in two files beside it, with
+    /// `.partial` in their names, for the same call to be made again. The pixels are the same bits as those of `simulate`.
+    ///
+    /// ```rhai
+    /// let particle = structure::bundled("fept_1.5nm");
+    /// microscope::simulate_to("raw.h5", particle, microscope::paper(), #{ method: "kinematic", n: 10, size: 80 });
+    /// print(store::images("raw.h5"));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn simulate_to(
+        call: NativeCallContext,
+        path: &str,
+        structure: Structure,
+        microscope: Microscope,
+        options: Map,
+    ) -> ScriptResult<()> {
+        let options = simulation(&call, options)?;
+        let path = Path::new(path);
+        if path.extension().is_none_or(|extension| extension != "h5") {
+            return Err(fault(format!("images are simulated into HDF5: {} must end in .h5", path.display())));
+        }
+        let simulator = Simulator::new(&structure, &microscope, &options).map_err(fault)?;
+        let plan = store::StackPlan {
+            size: options.size,
+            pixel_size: options.pixel_size,
+            poses: simulator.poses(),
+            key: key_of(&structure, &microscope, &options, simulator.poses()),
+        };
+        let mut writer = store::StackWriter::open(path, &plan, &Session::of(&call).provenance()).map_err(fault)?;
+        let total = simulator.poses().len();
+        // a chunk of 32 MiB keeps every thread busy, and is soon made again after a kill
+        let chunk = ((32 << 20) / (4 * options.size * options.size)).clamp(1, 256);
+        run(&call, |task| -> ScriptResult<()> {
+            let stage = task.stage("simulate images", total);
+            stage.advance(writer.done()).map_err(fault)?;
+            while writer.done() < total {
+                let range = writer.done()..(writer.done() + chunk).min(total);
+                let images = simulator.render(range, &stage).map_err(fault)?;
+                writer.push(&images).map_err(fault)?;
+            }
+            Ok(())
+        })?;
+        writer.finish().map_err(fault)
     }
 
     /// Waves at the exit face of the cell, before any lens, of one frozen configuration in each pose.

@@ -21,10 +21,12 @@
 //! nothing is compressed, so that the same run gives the same bits in every dataset.
 
 mod read;
+mod stream;
 mod write;
 
 pub use read::{Contents, read_h5};
 pub(super) use read::{Member, Stack, open, read_only, text, walk};
+pub use stream::{StackPlan, StackWriter};
 pub use write::write_h5;
 
 /// Number of the layout described above, in the root's attribute `pedesis_layout`.

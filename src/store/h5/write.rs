@@ -31,13 +31,17 @@ pub fn write_h5(path: &Path, values: &BTreeMap<String, Value>, provenance: &Prov
 
 fn fill(path: &Path, values: &BTreeMap<String, Value>, provenance: &Provenance) -> Result<(), Problem> {
     let file = hdf5::File::create(path)?;
-    file.new_attr::<i64>().create("pedesis_layout")?.write_scalar(&LAYOUT)?;
+    write_layout(&file)?;
     write_provenance(&file, provenance)?;
     for (name, value) in values {
         write_value(&file, name, value)?;
     }
     file.flush()?;
     Ok(file.close()?)
+}
+
+pub(super) fn write_layout(file: &hdf5::File) -> Result<(), Problem> {
+    Ok(file.new_attr::<i64>().create("pedesis_layout")?.write_scalar(&LAYOUT)?)
 }
 
 fn check_names(values: &BTreeMap<String, Value>) -> Result<(), Error> {
@@ -63,7 +67,7 @@ fn check_nested(value: &Value) -> Result<(), Error> {
     }
 }
 
-fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Result<(), Problem> {
+pub(super) fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Result<(), Problem> {
     let group = new_group(file, PROVENANCE, PROVENANCE)?;
     let texts = [
         ("script_path", &provenance.script_path),
@@ -132,7 +136,7 @@ fn write_images(parent: &Group, name: &str, images: &Images) -> Result<(), Probl
     }
 }
 
-fn write_poses(parent: &Group, name: &str, poses: &Poses) -> Result<(), Problem> {
+pub(super) fn write_poses(parent: &Group, name: &str, poses: &Poses) -> Result<(), Problem> {
     let group = new_group(parent, name, "poses")?;
     let all = poses.as_slice();
     let quaternions = Array2::from_shape_fn((all.len(), 4), |(i, component)| {
@@ -172,7 +176,7 @@ fn write_model(group: &Group, model: &StoredModel) -> Result<(), Problem> {
     Ok(())
 }
 
-fn new_group(parent: &Group, name: &str, kind: &str) -> Result<Group, Problem> {
+pub(super) fn new_group(parent: &Group, name: &str, kind: &str) -> Result<Group, Problem> {
     let group = parent.create_group(name)?;
     text_attribute(&group, "pedesis_type", kind)?;
     Ok(group)
@@ -199,11 +203,11 @@ fn write_texts<'a>(parent: &Group, name: &str, texts: impl Iterator<Item = &'a s
     write_array(parent, name, ArrayView::from(&texts))
 }
 
-fn text_attribute(location: &Location, name: &str, text: &str) -> Result<(), Problem> {
+pub(super) fn text_attribute(location: &Location, name: &str, text: &str) -> Result<(), Problem> {
     Ok(location.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(text)?)?)
 }
 
-fn number_attribute(location: &Location, name: &str, number: f64) -> Result<(), Problem> {
+pub(super) fn number_attribute(location: &Location, name: &str, number: f64) -> Result<(), Problem> {
     Ok(location.new_attr::<f64>().create(name)?.write_scalar(&number)?)
 }
 
