@@ -143,8 +143,8 @@ impl Cell {
         (2.0 * below < self.height()).then_some((below, self.height() - below))
     }
 
-    /// Puts `particle`, given relative to its centre in the laboratory's axes, into the middle of the cell, with liquid and sheets of draw `index` under
-    /// `seed`: other indices are independent, equal ones the same.
+    /// Puts `particle`, given relative to its centre in the laboratory's axes, into the middle of the cell (`centre` in x and y), with the sheets of
+    /// `seed` and its liquid number `index`: other indices are independent liquids, equal ones the same.
     ///
     /// # Errors
     /// If a setting is out of range, or the particle does not fit between the sheets.
@@ -176,14 +176,15 @@ impl Cell {
             }
         }
         let of_liquid = atoms.len() - of_particle;
-        self.add_graphene(seed, index, &mut atoms);
+        self.add_graphene(seed, &mut atoms);
         let counts = [of_particle, of_liquid, atoms.len() - of_particle - of_liquid];
         Ok(Filled { atoms, counts, molecules_removed })
     }
 
-    fn add_graphene(&self, seed: u64, index: u64, atoms: &mut Vec<Atom>) {
+    /// The sheets are those of one cell: the same for all liquids under a seed.
+    fn add_graphene(&self, seed: u64, atoms: &mut Vec<Atom>) {
         let Some(graphene) = self.graphene else { return };
-        let mut rng = random::stream(seed, "graphene", index);
+        let mut rng = random::stream(seed, "graphene", 0);
         for is_exit in [false, true] {
             for (layer, places) in graphene.layers(self.size[0], self.size[1], &mut rng).into_iter().enumerate() {
                 let depth = MARGIN + graphene::LAYER_DISTANCE * layer as f64;

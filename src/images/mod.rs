@@ -9,10 +9,11 @@ mod particles;
 mod power;
 mod prepare;
 mod samples;
+mod spectrum;
 
 use std::sync::Arc;
 
-use ndarray::Array3;
+use ndarray::{Array3, Axis};
 
 use crate::pose::Poses;
 use crate::task::Cancelled;
@@ -21,6 +22,7 @@ pub use particles::{MASK_EDGE, Measures, NoiseSpectrum, Particles, PrepareOption
 pub use power::RadialPower;
 pub use prepare::{Noise, NoiseReport, Region};
 pub use samples::Samples;
+pub use spectrum::{LineOptions, PowerProfile, PowerSpectrum};
 
 /// What can be wrong with images or with the options that work on them.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +98,20 @@ impl Images {
     pub fn with_data(&self, data: Array3<f32>) -> Self {
         assert_eq!(data.dim(), self.data.dim(), "the same shape");
         Self { data: Arc::new(data), ..self.clone() }
+    }
+
+    /// Means of `count` consecutive images each, with the true pose of the first of them; what is left over is left out.
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    pub fn averaged(&self, count: usize) -> Self {
+        let (len, size) = (self.len() / count, self.size());
+        let mut data = Array3::zeros((len, size, size));
+        for (mut mean, images) in data.outer_iter_mut().zip(self.data.axis_chunks_iter(Axis(0), count)) {
+            mean.assign(&images.mean_axis(Axis(0)).expect("at least one image"));
+        }
+        let first: Vec<usize> = (0..len).map(|i| i * count).collect();
+        Self { data: Arc::new(data), true_poses: self.true_poses.as_ref().map(|poses| poses.select(&first)), ..*self }
     }
 
     /// Pixels `[n][y][x]`.

@@ -9,6 +9,7 @@
 //! | [`radial_intensity`] | intensity of each traced atom against its distance from the centre of mass, by element |
 //! | [`against_truth`] | traced atoms on the true ones, along x, y and z |
 //! | [`coverage`] | how many images look from where |
+//! | [`power_spectrum`] | mean power spectrum of images, its radial mean and a profile |
 //! | [`reprojections`] | images beside the projections of a density at their poses |
 //! | [`lines`] | any curves |
 //!
@@ -20,6 +21,7 @@ mod coverage;
 mod curves;
 mod gray;
 mod local;
+mod power;
 mod reprojections;
 mod style;
 
@@ -34,6 +36,7 @@ pub use coverage::{CoverageOptions, coverage};
 pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
 pub use gray::{ImagesOptions, SlicesOptions, images, slices};
 pub use local::{LocalResolutionPlot, local_resolution};
+pub use power::{PowerOptions, power_spectrum};
 pub use reprojections::{ReprojectionsOptions, reprojections};
 
 /// Why a figure cannot be drawn or saved.

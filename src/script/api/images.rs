@@ -1,6 +1,15 @@
 //! `images::` stacks of images.
 
 use rhai::plugin::*;
+use rhai::{Array, Map};
+
+use crate::images::PowerProfile;
+
+/// A profile as a script reads it.
+fn profile_map(profile: PowerProfile) -> Map {
+    let array = |values: Vec<f64>| Dynamic::from(values.into_iter().map(Dynamic::from).collect::<Array>());
+    Map::from([("frequency".into(), array(profile.frequencies)), ("power".into(), array(profile.power))])
+}
 
 /// Stacks of images: contrast, grey values, noise.
 #[export_module(manifest)]
@@ -9,7 +18,8 @@ pub mod api {
 
     use rhai::Map;
 
-    use crate::images::{Images, Noise, Particles, PrepareOptions, RadialPower};
+    use super::profile_map;
+    use crate::images::{Images, LineOptions, Noise, Particles, PowerSpectrum, PrepareOptions, RadialPower};
     use crate::pose::Poses;
     use crate::script::{ScriptResult, Session, fault, options, run};
     use crate::store;
@@ -85,6 +95,52 @@ pub mod api {
     #[rhai_fn(global)]
     pub fn len(images: Images) -> i64 {
         images.len() as i64
+    }
+
+    /// Mean power spectrum of the images, averaged over all directions.
+    ///
+    /// The power of a frequency is the mean of |F(image − mean)|²/N², N the number of pixels; summed over all frequencies it is the variance.
+    ///
+    /// Gives a map: `frequency` (Å⁻¹) and `power`.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// print(raw.radial_power().power.len());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn radial_power(call: NativeCallContext, images: Images) -> ScriptResult<Map> {
+        Ok(profile_map(run(&call, |_| PowerSpectrum::of(&images))?.radial()))
+    }
+
+    /// Mean power spectrum of the images along a line through the frequency 0.
+    ///
+    /// * `angle` (°, default 0): from x towards y; `width` (Å⁻¹, default one pixel): over which the power is averaged.
+    ///
+    /// Gives a map: `frequency` (Å⁻¹, negative ones too) and `power`.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// print(raw.line_power(#{ angle: 30 }).power.len());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn line_power(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Map> {
+        let options: LineOptions = options::parse(&call, &options)?;
+        Ok(profile_map(run(&call, |_| PowerSpectrum::of(&images))?.line(&options)))
+    }
+
+    /// Means of so many consecutive images each, as of frames that were taken in the same pose.
+    ///
+    /// What is left over at the end is left out. A true pose is that of the first of them.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 6 });
+    /// print(raw.average(3));
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn average(images: Images, count: i64) -> ScriptResult<Images> {
+        let count = usize::try_from(count).ok().filter(|count| (1..=images.len()).contains(count));
+        let count = count.ok_or_else(|| fault(format!("average takes 1 to {} images at a time", images.len())))?;
+        Ok(images.averaged(count))
     }
 
     /// One line: number, size and pixel size of the images.

@@ -4,7 +4,7 @@ use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
-use crate::images::{Images, Particles};
+use crate::images::{Images, Particles, PowerSpectrum};
 use crate::model::{self, CompareOptions, Model};
 use crate::orient::Stack;
 use crate::plot::{
@@ -39,6 +39,27 @@ pub mod api {
     #[rhai_fn(name = "images", return_raw)]
     pub fn images_default(call: NativeCallContext, images: Images) -> ScriptResult<Figure> {
         self::images(call, images, Map::new())
+    }
+
+    /// The mean power spectrum of images in decades, with circles at 4, 2 and 1 Å, beside its radial mean and a profile through the centre.
+    ///
+    /// * `to` (Å⁻¹, default 1.3): highest frequency; `angle` (°, default 0): of the profile; `title`.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 20, size: 100 });
+    /// plot::power_spectrum(images, #{ to: 1.2 }).save("power.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn power_spectrum(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
+        let options: plot::PowerOptions = options::parse(&call, &options)?;
+        let spectrum = run(&call, |_| PowerSpectrum::of(&images))?;
+        plot::power_spectrum(&spectrum, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "power_spectrum", return_raw)]
+    pub fn power_spectrum_default(call: NativeCallContext, images: Images) -> ScriptResult<Figure> {
+        self::power_spectrum(call, images, Map::new())
     }
 
     /// A density in three slices and a projection.
