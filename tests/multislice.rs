@@ -390,3 +390,28 @@ fn a_weak_particle_looks_the_same_kinematically_through_any_lens() {
         assert!(error < 0.03, "{microscope}: {error}");
     }
 }
+
+#[test]
+fn what_no_machine_could_do_is_refused_in_words() {
+    let iron = Structure::new("iron", vec![Atom { element: "Fe".parse().unwrap(), position: Point3::origin() }]);
+    let ask = |microscope: Microscope, options: Simulation| {
+        let options = Simulation { method: Some(Method::Multislice), n: Some(1), ..options };
+        microscope::simulate(&iron, &microscope, &options, &Task::silent()).unwrap_err().to_string()
+    };
+    let with = |dynamics: Dynamics| ask(microscope::paper(), Simulation { dynamics, ..Simulation::default() });
+    let tilts =
+        || Simulation { dynamics: Dynamics { cone: Cone::Tilts, ..Dynamics::default() }, ..Simulation::default() };
+    let bright = Microscope { illumination: 40.0, ..microscope::paper() };
+    assert!(ask(bright, tilts()).contains("envelope"));
+    assert!(with(Dynamics { slice_thickness: f64::NAN, ..Dynamics::default() }).contains("slice_thickness = NaN"));
+    assert!(with(Dynamics { temperature: 3.0, ..Dynamics::default() }).contains("temperature = 3 K"));
+    assert!(with(Dynamics { configurations: 0, ..Dynamics::default() }).contains("configurations = 0"));
+    let tower = Microscope { cell_height: 1e6, ..microscope::paper() };
+    assert!(ask(tower, Simulation::default()).contains("100000 slices"));
+    let b_factor = Simulation { b_factor: 0.5, ..Simulation::default() };
+    assert!(ask(microscope::paper(), b_factor).contains("displacements"));
+    let rare = Structure::new("rare", vec![Atom { element: "Lr".parse().unwrap(), position: Point3::origin() }]);
+    let options = Simulation { method: Some(Method::Multislice), n: Some(1), ..Simulation::default() };
+    let error = microscope::simulate(&rare, &microscope::paper(), &options, &Task::silent()).unwrap_err().to_string();
+    assert!(error.contains("displacements: #{ Lr: 0.08 }"), "{error}");
+}

@@ -71,14 +71,9 @@ impl Dynamics {
         within("slice_thickness", self.slice_thickness, "Å", (0.05, 20.0), "from 0.05 to 20 Å")?;
         within("configurations", self.configurations as f64, "", (1.0, 1000.0), "from 1 to 1000")?;
         within("liquids", self.liquids as f64, "", (1.0, 1000.0), "from 1 to 1000")?;
-        let known = self.temperature == 0.0 || (100.0..=2000.0).contains(&self.temperature);
-        within(
-            "temperature",
-            if known { 100.0 } else { self.temperature },
-            "K",
-            (100.0, 2000.0),
-            "0, or from 100 to 2000 K",
-        )?;
+        let still = self.temperature == 0.0;
+        let warmest = (if still { 0.0 } else { 100.0 }, 2000.0);
+        within("temperature", self.temperature, "K", warmest, "0, or from 100 to 2000 K")?;
         within("spread_range", self.spread_range, "", (0.0, 10.0), "from 0 to 10 standard deviations")?;
         within("spread_step", self.spread_step, "Å", (0.1, 1e4), "from 0.1 to 10000 Å")?;
         self.displacements.values().try_for_each(|&u| within("displacements", u, "Å", (0.0, 2.0), "from 0 to 2 Å"))
@@ -122,11 +117,8 @@ impl Plan {
         elements.extend(structure.composition().into_iter().map(|(element, _)| element));
         elements.sort_unstable();
         elements.dedup();
-        let vibration = if dynamics.temperature == 0.0 && dynamics.displacements.is_empty() {
-            Vibration::none()
-        } else {
-            Vibration::new(&elements, dynamics.temperature, &dynamics.displacements).map_err(Error::NoDebyeWaller)?
-        };
+        let vibration = Vibration::new(&elements, dynamics.temperature, &dynamics.displacements);
+        let vibration = vibration.map_err(Error::NoDebyeWaller)?;
         let height = microscope.cell_height;
         let multislice =
             Multislice::new(grid, height, dynamics.slice_thickness, microscope.energy, &elements, *scattering_factors);

@@ -1,5 +1,6 @@
 //! Image stacks of one particle in many poses.
 
+use std::f64::consts::PI;
 use std::ops::Range;
 
 use nalgebra::Vector2;
@@ -8,6 +9,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::dynamical::{self, Dynamics};
+use super::lens::Cone;
 use super::{Error, Microscope, ScatteringFactors, kinematic, within};
 use crate::cell::Cell;
 use crate::images::Images;
@@ -213,10 +215,38 @@ fn check(structure: &Structure, microscope: &Microscope, options: &Simulation) -
     if let Some(cell) = &options.cell {
         check_cell(cell, microscope, options)?;
     }
-    if method == Method::Multislice && 2.0 * reach > microscope.cell_height {
-        return Err(Error::CellTooThin { height: microscope.cell_height, reach });
+    if method == Method::Multislice {
+        if 2.0 * reach > microscope.cell_height {
+            return Err(Error::CellTooThin { height: microscope.cell_height, reach });
+        }
+        check_work(microscope, options)?;
     }
     Ok((method, n))
+}
+
+/// What one image takes must be within reason.
+fn check_work(microscope: &Microscope, options: &Simulation) -> Result<(), Error> {
+    const MOST_SLICES: f64 = 1e5;
+    const MOST_BEAMS: f64 = 1e3;
+    /// Of potential, transmission function, wave, spectrum and their tables.
+    const BYTES_PER_PIXEL: f64 = 80.0;
+    let slices = microscope.cell_height / options.dynamics.slice_thickness;
+    within("cell_height over slice_thickness", slices, "slices", (0.0, MOST_SLICES), "at most 100000 slices")?;
+    if options.dynamics.cone == Cone::Tilts {
+        let radius = microscope.illumination * 1e-3 / microscope.wavelength();
+        let band = 1.0 / (3.0 * options.pixel_size);
+        let beams = PI * (radius * options.size as f64 * options.pixel_size).powi(2);
+        let most = if radius < 0.9 * band { MOST_BEAMS } else { 0.0 };
+        within(
+            "the cone of illumination",
+            beams,
+            "beams",
+            (0.0, most),
+            "few beams within the band limit: cone: \"envelope\" takes any",
+        )?;
+    }
+    let bytes = BYTES_PER_PIXEL * (options.size as f64).powi(2) * rayon::current_num_threads() as f64;
+    Ok(memory::require(bytes, &format!("waves of {0}×{0} pixels on every thread", options.size))?)
 }
 
 /// The cell must be as wide as the image, and as high as the microscope is told.

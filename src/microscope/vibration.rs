@@ -43,15 +43,11 @@ impl Vibration {
     pub fn new(elements: &[Element], temperature: f64, given: &BTreeMap<Element, f64>) -> Result<Self, Element> {
         let displacement = |element: &Element| {
             let known = given.get(element).copied();
+            let still = (temperature == 0.0).then_some(0.0);
             let tabulated = || b_factor(*element, temperature).map(|b| (b / (8.0 * PI * PI)).sqrt());
-            known.or_else(tabulated).map(|u| (*element, u)).ok_or(*element)
+            known.or(still).or_else(tabulated).map(|u| (*element, u)).ok_or(*element)
         };
         Ok(Self { displacements: elements.iter().map(displacement).collect::<Result<_, _>>()? })
-    }
-
-    /// Atoms that keep still.
-    pub fn none() -> Self {
-        Self { displacements: BTreeMap::new() }
     }
 
     /// Whether all atoms keep still.
