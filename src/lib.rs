@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! structure ──► cell ──► microscope ──► images ──► orient ◄──► volume ──► model
-//! (atoms of     (liquid,  (kinematic     (stacks,   (directions, (density:   (atoms again:
-//!  a particle)   frame)    images,        Fourier    search,      gridding,   positions,
+//! (atoms of     (liquid,  (kinematic,    (stacks,   (directions, (density:   (atoms again:
+//!  a particle)   graphene) multislice,    Fourier    search,      gridding,   positions,
 //!                          optics, noise) samples)   refinement)  FSC)        species)
 //!
 //!                store (HDF5, MRC, XYZ)   plot (PNG)   sweep (many runs)

@@ -180,3 +180,32 @@ pub(super) fn density(atoms: impl Iterator<Item = Element>, volume: f64) -> f64 
     const GRAM_PER_CM3: f64 = 1.660_539_066_60;
     GRAM_PER_CM3 * atoms.map(Element::mass).sum::<f64>() / volume
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_atom_of_a_moved_liquid_can_be_anywhere_in_the_box() {
+        let element: Element = "O".parse().unwrap();
+        let atom = vec![Point3::new(1.0, 2.0, 3.0)];
+        let liquid = Liquid::new("one", [10.0, 10.0, 20.0], vec![element], &[1], vec![atom]).unwrap();
+        for axis in 0..3 {
+            let edge = liquid.size()[axis];
+            let places: Vec<f64> = (0..2000).map(|i| liquid.snapshot(1, i).snapshots()[0][0][axis] / edge).collect();
+            let tenths = (0..10).map(|tenth| places.iter().filter(|x| (**x * 10.0) as usize == tenth).count());
+            assert!(tenths.into_iter().all(|count| (140..260).contains(&count)), "axis {axis}");
+        }
+    }
+
+    #[test]
+    fn molecules_cut_by_the_box_are_made_whole() {
+        let element: Element = "O".parse().unwrap();
+        let pair = vec![Point3::new(9.8, 5.0, 5.0), Point3::new(0.3, 5.0, 5.0)];
+        let liquid = Liquid::new("pair", [10.0; 3], vec![element; 2], &[2], vec![pair]).unwrap();
+        let atoms = &liquid.snapshots()[0];
+        assert!(((atoms[0] - atoms[1]).norm() - 0.5).abs() < 1e-9, "{atoms:?}");
+        assert!(Liquid::new("odd", [10.0; 3], vec![element; 2], &[3], vec![atoms.clone()]).is_err());
+        assert!(Liquid::new("flat", [10.0, 10.0, 0.0], vec![element; 2], &[2], vec![atoms.clone()]).is_err());
+    }
+}
