@@ -7,8 +7,8 @@
 use std::hint::black_box;
 
 use nalgebra::Point3;
-use pedesis::microscope::lens::{self, Cone, Lens, Spread};
-use pedesis::microscope::multislice::{Grid, Multislice};
+use pedesis::microscope::lens::{self, Coherence, Cone, Lens};
+use pedesis::microscope::multislice::{Beam, Grid, Multislice};
 use pedesis::microscope::{ScatteringFactors, paper};
 use pedesis::random;
 use pedesis::structure::{Atom, Element};
@@ -46,8 +46,8 @@ fn image(cone: Cone) -> f64 {
     let elements = ["H", "C"].map(|symbol| symbol.parse::<Element>().expect("an element"));
     let grid = Grid { nx: PIXELS, ny: PIXELS, lx: 50.0, ly: 50.0 };
     let multislice = Multislice::new(grid, SLICES as f64, 1.0, 200.0, &elements, ScatteringFactors::Kirkland);
-    let lens = Lens::new(&paper(), multislice.fft(), Spread::Sum { range: 2.5, step: 10.0 }, cone);
-    let beams = lens::beams(&paper(), grid, cone);
+    let lens = Lens::new(&paper(), multislice.fft(), &Coherence { cone, ..Coherence::default() });
+    let beams: Vec<Beam> = lens::beams(&paper(), grid, cone).into_iter().map(|tilt| multislice.beam(tilt)).collect();
     let (mut waves, mut lenses) = (multislice.workspace(), lens.workspace());
     let mut pixels = vec![0.0; grid.pixels()];
     seconds(|| {

@@ -4,11 +4,9 @@ use std::f64::consts::PI;
 
 use nalgebra::Point3;
 use ndarray::Array2;
-use pedesis::microscope::lens::{self, Cone, Lens, Spread};
-use pedesis::microscope::multislice::{Grid, Multislice};
-use pedesis::microscope::{
-    self, Aberrations, Dynamics, Method, Microscope, ScatteringFactors, Simulation, SpreadKind, electron,
-};
+use pedesis::microscope::lens::{self, Coherence, Cone, Lens, Spread};
+use pedesis::microscope::multislice::{Beam, Grid, Multislice};
+use pedesis::microscope::{self, Aberrations, Dynamics, Method, Microscope, ScatteringFactors, Simulation, electron};
 use pedesis::pose::{Pose, Poses};
 use pedesis::structure::{Atom, Element, Structure};
 use pedesis::task::Task;
@@ -64,15 +62,15 @@ fn image(
     cell: (usize, f64, f64),
     factors: ScatteringFactors,
     defocus: f64,
-    spread: Spread,
-    cone: Cone,
+    coherence: &Coherence,
 ) -> Array2<f32> {
     let (pixels, edge, height) = cell;
     let grid = Grid { nx: pixels, ny: pixels, lx: edge, ly: edge };
     let microscope = Microscope { defocus, ..microscope::paper() };
     let multislice = Multislice::new(grid, height, 1.0, 200.0, &elements(atoms), factors);
-    let lens = Lens::new(&microscope, multislice.fft(), spread, cone);
-    let beams = lens::beams(&microscope, grid, cone);
+    let lens = Lens::new(&microscope, multislice.fft(), coherence);
+    let beams = lens::beams(&microscope, grid, coherence.cone).into_iter().map(|tilt| multislice.beam(tilt));
+    let beams: Vec<Beam> = beams.collect();
     let waves = multislice.exit_waves(atoms, &beams, &mut multislice.workspace());
     let mut pixels = Array2::zeros((grid.ny, grid.nx));
     for wave in &waves {
@@ -91,10 +89,13 @@ fn elements(atoms: &[Atom]) -> Vec<Element> {
 fn exit_wave(atoms: &[Atom], pixels: usize, edge: f64, height: f64, factors: ScatteringFactors) -> Array2<Complex32> {
     let grid = Grid { nx: pixels, ny: pixels, lx: edge, ly: edge };
     let multislice = Multislice::new(grid, height, 1.0, 200.0, &elements(atoms), factors);
-    let mut wave = multislice.exit_waves(atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
-    let mut rows = vec![Complex32::ZERO; grid.pixels()];
-    multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
-    Array2::from_shape_vec((pixels, pixels), rows).unwrap()
+    wave_of(&multislice, atoms, [0, 0])
+}
+
+/// The wave `[y][x]` at the exit face, of a beam with this tilt.
+fn wave_of(multislice: &Multislice, atoms: &[Atom], tilt: [i32; 2]) -> Array2<Complex32> {
+    let beam = multislice.beam(tilt);
+    multislice.wave(multislice.exit_waves(atoms, &[beam], &mut multislice.workspace()).remove(0))
 }
 
 fn relative_l2(got: &Array2<Complex32>, expected: &Array2<Complex32>) -> f64 {
@@ -120,22 +121,22 @@ fn exit_waves_match_an_exact_multislice_to_5e_5() {
 fn images_match_an_exact_multislice_to_1e_3() {
     let small = (Reference::new("pbse4"), (120, 30.0, 30.0));
     let cell = (Reference::new("liquid_cell"), (200, 50.0, 100.0));
-    let sharp = Spread::Sum { range: 0.0, step: 10.0 };
-    let paper = Spread::Sum { range: 2.5, step: 10.0 };
-    let wide = Spread::Sum { range: 3.0, step: 10.0 };
-    for ((reference, cell), name, defocus, spread, cone) in [
-        (&small, "kirkland_coh_under_exact", 60.0, sharp, Cone::None),
-        (&small, "kirkland_coh_over_exact", -60.0, sharp, Cone::None),
-        (&small, "kirkland_spread21_under_exact", 60.0, paper, Cone::None),
-        (&small, "kirkland_spread25_under_exact", 60.0, wide, Cone::None),
-        (&small, "kirkland_illum5_spread21_under_exact", 60.0, paper, Cone::Tilts),
-        (&small, "lobato_spread21_under_exact", 60.0, paper, Cone::None),
-        (&cell, "coh_exact", 60.0, sharp, Cone::None),
-        (&cell, "spread21_exact", 60.0, paper, Cone::None),
-        (&cell, "illum9_spread21_exact", 60.0, paper, Cone::Tilts),
+    let parallel = |spread_range: f64| Coherence { spread_range, cone: Cone::None, ..Coherence::default() };
+    let (sharp, paper, wide) = (parallel(0.0), parallel(2.5), parallel(3.0));
+    let tilted = Coherence { cone: Cone::Tilts, ..paper };
+    for ((reference, cell), name, defocus, coherence) in [
+        (&small, "kirkland_coh_under_exact", 60.0, sharp),
+        (&small, "kirkland_coh_over_exact", -60.0, sharp),
+        (&small, "kirkland_spread21_under_exact", 60.0, paper),
+        (&small, "kirkland_spread25_under_exact", 60.0, wide),
+        (&small, "kirkland_illum5_spread21_under_exact", 60.0, tilted),
+        (&small, "lobato_spread21_under_exact", 60.0, paper),
+        (&cell, "coh_exact", 60.0, sharp),
+        (&cell, "spread21_exact", 60.0, paper),
+        (&cell, "illum9_spread21_exact", 60.0, tilted),
     ] {
         let factors = if name.starts_with("lobato") { ScatteringFactors::Lobato } else { ScatteringFactors::Kirkland };
-        let got = image(&reference.atoms(), *cell, factors, defocus, spread, cone);
+        let got = image(&reference.atoms(), *cell, factors, defocus, &coherence);
         let error = rms_over_sd(&got, &reference.image(name));
         assert!(error < 1e-3, "{name}: {error}");
     }
@@ -263,11 +264,8 @@ fn in_vacuum_a_tilted_plane_wave_stays_one() {
     let grid = Grid { nx: 40, ny: 36, lx: 10.0, ly: 9.0 };
     let multislice = Multislice::new(grid, 50.0, 1.0, 200.0, &[], ScatteringFactors::Kirkland);
     for tilt in [[0, 0], [2, -1]] {
-        let mut wave = multislice.exit_waves(&[], &[tilt], &mut multislice.workspace()).remove(0);
-        let mut rows = vec![Complex32::ZERO; grid.pixels()];
-        multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
-        for (i, value) in rows.iter().enumerate() {
-            let (x, y) = ((i % 40) as f64 / 40.0, (i / 40) as f64 / 36.0);
+        for ((iy, ix), value) in wave_of(&multislice, &[], tilt).indexed_iter() {
+            let (x, y) = (ix as f64 / 40.0, iy as f64 / 36.0);
             let expected = Complex64::cis(2.0 * PI * (f64::from(tilt[0]) * x + f64::from(tilt[1]) * y));
             assert!(
                 (f64::from(value.re) - expected.re).abs() < 1e-6 && (f64::from(value.im) - expected.im).abs() < 1e-6
@@ -287,10 +285,7 @@ fn a_single_slice_is_the_phase_grating() {
     let grid = Grid { nx: 48, ny: 48, lx: 12.0, ly: 12.0 };
     let height = 1e-6;
     let multislice = Multislice::new(grid, height, height, 200.0, &elements(&atoms), ScatteringFactors::Kirkland);
-    let mut wave = multislice.exit_waves(&atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
-    let mut rows = vec![Complex32::ZERO; grid.pixels()];
-    multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
-    let got = Array2::from_shape_vec((48, 48), rows).unwrap();
+    let got = wave_of(&multislice, &atoms, [0, 0]);
     let expected =
         Array2::from_shape_vec((48, 48), grating).unwrap().mapv(|v| Complex32::new(v.re as f32, v.im as f32));
     let error = relative_l2(&got, &expected);
@@ -320,10 +315,7 @@ fn thinner_slices_converge() {
     let wave = |thickness: f64| {
         let grid = Grid { nx: 120, ny: 120, lx: 30.0, ly: 30.0 };
         let multislice = Multislice::new(grid, 30.0, thickness, 200.0, &elements(&atoms), ScatteringFactors::Kirkland);
-        let mut wave = multislice.exit_waves(&atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
-        let mut rows = vec![Complex32::ZERO; grid.pixels()];
-        multislice.fft().inverse(&mut wave, &mut rows, &mut multislice.fft().scratch());
-        Array2::from_shape_vec((120, 120), rows).unwrap()
+        wave_of(&multislice, &atoms, [0, 0])
     };
     let waves = [2.0, 1.0, 0.5].map(wave);
     let (first, second) = (relative_l2(&waves[0], &waves[1]), relative_l2(&waves[1], &waves[2]));
@@ -336,7 +328,7 @@ fn in_the_weak_limit_friedel_s_law_holds() {
     let asymmetry = |atoms: &[Atom]| {
         let grid = Grid { nx: 48, ny: 48, lx: 12.0, ly: 12.0 };
         let multislice = Multislice::new(grid, 6.0, 1.0, 200.0, &elements(atoms), ScatteringFactors::Kirkland);
-        let wave = multislice.exit_waves(atoms, &[[0, 0]], &mut multislice.workspace()).remove(0);
+        let wave = multislice.exit_waves(atoms, &[multislice.beam([0, 0])], &mut multislice.workspace()).remove(0);
         let place = |ix: usize| multislice.fft().columns.iter().position(|&column| column == ix).unwrap();
         let at = |x: i32, y: i32| wave[place(x.rem_euclid(48) as usize) * 48 + y.rem_euclid(48) as usize].norm();
         let pairs = (-8..=8).flat_map(|x| (1..=8).map(move |y| (x, y)));
@@ -377,7 +369,8 @@ fn a_weak_particle_looks_the_same_kinematically_through_any_lens() {
     let soft = Microscope { aberrations: odd, aperture: 22.0, aperture_edge: 6.0, ..microscope::paper() };
     let poses = Poses::unscored(vec![Pose { shift: nalgebra::Vector2::new(0.33, -0.21), ..Pose::default() }]);
     let common = Simulation { size: 96, poses: Some(poses), ..Simulation::default() };
-    let still = Dynamics { temperature: 0.0, spread: SpreadKind::Envelope, ..Dynamics::default() };
+    let envelopes = Coherence { spread: Spread::Envelope, ..Coherence::default() };
+    let still = Dynamics { temperature: 0.0, coherence: envelopes, ..Dynamics::default() };
     let contrast = |microscope: &Microscope, method, dynamics| {
         let options = Simulation { method: Some(method), dynamics, ..common.clone() };
         let images = microscope::simulate(&particle, microscope, &options, &Task::silent()).unwrap();
@@ -399,15 +392,18 @@ fn what_no_machine_could_do_is_refused_in_words() {
         microscope::simulate(&iron, &microscope, &options, &Task::silent()).unwrap_err().to_string()
     };
     let with = |dynamics: Dynamics| ask(microscope::paper(), Simulation { dynamics, ..Simulation::default() });
-    let tilts =
-        || Simulation { dynamics: Dynamics { cone: Cone::Tilts, ..Dynamics::default() }, ..Simulation::default() };
+    let coherence = Coherence { cone: Cone::Tilts, ..Coherence::default() };
+    let tilts = Simulation { dynamics: Dynamics { coherence, ..Dynamics::default() }, ..Simulation::default() };
     let bright = Microscope { illumination: 40.0, ..microscope::paper() };
-    assert!(ask(bright, tilts()).contains("envelope"));
+    assert!(ask(bright, tilts).contains("envelope"));
     assert!(with(Dynamics { slice_thickness: f64::NAN, ..Dynamics::default() }).contains("slice_thickness = NaN"));
     assert!(with(Dynamics { temperature: 3.0, ..Dynamics::default() }).contains("temperature = 3 K"));
     assert!(with(Dynamics { configurations: 0, ..Dynamics::default() }).contains("configurations = 0"));
     let tower = Microscope { cell_height: 1e6, ..microscope::paper() };
     assert!(ask(tower, Simulation::default()).contains("100000 slices"));
+    let kinematic = Simulation { method: Some(Method::Kinematic), n: Some(1), ..Simulation::default() };
+    let error = microscope::exit_waves(&iron, &microscope::paper(), &kinematic, &Task::silent()).unwrap_err();
+    assert!(error.to_string().contains("multislice"), "{error}");
     let b_factor = Simulation { b_factor: 0.5, ..Simulation::default() };
     assert!(ask(microscope::paper(), b_factor).contains("displacements"));
     let rare = Structure::new("rare", vec![Atom { element: "Lr".parse().unwrap(), position: Point3::origin() }]);

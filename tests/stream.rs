@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{folder_with, pedesis, run_script};
+use common::{Run, folder_with, pedesis};
 
 /// Four chunks of multislice images of a particle in water.
 const FILM: &str = r#"
@@ -89,11 +89,14 @@ fn other_options_begin_anew() {
 
 #[test]
 fn a_place_that_cannot_be_written_is_refused_at_once() {
-    for (path, message) in [("film.mrcs", ".h5"), ("no/such/film.h5", "no folder")] {
+    for (path, message) in [("film.mrcs", ".h5"), ("no/such/film.h5", "no folder"), ("folder.h5", "not a regular file")]
+    {
         let script = format!(
             r#"microscope::simulate_to("{path}", structure::bundled("fept_1.5nm"), microscope::paper(), #{{ method: "kinematic", n: 3 }});"#
         );
-        let run = run_script(&script, &[]);
+        let folder = folder_with("script.rhai", &script);
+        std::fs::create_dir(folder.path().join("folder.h5")).unwrap();
+        let run = Run::from(pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap());
         assert_eq!((run.status, run.stdout.as_str()), (Some(1), ""), "{path}");
         assert!(run.stderr.contains(message), "{path}: {}", run.stderr);
     }

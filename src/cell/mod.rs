@@ -105,11 +105,6 @@ impl Cell {
         self.size[2]
     }
 
-    /// Whether there is neither liquid nor graphene.
-    pub fn is_vacuum(&self) -> bool {
-        self.liquid.is_none() && self.graphene.is_none()
-    }
-
     /// Every element that the cell adds to those of the particle.
     pub fn elements(&self) -> Vec<Element> {
         let mut elements = self.liquid.as_ref().map_or(Vec::new(), |liquid| liquid.elements().to_vec());
@@ -155,7 +150,7 @@ impl Cell {
             particle.iter().map(|atom| Atom { position: atom.position + middle, ..*atom }).collect();
         let (low, high) = self.room().ok_or(Error::Layers(0))?;
         let reach = particle.iter().map(|atom| atom.position.z.abs()).fold(0.0, f64::max);
-        if middle.z - reach < low.min(middle.z) || middle.z + reach > high {
+        if reach > middle.z - low {
             return Err(Error::TooHigh { reach, height: self.height() });
         }
         let mut molecules_removed = 0;

@@ -29,19 +29,13 @@ pub struct PowerProfile {
 }
 
 /// Options of [`PowerSpectrum::line`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LineOptions {
     /// Direction from x towards y \[°\]. Default: 0.
     pub angle: f64,
     /// Width over which the power is averaged [Å⁻¹]. Default: one pixel.
     pub width: f64,
-}
-
-impl Default for LineOptions {
-    fn default() -> Self {
-        Self { angle: 0.0, width: 0.0 }
-    }
 }
 
 impl PowerSpectrum {

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use rustfft::num_complex::Complex32;
 use serde::{Deserialize, Serialize};
 
-use super::lens::{self, Cone, Lens, Spread};
-use super::multislice::{self, Grid, Multislice, Tilt};
+use super::lens::{self, Coherence, Lens};
+use super::multislice::{self, Beam, Grid, Multislice};
 use super::vibration::Vibration;
 use super::{Error, Microscope, Simulation, within};
 use crate::cell::Cell;
@@ -31,22 +31,9 @@ pub struct Dynamics {
     pub temperature: f64,
     /// R.m.s. displacement along an axis \[Å\] of some elements, in place of the tabulated ones. Default: none.
     pub displacements: BTreeMap<Element, f64>,
-    /// How the defocus spread enters. Default: as a sum.
-    pub spread: SpreadKind,
-    /// Standard deviations of the defocus that the sum reaches. Default: 2.5.
-    pub spread_range: f64,
-    /// Distance between the defoci of the sum \[Å\]. Default: 10.
-    pub spread_step: f64,
-    /// How the illumination cone enters. Default: as an envelope.
-    pub cone: Cone,
-}
-
-/// How a spread of defocus is treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SpreadKind {
-    Sum,
-    Envelope,
+    /// How defocus spread and illumination enter.
+    #[serde(flatten)]
+    pub coherence: Coherence,
 }
 
 impl Default for Dynamics {
@@ -57,10 +44,7 @@ impl Default for Dynamics {
             liquids: 1,
             temperature: 273.0,
             displacements: BTreeMap::new(),
-            spread: SpreadKind::Sum,
-            spread_range: 2.5,
-            spread_step: 10.0,
-            cone: Cone::Envelope,
+            coherence: Coherence::default(),
         }
     }
 }
@@ -74,8 +58,8 @@ impl Dynamics {
         let still = self.temperature == 0.0;
         let warmest = (if still { 0.0 } else { 100.0 }, 2000.0);
         within("temperature", self.temperature, "K", warmest, "0, or from 100 to 2000 K")?;
-        within("spread_range", self.spread_range, "", (0.0, 10.0), "from 0 to 10 standard deviations")?;
-        within("spread_step", self.spread_step, "Å", (0.1, 1e4), "from 0.1 to 10000 Å")?;
+        within("spread_range", self.coherence.spread_range, "", (0.0, 10.0), "from 0 to 10 standard deviations")?;
+        within("spread_step", self.coherence.spread_step, "Å", (0.1, 1e4), "from 0.1 to 10000 Å")?;
         self.displacements.values().try_for_each(|&u| within("displacements", u, "Å", (0.0, 2.0), "from 0 to 2 Å"))
     }
 }
@@ -85,7 +69,8 @@ pub struct Plan {
     structure: Structure,
     multislice: Multislice,
     lens: Lens,
-    beams: Vec<Tilt>,
+    beams: Vec<Beam>,
+    untilted: Beam,
     vibration: Vibration,
     configurations: usize,
     liquids: usize,
@@ -102,8 +87,7 @@ struct Workspace {
 }
 
 impl Plan {
-    /// The frame is that of the images, the cell as high as `microscope` says.
-    /// For `structure` in any pose. The arguments have been checked by the caller.
+    /// For `structure` in any pose; the frame is that of the images. The arguments have been checked by the caller.
     ///
     /// # Errors
     /// If the vibration of an element is not known.
@@ -122,15 +106,13 @@ impl Plan {
         let height = microscope.cell_height;
         let multislice =
             Multislice::new(grid, height, dynamics.slice_thickness, microscope.energy, &elements, *scattering_factors);
-        let spread = match dynamics.spread {
-            SpreadKind::Sum => Spread::Sum { range: dynamics.spread_range, step: dynamics.spread_step },
-            SpreadKind::Envelope => Spread::Envelope,
-        };
+        let beams = lens::beams(microscope, grid, dynamics.coherence.cone);
         Ok(Self {
             structure: structure.clone(),
             liquids: if cell.liquid.is_some() { dynamics.liquids } else { 1 },
-            lens: Lens::new(microscope, multislice.fft(), spread, dynamics.cone),
-            beams: lens::beams(microscope, grid, dynamics.cone),
+            lens: Lens::new(microscope, multislice.fft(), &dynamics.coherence),
+            beams: beams.into_iter().map(|tilt| multislice.beam(tilt)).collect(),
+            untilted: multislice.beam([0, 0]),
             configurations: if vibration.is_none() { 1 } else { dynamics.configurations },
             multislice,
             vibration,
@@ -202,10 +184,9 @@ impl Plan {
     fn exit_wave(&self, pose: &Pose, index: usize, workspace: &mut Workspace) -> Result<Array2<Complex32>, Error> {
         let liquid = index * self.liquids;
         let atoms = self.place(pose, liquid)?;
-        let mut wave = self.exit_waves(&atoms, liquid, 0, &[[0, 0]], workspace).remove(0);
-        let mut rows = vec![Complex32::ZERO; self.grid.pixels()];
-        self.multislice.fft().inverse(&mut wave, &mut rows, &mut self.multislice.fft().scratch());
-        Ok(Array2::from_shape_vec((self.grid.ny, self.grid.nx), rows).expect("a frame"))
+        let beam = std::slice::from_ref(&self.untilted);
+        let wave = self.exit_waves(&atoms, liquid, 0, beam, workspace).remove(0);
+        Ok(self.multislice.wave(wave))
     }
 
     fn exit_waves(
@@ -213,7 +194,7 @@ impl Plan {
         atoms: &[Atom],
         liquid: usize,
         configuration: usize,
-        beams: &[Tilt],
+        beams: &[Beam],
         workspace: &mut Workspace,
     ) -> Vec<Vec<Complex32>> {
         let draw = (liquid * self.configurations + configuration) as u64;

@@ -12,11 +12,32 @@ use serde::{Deserialize, Serialize};
 use super::multislice::{BandFft, Grid, Tilt};
 use super::{Microscope, Transfer};
 
+/// How partial coherence enters an image.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Coherence {
+    /// How the defocus spread enters. Default: as a sum.
+    pub spread: Spread,
+    /// Standard deviations of the defocus that the sum reaches. Default: 2.5.
+    pub spread_range: f64,
+    /// Distance between the defoci of the sum \[Å\]. Default: 10.
+    pub spread_step: f64,
+    /// How the illumination cone enters. Default: as an envelope.
+    pub cone: Cone,
+}
+
+impl Default for Coherence {
+    fn default() -> Self {
+        Self { spread: Spread::Sum, spread_range: 2.5, spread_step: 10.0, cone: Cone::Envelope }
+    }
+}
+
 /// How the defocus spread enters an image.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Spread {
-    /// A weighted sum of images over ± `range` standard deviations, `step` Å apart.
-    Sum { range: f64, step: f64 },
+    /// A weighted sum of images at many defoci.
+    Sum,
     /// An envelope on the wave.
     Envelope,
 }
@@ -51,10 +72,10 @@ pub struct Workspace {
 
 impl Lens {
     /// The lens of `microscope` for waves with spectra on `wave`'s columns.
-    pub fn new(microscope: &Microscope, wave: &BandFft, spread: Spread, cone: Cone) -> Self {
+    pub fn new(microscope: &Microscope, wave: &BandFft, coherence: &Coherence) -> Self {
         let fft = wave.narrower(microscope.aperture_end());
         let columns = (0..wave.columns.len()).filter(|&place| fft.columns.contains(&wave.columns[place])).collect();
-        let defoci = defoci(microscope, spread);
+        let defoci = defoci(microscope, coherence);
         let transfer = |(weight, defocus): (f64, f64)| {
             let transfer = Transfer::new(microscope, defocus);
             let value = |kx: f64, ky: f64| {
@@ -63,8 +84,8 @@ impl Lens {
                 if aperture == 0.0 {
                     return Complex32::ZERO;
                 }
-                let temporal = if spread == Spread::Envelope { transfer.temporal_envelope(k) } else { 1.0 };
-                let spatial = if cone == Cone::Envelope { transfer.spatial_envelope((kx, ky)) } else { 1.0 };
+                let temporal = if coherence.spread == Spread::Envelope { transfer.temporal_envelope(k) } else { 1.0 };
+                let spatial = if coherence.cone == Cone::Envelope { transfer.spatial_envelope((kx, ky)) } else { 1.0 };
                 let value = Complex64::cis(-transfer.chi((kx, ky))) * aperture * temporal * spatial;
                 Complex32::new(value.re as f32, value.im as f32)
             };
@@ -72,11 +93,6 @@ impl Lens {
         };
         let transfers = defoci.into_iter().map(transfer).collect();
         Self { fft, columns, transfers }
-    }
-
-    /// 2D transforms that one wave takes.
-    pub fn images(&self) -> usize {
-        self.transfers.len()
     }
 
     pub fn workspace(&self) -> Workspace {
@@ -107,13 +123,13 @@ impl Lens {
 }
 
 /// Defoci \[Å\] with their weights, which add up to 1.
-fn defoci(microscope: &Microscope, spread: Spread) -> Vec<(f64, f64)> {
+fn defoci(microscope: &Microscope, coherence: &Coherence) -> Vec<(f64, f64)> {
     let Microscope { defocus, defocus_spread, .. } = *microscope;
-    let Spread::Sum { range, step } = spread else { return vec![(1.0, defocus)] };
-    if defocus_spread == 0.0 {
+    if coherence.spread == Spread::Envelope || defocus_spread == 0.0 {
         return vec![(1.0, defocus)];
     }
-    let steps = (range * defocus_spread / step + 1e-9).floor() as i64;
+    let step = coherence.spread_step;
+    let steps = (coherence.spread_range * defocus_spread / step + 1e-9).floor() as i64;
     let offsets = (-steps..=steps).map(|i| i as f64 * step);
     let weight = |offset: f64| (-0.5 * (offset / defocus_spread).powi(2)).exp();
     let total: f64 = offsets.clone().map(weight).sum();

@@ -4,8 +4,9 @@
 //! [`Images`](crate::images::Images) as intensities (1 where there is no atom) with the poses they were made at.
 //!
 //! The file names follow the electron: [`electron`] (wavelength and interaction), [`scattering`] (what an atom does), `vibration` (where it is just
-//! then), [`multislice`] (the way through the cell), [`Transfer`] and [`lens`] (what the lenses do), and [`simulate`] (all, for many poses). Two
-//! methods: *kinematic*, the weak-phase approximation with sub-pixel positions and each atom's own defocus, and *multislice*.
+//! then), [`multislice`] (the way through the cell), [`Transfer`] with [`Aberrations`] and [`lens`] (what the lenses do), and [`simulate`] (all, for
+//! many poses, which may be those of a [`trajectory`]). Two methods: `kinematic`, the weak-phase approximation with sub-pixel positions and each
+//! atom's own defocus, and `dynamical`, by multislice.
 //!
 //! Conventions: Fourier transforms with e^(−2πi k·r); aberrations χ(α) = 2π/λ·(½C1α² + ¼C3α⁴ + ⅙C5α⁶) with α = λk, the
 //! wave multiplied by e^(−iχ); `defocus` = −C1, positive = underfocus, counted from the exit face of the cell.
@@ -31,12 +32,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use aberrations::Aberrations;
-pub use dynamical::{Dynamics, SpreadKind};
+pub use dynamical::Dynamics;
 pub use scattering::ScatteringFactors;
 pub use simulate::{Method, Simulation, Simulator, exit_waves, random_poses, simulate};
 pub use trajectory::{Brownian, trajectory};
 pub use transfer::Transfer;
-pub use vibration::b_factor;
 
 use crate::cell;
 use crate::memory;
@@ -58,6 +58,8 @@ pub enum Error {
     NotKinematic,
     #[error("b_factor is of method: \"kinematic\"; multislice moves the atoms: give temperature or displacements")]
     NotMultislice,
+    #[error("a kinematic image has no exit wave: leave method out, or name \"multislice\"")]
+    NoExitWave,
     #[error(
         "no Debye–Waller factor is known for {0}: give displacements: #{{ {0}: 0.08 }} (Å r.m.s. along an axis), or temperature: 0"
     )]

@@ -156,10 +156,10 @@ pub fn simulate(
     options: &Simulation,
     task: &Task,
 ) -> Result<Images, Error> {
-    let (_, n) = check(structure, microscope, options)?;
+    let simulator = Simulator::new(structure, microscope, options)?;
+    let n = simulator.poses.len();
     let bytes = 4.0 * n as f64 * (options.size as f64).powi(2);
     memory::require(bytes, &format!("{n} images of {0}×{0} pixels", options.size))?;
-    let simulator = Simulator::new(structure, microscope, options)?;
     let pixels = simulator.render(0..n, &task.stage("simulate images", n))?;
     Ok(Images::new(pixels, options.pixel_size).with_true_poses(simulator.poses))
 }
@@ -174,6 +174,9 @@ pub fn exit_waves(
     options: &Simulation,
     task: &Task,
 ) -> Result<[Images; 2], Error> {
+    if options.method == Some(Method::Kinematic) {
+        return Err(Error::NoExitWave);
+    }
     let options = Simulation { method: Some(Method::Multislice), ..options.clone() };
     let (_, n) = check(structure, microscope, &options)?;
     let bytes = 8.0 * n as f64 * (options.size as f64).powi(2);
@@ -188,8 +191,8 @@ pub fn exit_waves(
 fn check(structure: &Structure, microscope: &Microscope, options: &Simulation) -> Result<(Method, usize), Error> {
     let method = options.method.ok_or(Error::NoMethod)?;
     microscope.check()?;
-    within("size", options.size as f64, "pixels", (4.0, 16384.0), "from 4 to 16384 pixels")?;
     within("pixel_size", options.pixel_size, "Å", (1e-3, 100.0), "from 0.001 to 100 Å")?;
+    within("size", options.size as f64, "pixels", (4.0, 16384.0), "from 4 to 16384 pixels")?;
     within("max_shift", options.max_shift, "Å", (0.0, 1e4), "from 0 to 10000 Å")?;
     within("b_factor", options.b_factor, "Å²", (0.0, 1e3), "from 0 to 1000 Å²")?;
     options.dynamics.check()?;
@@ -232,7 +235,7 @@ fn check_work(microscope: &Microscope, options: &Simulation) -> Result<(), Error
     const BYTES_PER_PIXEL: f64 = 80.0;
     let slices = microscope.cell_height / options.dynamics.slice_thickness;
     within("cell_height over slice_thickness", slices, "slices", (0.0, MOST_SLICES), "at most 100000 slices")?;
-    if options.dynamics.cone == Cone::Tilts {
+    if options.dynamics.coherence.cone == Cone::Tilts {
         let radius = microscope.illumination * 1e-3 / microscope.wavelength();
         let band = 1.0 / (3.0 * options.pixel_size);
         let beams = PI * (radius * options.size as f64 * options.pixel_size).powi(2);

@@ -19,7 +19,7 @@ use crate::structure::{Atom, Element};
 const TABULATED: f64 = 280.0;
 
 /// Debye–Waller factor B \[Å²\] of an element at `temperature` \[K\]; none if it is not tabulated.
-pub fn b_factor(element: Element, temperature: f64) -> Option<f64> {
+fn b_factor(element: Element, temperature: f64) -> Option<f64> {
     static TABLE: OnceLock<BTreeMap<Element, f64>> = OnceLock::new();
     let parse = || {
         let row = |line: &str| {

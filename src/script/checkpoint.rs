@@ -9,7 +9,7 @@
 //! options that kernels were called with are kept too, so that the provenance of a continued run is that of an unbroken one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext};
@@ -279,14 +279,10 @@ impl Checkpoint {
 
 /// Digest of all that decides the results of this run.
 fn run_digest(session: &Session, key: &Value) -> String {
-    // The program itself, since a version does not tell two builds apart; without it, its version must do.
-    let program = std::env::current_exe().and_then(File::open);
-    let program = program.and_then(|file| Digest::default().and_bytes(file)).unwrap_or_default();
-    let program = Digest::default().and_text(env!("CARGO_PKG_VERSION")).and_text(&program.finish());
     // Scripts by their texts alone: the same script may be called by another name, from another folder.
     let scripts: BTreeSet<String> = session.sources().values().map(|text| Digest::of_text(text)).collect();
     let scripts = scripts.into_iter().map(Value::Text).collect();
-    program.and(&Value::List(scripts)).and(key).finish()
+    Digest::of_program().and(&Value::List(scripts)).and(key).finish()
 }
 
 /// Files of checkpoints in a folder whose run's digits are `unwanted`, and files that were left half written.

@@ -24,18 +24,7 @@ pub fn is_half_written(name: &str) -> bool {
 /// If the folder does not exist, if `path` is something other than a regular file, or what `fill` returns.
 pub(super) fn write(path: &Path, fill: impl FnOnce(&mut NamedTempFile) -> Result<(), Error>) -> Result<(), Error> {
     let failed = |cause| Error::Write { path: path.to_owned(), cause };
-    if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
-        return Err(Error::NotRegular { path: path.to_owned() });
-    }
-    // A symbolic link stays one: the file it points to is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match target.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    if !folder.is_dir() {
-        return Err(Error::NoFolder { path: path.to_owned(), folder });
-    }
+    let (target, folder) = target(path)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(PREFIX)
         .suffix(SUFFIX)
@@ -47,6 +36,22 @@ pub(super) fn write(path: &Path, fill: impl FnOnce(&mut NamedTempFile) -> Result
     // The new name is only safe once the folder is on the disk too; not every file system can be asked for that.
     let _ = File::open(&folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// The file that writing `path` makes or replaces (a symbolic link stays one: what it points to), and its folder.
+///
+/// # Errors
+/// If the folder does not exist, or if `path` is something other than a regular file.
+pub(super) fn target(path: &Path) -> Result<(PathBuf, PathBuf), Error> {
+    if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
+        return Err(Error::NotRegular { path: path.to_owned() });
+    }
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = match target.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    if folder.is_dir() { Ok((target, folder)) } else { Err(Error::NoFolder { path: path.to_owned(), folder }) }
 }
 
 /// Writes the file `path` in one step; `fill` writes its bytes.

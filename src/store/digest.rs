@@ -4,6 +4,7 @@
 //! list with its length.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 
 use super::{StoredModel, Value};
@@ -24,6 +25,13 @@ impl Digest {
     /// Digest of one text.
     pub fn of_text(text: &str) -> String {
         Self::default().and_text(text).finish()
+    }
+
+    /// Begins with the program itself, since a version does not tell two builds apart; without it, its version must do.
+    pub fn of_program() -> Self {
+        let program = std::env::current_exe().and_then(File::open);
+        let program = program.and_then(|file| Self::default().and_bytes(file)).unwrap_or_default();
+        Self::default().and_text(env!("CARGO_PKG_VERSION")).and_text(&program.finish())
     }
 
     /// The digest: 64 hexadecimal digits.

@@ -84,9 +84,10 @@ impl BandFft {
 
     /// Spectrum of `rows`, which are overwritten.
     pub fn forward(&self, rows: &mut [Complex32], spectrum: &mut [Complex32], scratch: &mut [Complex32]) {
+        let Grid { nx, ny, .. } = self.grid;
         self.rows[FORWARD].process_with_scratch(rows, scratch);
         for (from, to, column) in self.runs() {
-            turn(&rows[from..], self.grid.nx, &mut spectrum[column * self.grid.ny..], self.grid.ny, to - from);
+            turn(&rows[from..], nx, ny, &mut spectrum[column * ny..], ny, to - from);
         }
         self.lines[FORWARD].process_with_scratch(spectrum, scratch);
     }
@@ -95,11 +96,10 @@ impl BandFft {
     pub fn inverse(&self, spectrum: &mut [Complex32], rows: &mut [Complex32], scratch: &mut [Complex32]) {
         let Grid { nx, ny, .. } = self.grid;
         self.lines[INVERSE].process_with_scratch(spectrum, scratch);
-        let positive = self.columns.iter().take_while(|&&ix| ix < nx.div_ceil(2)).count();
-        let gap = positive..nx - (self.columns.len() - positive);
-        rows.chunks_exact_mut(nx).for_each(|row| row[gap.clone()].fill(Complex32::ZERO));
+        let [(_, gap_from, _), (gap_to, ..)] = self.runs();
+        rows.chunks_exact_mut(nx).for_each(|row| row[gap_from..gap_to].fill(Complex32::ZERO));
         for (from, to, column) in self.runs() {
-            turn_back(&spectrum[column * ny..], ny, &mut rows[from..], nx, to - from);
+            turn(&spectrum[column * ny..], ny, to - from, &mut rows[from..], nx, ny);
         }
         self.rows[INVERSE].process_with_scratch(rows, scratch);
     }
@@ -116,26 +116,9 @@ impl BandFft {
 /// Edge of the square blocks by which arrays are turned: a line of the nearest cache.
 const BLOCK: usize = 8;
 
-/// `width` columns of `rows`, `nx` apart, become rows of `ny` numbers each.
-fn turn(rows: &[Complex32], nx: usize, columns: &mut [Complex32], ny: usize, width: usize) {
-    turn_block(rows, nx, ny, columns, ny, width);
-}
-
-/// The inverse of [`turn`].
-fn turn_back(columns: &[Complex32], ny: usize, rows: &mut [Complex32], nx: usize, width: usize) {
-    turn_block(columns, ny, width, rows, nx, ny);
-}
-
 /// The transpose of the first `height` rows and `width` columns of an array with rows `from_stride` long, into one with rows `to_stride` long.
 #[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn turn_block(
-    from: &[Complex32],
-    from_stride: usize,
-    height: usize,
-    to: &mut [Complex32],
-    to_stride: usize,
-    width: usize,
-) {
+fn turn(from: &[Complex32], from_stride: usize, height: usize, to: &mut [Complex32], to_stride: usize, width: usize) {
     let (whole_height, whole_width) = (height - height % BLOCK, width - width % BLOCK);
     for y in (0..whole_height).step_by(BLOCK) {
         for x in (0..whole_width).step_by(BLOCK) {

@@ -17,6 +17,7 @@ mod potential;
 
 use std::f64::consts::PI;
 
+use ndarray::Array2;
 use rustfft::num_complex::{Complex32, Complex64};
 
 pub use grid::{BandFft, Grid};
@@ -44,6 +45,14 @@ pub struct Multislice {
 
 /// A direction of the beam, as the transverse frequency of its plane wave [Å⁻¹] in units of the frame's: a periodic wave.
 pub type Tilt = [i32; 2];
+
+/// A beam made ready.
+pub struct Beam {
+    /// Place of its plane wave in a spectrum.
+    incident: usize,
+    /// A·P over the number of pixels, `[kx][ky]`.
+    propagator: Vec<Complex32>,
+}
 
 /// Buffers of one thread.
 pub struct Workspace {
@@ -103,34 +112,65 @@ impl Multislice {
         }
     }
 
-    /// Spectra `[kx][ky]` (not normalised) of the waves at the exit face, one for each tilt, of incident plane waves of amplitude 1.
+    /// A beam that comes in as a plane wave of amplitude 1.
+    ///
+    /// # Panics
+    /// If its tilt is beyond the band limit.
+    pub fn beam(&self, tilt: Tilt) -> Beam {
+        let grid = self.fft.grid;
+        let [x, y] = [tilt[0].rem_euclid(grid.nx as i32) as usize, tilt[1].rem_euclid(grid.ny as i32) as usize];
+        let column = self.fft.columns.iter().position(|&ix| ix == x).expect("a tilt within the band limit");
+        let q2 = (f64::from(tilt[0]) / grid.lx).powi(2) + (f64::from(tilt[1]) / grid.ly).powi(2);
+        let phases = self.fft.table(|kx, ky| {
+            let phase = Complex64::cis(-PI * self.wavelength * self.slice_thickness * (kx * kx + ky * ky - q2));
+            Complex32::new(phase.re as f32, phase.im as f32)
+        });
+        let propagator = phases.into_iter().zip(&self.limit).map(|(phase, limit)| phase * limit).collect();
+        Beam { incident: column * grid.ny + y, propagator }
+    }
+
+    /// Fourier coefficients `[kx][ky]` of the wave of each beam at the exit face.
     ///
     /// Positions of `atoms` are in the box, z along the beam from the entrance face; they may lie outside of it in x and y.
     ///
     /// # Panics
     /// If an atom is of no planned element.
-    pub fn exit_waves(&self, atoms: &[Atom], tilts: &[Tilt], workspace: &mut Workspace) -> Vec<Vec<Complex32>> {
-        let mut waves: Vec<Vec<Complex32>> = tilts.iter().map(|tilt| self.incident(*tilt)).collect();
-        let propagators: Vec<Vec<Complex32>> = tilts.iter().map(|tilt| self.propagator(*tilt)).collect();
+    pub fn exit_waves(&self, atoms: &[Atom], beams: &[Beam], workspace: &mut Workspace) -> Vec<Vec<Complex32>> {
+        let incident = |beam: &Beam| {
+            let mut wave = vec![Complex32::ZERO; self.fft.spectrum_len()];
+            wave[beam.incident] = Complex32::ONE;
+            wave
+        };
+        let mut waves: Vec<Vec<Complex32>> = beams.iter().map(incident).collect();
         for slice in self.sort_into_slices(atoms) {
-            if !slice.places.is_empty() {
+            let is_empty = slice.places.is_empty();
+            if !is_empty {
                 self.transmit(&slice, workspace);
             }
-            for (wave, propagator) in waves.iter_mut().zip(&propagators) {
-                if !slice.places.is_empty() {
+            for (wave, beam) in waves.iter_mut().zip(beams) {
+                if !is_empty {
                     let Workspace { transmission, wave: rows, scratch, .. } = &mut *workspace;
                     self.fft.inverse(wave, rows, scratch);
                     pointwise::multiply(rows, transmission);
                     self.fft.forward(rows, wave, scratch);
                 }
-                pointwise::multiply(wave, propagator);
-                if slice.places.is_empty() {
+                pointwise::multiply(wave, &beam.propagator);
+                if is_empty {
+                    // there was no transform whose factor the propagator could undo
                     let pixels = self.fft.grid.pixels() as f32;
                     wave.iter_mut().for_each(|value| *value *= pixels);
                 }
             }
         }
         waves
+    }
+
+    /// The wave `[y][x]` of some Fourier coefficients.
+    pub fn wave(&self, mut coefficients: Vec<Complex32>) -> Array2<Complex32> {
+        let Grid { nx, ny, .. } = self.fft.grid;
+        let mut rows = vec![Complex32::ZERO; nx * ny];
+        self.fft.inverse(&mut coefficients, &mut rows, &mut self.fft.scratch());
+        Array2::from_shape_vec((ny, nx), rows).expect("a frame")
     }
 
     /// The band-limited transmission function of a slice, into `workspace.transmission`.
@@ -141,27 +181,6 @@ impl Multislice {
         self.fft.forward(transmission, spectrum, scratch);
         pointwise::scale(spectrum, &self.limit);
         self.fft.inverse(spectrum, transmission, scratch);
-    }
-
-    /// Spectrum of a plane wave.
-    fn incident(&self, tilt: Tilt) -> Vec<Complex32> {
-        let Grid { nx, ny, .. } = self.fft.grid;
-        let [x, y] = [tilt[0].rem_euclid(nx as i32) as usize, tilt[1].rem_euclid(ny as i32) as usize];
-        let mut spectrum = vec![Complex32::ZERO; self.fft.spectrum_len()];
-        let column = self.fft.columns.iter().position(|&ix| ix == x).expect("a tilt within the band limit");
-        spectrum[column * ny + y] = Complex32::from(1.0);
-        spectrum
-    }
-
-    /// A·P over the number of pixels.
-    fn propagator(&self, tilt: Tilt) -> Vec<Complex32> {
-        let grid = self.fft.grid;
-        let q2 = (f64::from(tilt[0]) / grid.lx).powi(2) + (f64::from(tilt[1]) / grid.ly).powi(2);
-        let phases = self.fft.table(|kx, ky| {
-            let phase = Complex64::cis(-PI * self.wavelength * self.slice_thickness * (kx * kx + ky * ky - q2));
-            Complex32::new(phase.re as f32, phase.im as f32)
-        });
-        phases.into_iter().zip(&self.limit).map(|(phase, limit)| phase * limit).collect()
     }
 
     /// Atoms by slice, and within a slice by element.

@@ -23,7 +23,7 @@ pub struct Potential {
     /// Largest indices of frequencies along x and y.
     reach: [usize; 2],
     /// V̂ of one atom at the origin over the number of pixels and their area [V Å], `[kx][ky]` on the quarter plane, an element each.
-    shapes: Vec<(Element, Array2<f32>)>,
+    shapes: Vec<Array2<f32>>,
     lines: Arc<dyn Fft<f32>>,
     rows: Arc<dyn ComplexToReal<f32>>,
 }
@@ -54,7 +54,7 @@ impl Potential {
         Self {
             grid,
             reach,
-            shapes: elements.iter().map(|&element| (element, shape(element))).collect(),
+            shapes: elements.iter().map(|&element| shape(element)).collect(),
             lines: FftPlanner::new().plan_fft_inverse(grid.ny),
             rows: RealFftPlanner::new().plan_fft_inverse(grid.nx),
         }
@@ -76,7 +76,7 @@ impl Potential {
     pub fn project(&self, places: &[[f64; 2]], counts: &[usize], workspace: &mut PotentialWorkspace, out: &mut [f32]) {
         workspace.spectrum.fill(Complex32::ZERO);
         let mut rest = places;
-        for ((_, shape), &count) in self.shapes.iter().zip(counts) {
+        for (shape, &count) in self.shapes.iter().zip(counts) {
             let (atoms, others) = rest.split_at(count);
             rest = others;
             if !atoms.is_empty() {

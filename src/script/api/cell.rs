@@ -29,8 +29,9 @@ fn cell_of(call: &NativeCallContext, mut map: Map) -> ScriptResult<Cell> {
 /// Cells for simulation: a box with liquid and graphene around a particle.
 #[export_module(manifest)]
 pub mod api {
-    use rhai::{Array, Map};
+    use rhai::Map;
 
+    use super::super::array;
     use super::{cell_of, liquid_of};
     use crate::cell::{self, Cell, Liquid};
     use crate::script::{ScriptResult, fault, options};
@@ -132,8 +133,7 @@ pub mod api {
         let options: cell::RadialOptions = options::parse(&call, &options)?;
         let element = |symbol: &str| symbol.parse::<Element>().map_err(fault);
         let found = liquid.radial_distribution(element(first)?, element(second)?, &options).map_err(fault)?;
-        let array = |values: Vec<f64>| Dynamic::from(values.into_iter().map(Dynamic::from).collect::<Array>());
-        Ok(Map::from([("r".into(), array(found.r)), ("g".into(), array(found.g))]))
+        Ok(Map::from([("r".into(), array(&found.r).into()), ("g".into(), array(&found.g).into())]))
     }
 
     /// Puts a particle into the middle of a cell, with an independent liquid.

@@ -1,14 +1,15 @@
 //! `images::` stacks of images.
 
+use rhai::Map;
 use rhai::plugin::*;
-use rhai::{Array, Map};
 
+use super::array;
 use crate::images::PowerProfile;
 
 /// A profile as a script reads it.
 fn profile_map(profile: PowerProfile) -> Map {
-    let array = |values: Vec<f64>| Dynamic::from(values.into_iter().map(Dynamic::from).collect::<Array>());
-    Map::from([("frequency".into(), array(profile.frequencies)), ("power".into(), array(profile.power))])
+    let PowerProfile { frequencies, power } = profile;
+    Map::from([("frequency".into(), array(&frequencies).into()), ("power".into(), array(&power).into())])
 }
 
 /// Stacks of images: contrast, grey values, noise.

@@ -25,8 +25,7 @@ fn simulation(call: &NativeCallContext, mut options: Map) -> ScriptResult<Simula
 /// A digest of everything that decides the pixels of a simulation.
 fn key_of(structure: &Structure, microscope: &Microscope, options: &Simulation, poses: &Poses) -> String {
     let settings = serde_json::json!({ "microscope": microscope, "options": options, "cell": options.cell });
-    let mut digest = Digest::default()
-        .and_text(env!("CARGO_PKG_VERSION"))
+    let mut digest = Digest::of_program()
         .and_text(&settings.to_string())
         .and(&Value::Structure(structure.clone()))
         .and(&Value::Poses(poses.clone()));
@@ -41,9 +40,9 @@ fn key_of(structure: &Structure, microscope: &Microscope, options: &Simulation, 
 /// Images of a particle as an electron microscope shows it.
 #[export_module(manifest)]
 pub mod api {
-    use rhai::Map;
-
     use std::path::Path;
+
+    use rhai::Map;
 
     use super::{key_of, simulation};
     use crate::images::Images;

@@ -13,9 +13,9 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
-use super::write::{new_group, number_attribute, text_attribute, write_layout, write_poses, write_provenance};
+use super::write::{new_images, write_layout, write_poses, write_provenance};
 use crate::pose::Poses;
-use crate::store::{Error, Provenance, write_json};
+use crate::store::{Error, Provenance, atomic, write_json};
 
 /// What an image stack will be.
 pub struct StackPlan<'a> {
@@ -35,8 +35,6 @@ pub struct StackWriter {
     partial: PathBuf,
     progress: PathBuf,
     file: File,
-    /// Place of the first pixel in the file.
-    start: u64,
     state: State,
     bytes_per_image: u64,
 }
@@ -46,6 +44,7 @@ pub struct StackWriter {
 struct State {
     key: String,
     done: usize,
+    /// Place of the first pixel in the file.
     start: u64,
 }
 
@@ -55,8 +54,9 @@ impl StackWriter {
     /// # Errors
     /// If the folder does not exist, or nothing can be written there.
     pub fn open(path: &Path, plan: &StackPlan, provenance: &Provenance) -> Result<Self, Error> {
+        let (target, _) = atomic::target(path)?;
         let beside = |end: &str| {
-            let mut name = path.as_os_str().to_owned();
+            let mut name = target.as_os_str().to_owned();
             name.push(end);
             PathBuf::from(name)
         };
@@ -71,9 +71,6 @@ impl StackWriter {
         let state = match kept {
             Some(state) => state,
             None => {
-                if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("") && !folder.is_dir()) {
-                    return Err(Error::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
-                }
                 let failed = |Problem(problem)| Error::Hdf5Write { path: path.to_owned(), problem };
                 let start = lay_out(&partial, plan, provenance).map_err(failed)?;
                 State { key: plan.key.clone(), done: 0, start }
@@ -81,8 +78,7 @@ impl StackWriter {
         };
         let file = OpenOptions::new().write(true).open(&partial);
         let file = file.map_err(|cause| Error::Write { path: path.to_owned(), cause })?;
-        let start = state.start;
-        let writer = Self { target: path.to_owned(), partial, progress, file, start, state, bytes_per_image };
+        let writer = Self { target, partial, progress, file, state, bytes_per_image };
         writer.save_state()?;
         Ok(writer)
     }
@@ -98,7 +94,7 @@ impl StackWriter {
     /// If the disk is full or the like; what was written before is kept.
     pub fn push(&mut self, images: &Array3<f32>) -> Result<(), Error> {
         let bytes: Vec<u8> = images.iter().flat_map(|pixel| pixel.to_ne_bytes()).collect();
-        let place = self.start + self.state.done as u64 * self.bytes_per_image;
+        let place = self.state.start + self.state.done as u64 * self.bytes_per_image;
         let written = self.file.write_all_at(&bytes, place).and_then(|()| self.file.sync_data());
         written.map_err(|cause| Error::Write { path: self.target.clone(), cause })?;
         self.state.done += images.dim().0;
@@ -128,9 +124,7 @@ fn lay_out(path: &Path, plan: &StackPlan, provenance: &Provenance) -> Result<u64
     let file = hdf5::File::create(path)?;
     write_layout(&file)?;
     write_provenance(&file, provenance)?;
-    let group = new_group(&file, "images", "images")?;
-    number_attribute(&group, "pixel_size", plan.pixel_size)?;
-    text_attribute(&group, "units", "arbitrary")?;
+    let group = new_images(&file, "images", plan.pixel_size)?;
     let builder = group.new_dataset_builder().obj_track_times(false);
     let builder = builder.layout(Layout::Contiguous).alloc_time(Some(AllocTime::Early)).empty::<f32>();
     let data = builder.shape((plan.poses.len(), plan.size, plan.size)).create("data")?;

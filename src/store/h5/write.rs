@@ -121,10 +121,16 @@ fn write_value(parent: &Group, name: &str, value: &Value) -> Result<(), Problem>
     text_attribute(&dataset, "pedesis_type", value.kind())
 }
 
-fn write_images(parent: &Group, name: &str, images: &Images) -> Result<(), Problem> {
+/// The group of an image stack, for its `data`.
+pub(super) fn new_images(parent: &Group, name: &str, pixel_size: f64) -> Result<Group, Problem> {
     let group = new_group(parent, name, "images")?;
-    number_attribute(&group, "pixel_size", images.pixel_size())?;
+    number_attribute(&group, "pixel_size", pixel_size)?;
     text_attribute(&group, "units", "arbitrary")?;
+    Ok(group)
+}
+
+fn write_images(parent: &Group, name: &str, images: &Images) -> Result<(), Problem> {
+    let group = new_images(parent, name, images.pixel_size())?;
     let data = images.data().as_standard_layout();
     let builder = group.new_dataset_builder().obj_track_times(false);
     // A chunk has no edge of length zero.
@@ -176,7 +182,7 @@ fn write_model(group: &Group, model: &StoredModel) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) fn new_group(parent: &Group, name: &str, kind: &str) -> Result<Group, Problem> {
+fn new_group(parent: &Group, name: &str, kind: &str) -> Result<Group, Problem> {
     let group = parent.create_group(name)?;
     text_attribute(&group, "pedesis_type", kind)?;
     Ok(group)
@@ -203,11 +209,11 @@ fn write_texts<'a>(parent: &Group, name: &str, texts: impl Iterator<Item = &'a s
     write_array(parent, name, ArrayView::from(&texts))
 }
 
-pub(super) fn text_attribute(location: &Location, name: &str, text: &str) -> Result<(), Problem> {
+fn text_attribute(location: &Location, name: &str, text: &str) -> Result<(), Problem> {
     Ok(location.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&unicode(text)?)?)
 }
 
-pub(super) fn number_attribute(location: &Location, name: &str, number: f64) -> Result<(), Problem> {
+fn number_attribute(location: &Location, name: &str, number: f64) -> Result<(), Problem> {
     Ok(location.new_attr::<f64>().create(name)?.write_scalar(&number)?)
 }
 
