@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{Run, folder_with, pedesis};
+use common::{Run, folder_with, pedesis, run_script};
 
 /// Four chunks of multislice images of a particle in water.
 const FILM: &str = r#"
@@ -89,15 +89,19 @@ fn other_options_begin_anew() {
 
 #[test]
 fn a_place_that_cannot_be_written_is_refused_at_once() {
-    for (path, message) in [("film.mrcs", ".h5"), ("no/such/film.h5", "no folder"), ("folder.h5", "not a regular file")]
-    {
-        let script = format!(
-            r#"microscope::simulate_to("{path}", structure::bundled("fept_1.5nm"), microscope::paper(), #{{ method: "kinematic", n: 3 }});"#
-        );
-        let folder = folder_with("script.rhai", &script);
-        std::fs::create_dir(folder.path().join("folder.h5")).unwrap();
-        let run = Run::from(pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap());
+    for (path, message) in [("film.mrcs", ".h5"), ("no/such/film.h5", "no folder")] {
+        let run = run_script(&three_images(path), &[]);
         assert_eq!((run.status, run.stdout.as_str()), (Some(1), ""), "{path}");
         assert!(run.stderr.contains(message), "{path}: {}", run.stderr);
     }
+    let folder = folder_with("three.rhai", &three_images("folder.h5"));
+    std::fs::create_dir(folder.path().join("folder.h5")).unwrap();
+    let run = Run::from(pedesis(folder.path()).args(["run", "three.rhai"]).output().unwrap());
+    assert!(run.status == Some(1) && run.stderr.contains("not a regular file"), "{}", run.stderr);
+}
+
+fn three_images(path: &str) -> String {
+    format!(
+        r#"microscope::simulate_to("{path}", structure::bundled("fept_1.5nm"), microscope::paper(), #{{ method: "kinematic", n: 3 }});"#
+    )
 }
