@@ -142,6 +142,36 @@ fn images_match_an_exact_multislice_to_1e_3() {
     }
 }
 
+/// Merged slices are good to a hundredth of an image's contrast where only liquid is; exact where `core` is all.
+#[test]
+fn merged_slices_of_liquid_make_nearly_the_same_image() {
+    let reference = Reference::new("liquid_cell");
+    let atoms = reference.atoms();
+    let heavy = atoms.iter().filter(|atom| atom.element.atomic_number() > 10).map(|atom| atom.position.z);
+    let core = heavy.clone().fold(f64::MAX, f64::min)..heavy.fold(f64::MIN, f64::max);
+    let grid = Grid { nx: 200, ny: 200, lx: 50.0, ly: 50.0 };
+    let multislice =
+        Multislice::new(grid, 100.0, 1.0, 200.0, &elements(&atoms), ScatteringFactors::Kirkland).merging(5.0);
+    let parallel = |spread_range: f64| Coherence { spread_range, cone: Cone::None, ..Coherence::default() };
+    let tilted = Coherence { cone: Cone::Tilts, ..Coherence::default() };
+    for (name, coherence, bound) in [
+        ("coh_exact", parallel(0.0), 1e-2),
+        ("spread21_exact", parallel(2.5), 1e-2),
+        ("illum9_spread21_exact", tilted, 1e-2),
+    ] {
+        let lens = Lens::new(&microscope::paper(), multislice.fft(), &coherence);
+        let beams = lens::beams(&microscope::paper(), grid, coherence.cone);
+        let beams: Vec<Beam> = beams.into_iter().map(|tilt| multislice.beam(tilt)).collect();
+        let waves = multislice.exit_waves_about(core.clone(), &atoms, &beams, &mut multislice.workspace());
+        let mut pixels = Array2::zeros((200, 200));
+        for wave in &waves {
+            lens.add_image(wave, 1.0 / beams.len() as f32, &mut lens.workspace(), pixels.as_slice_mut().unwrap());
+        }
+        let error = rms_over_sd(&pixels, &reference.image(name));
+        assert!(error < bound, "{name}: {error}");
+    }
+}
+
 /// The same in double precision, as plainly as it can be said: a sum over atoms for every frequency, whole transforms, no tables.
 struct Twin {
     n: usize,

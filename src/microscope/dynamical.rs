@@ -31,6 +31,9 @@ pub struct Dynamics {
     pub temperature: f64,
     /// R.m.s. displacement along an axis \[Å\] of some elements, in place of the tabulated ones. Default: none.
     pub displacements: BTreeMap<Element, f64>,
+    /// Whether slices of nothing but liquid are merged: several times faster, with an error below a hundredth of an image's standard deviation.
+    /// Default: no.
+    pub fast: bool,
     /// How defocus spread and illumination enter.
     #[serde(flatten)]
     pub coherence: Coherence,
@@ -44,6 +47,7 @@ impl Default for Dynamics {
             liquids: 1,
             temperature: 273.0,
             displacements: BTreeMap::new(),
+            fast: false,
             coherence: Coherence::default(),
         }
     }
@@ -63,6 +67,9 @@ impl Dynamics {
         self.displacements.values().try_for_each(|&u| within("displacements", u, "Å", (0.0, 2.0), "from 0 to 2 Å"))
     }
 }
+
+/// Distance of the planes that slices of liquid are merged into \[Å\].
+const MERGED: f64 = 5.0;
 
 /// What all images share.
 pub struct Plan {
@@ -104,8 +111,9 @@ impl Plan {
         let vibration = Vibration::new(&elements, dynamics.temperature, &dynamics.displacements);
         let vibration = vibration.map_err(Error::NoDebyeWaller)?;
         let height = microscope.cell_height;
-        let multislice =
+        let exact =
             Multislice::new(grid, height, dynamics.slice_thickness, microscope.energy, &elements, *scattering_factors);
+        let multislice = if dynamics.fast { exact.merging(MERGED) } else { exact };
         let beams = lens::beams(microscope, grid, dynamics.coherence.cone);
         Ok(Self {
             structure: structure.clone(),
@@ -199,7 +207,10 @@ impl Plan {
     ) -> Vec<Vec<Complex32>> {
         let draw = (liquid * self.configurations + configuration) as u64;
         self.vibration.displace(atoms, self.seed, draw, &mut workspace.moved);
-        self.multislice.exit_waves(&workspace.moved, beams, &mut workspace.wave)
+        // the particle's atoms come first
+        let heights = workspace.moved[..self.structure.len()].iter().map(|atom| atom.position.z);
+        let core = heights.clone().fold(f64::MAX, f64::min)..heights.fold(f64::MIN, f64::max);
+        self.multislice.exit_waves_about(core, &workspace.moved, beams, &mut workspace.wave)
     }
 
     /// All atoms in the box, with liquid number `liquid`; the particle's centre is at pixel N/2 and half the height.

@@ -26,6 +26,25 @@ pub fn cis(values: &[f32], scale: f32, out: &mut [Complex32]) {
     }
 }
 
+/// `values` become e^(i·scale·values), to 10⁻⁵ for phases and absorptions of a few radians.
+#[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+pub fn exp_i(values: &mut [Complex32], scale: f32) {
+    // the series of the exponential is needed for an eighth, and the result squared three times
+    let scale = 0.125 * scale;
+    for value in values {
+        let Complex32 { re: a, im: b } = *value * Complex32::new(0.0, scale);
+        let decay = 1.0 + a * (1.0 + a * (0.5 + a * (1.0 / 6.0 + a * (1.0 / 24.0 + a * (1.0 / 120.0)))));
+        let b2 = b * b;
+        let sine = b * (1.0 + b2 * (-1.0 / 6.0 + b2 * (1.0 / 120.0 + b2 * (-1.0 / 5040.0))));
+        let cosine = 1.0 + b2 * (-0.5 + b2 * (1.0 / 24.0 + b2 * (-1.0 / 720.0 + b2 * (1.0 / 40320.0))));
+        let mut result = Complex32::new(decay * cosine, decay * sine);
+        for _ in 0..3 {
+            result = result * result;
+        }
+        *value = result;
+    }
+}
+
 /// `values` ×= `factors`.
 #[multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 pub fn multiply(values: &mut [Complex32], factors: &[Complex32]) {
@@ -41,6 +60,18 @@ pub fn scale(values: &mut [Complex32], factors: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exponentials_are_right_for_absorption_too() {
+        let values: Vec<Complex32> =
+            (-100..100).flat_map(|i| (-10..10).map(move |j| Complex32::new(i as f32 * 0.03, j as f32 * 0.1))).collect();
+        let mut got = values.clone();
+        exp_i(&mut got, 1.0);
+        for (value, got) in values.iter().zip(got) {
+            let expected = (Complex32::I * value).exp();
+            assert!((got - expected).norm() < 1e-5 * expected.norm().max(1.0), "{value}: {got} {expected}");
+        }
+    }
 
     #[test]
     fn phases_of_every_size_are_right_to_single_precision() {

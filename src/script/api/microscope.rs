@@ -91,6 +91,8 @@ pub mod api {
     /// * `cell` (default none: vacuum): from `cell::paper` or `cell::build`, as wide as the image; every image has a liquid of its own;
     /// * `liquids` (default 1): independent liquids in the cell whose images are added, as the paper's averages of ten;
     /// * `slice_thickness` (Å, default 1);
+    /// * `fast` (default false): slices above and below the particle are merged into planes 5 Å apart; images differ from exact ones by
+    ///   less than a hundredth of their standard deviation;
     /// * `configurations` (default 5): frozen moments of the vibrating atoms, added; `temperature` (K, default 273; 0: still atoms);
     ///   `displacements` (Å, as `#{ Pb: 0.13 }`): r.m.s. along an axis, in place of the tabulated Debye–Waller factors;
     /// * `spread` (default `"sum"`, or `"envelope"`): how `defocus_spread` enters; the sum reaches `spread_range` (default 2.5) standard deviations in
