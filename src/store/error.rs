@@ -61,11 +61,17 @@ pub enum Error {
     #[error("{path}: {cause}")]
     Xyz { path: PathBuf, cause: XyzError },
     #[error("{path}, line {line}: {problem}")]
-    Star { path: PathBuf, line: usize, problem: String },
+    Line { path: PathBuf, line: usize, problem: String },
     #[error("{path} is not a STAR file with poses: {problem}")]
     NotStar { path: PathBuf, problem: String },
+    #[error("{path} is not the MTF of a detector: {problem}")]
+    NotMtf { path: PathBuf, problem: String },
     #[error("{problem}")]
     StarOption { problem: String },
+    #[error("every must be at least 1: one frame in this many is kept")]
+    Every,
+    #[error("{path} is not a liquid: {problem}")]
+    NotLiquid { path: PathBuf, problem: String },
     #[error("{path} is not a truth file: {problem}")]
     Truth { path: PathBuf, problem: String },
 

@@ -6,6 +6,8 @@
 //! | densities | MRC (space group 1) | [`read_volume`] | [`write_volume`] |
 //! | atoms | XYZ, plain and extended | [`read_structure`] | [`write_xyz`] |
 //! | poses | RELION STAR | [`read_star`] | [`write_star`] |
+//! | liquids from molecular dynamics | LAMMPS dump, extended XYZ, PDB, GRO | [`read_liquid`] | [`write_liquid`] (XYZ) |
+//! | modulation transfer functions | RELION STAR | [`read_mtf`] | |
 //! | atoms and poses that simulated images were made from | JSON beside the stack | [`read_truth`] | |
 //! | a run: every value and where it came from | HDF5 | [`read_h5`] | [`write_h5`] |
 //!
@@ -24,6 +26,7 @@ mod error;
 pub mod h5;
 mod images;
 mod info;
+mod liquid;
 mod mrc;
 mod provenance;
 mod star;
@@ -40,9 +43,10 @@ pub use error::Error;
 pub use h5::{Contents, StackPlan, StackWriter, read_h5, write_h5};
 pub use images::{ImageStack, read_images, read_volume};
 pub use info::info;
+pub use liquid::{LiquidOptions, is_liquid_file, read_liquid, write_liquid};
 pub use mrc::{write_images, write_volume};
 pub use provenance::{Provenance, timestamp};
-pub use star::{StarOptions, StarPoses, read_star, write_star};
+pub use star::{StarOptions, StarPoses, read_mtf, read_star, write_star};
 pub use structure::{Truth, pose, read_poses, read_structure, read_truth, write_xyz};
 pub use value::{RECORDS, StoredModel, Value};
 

@@ -24,6 +24,7 @@ pub use element::{Element, UnknownElement};
 pub use lattice::{Lattice, LatticeKind};
 pub use particle::{Alloy, Displacement, Sphere};
 pub use xyz::XyzError;
+pub(crate) use xyz::entry as xyz_entry;
 
 /// What cannot be built, and why.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

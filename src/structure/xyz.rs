@@ -142,7 +142,7 @@ impl Structure {
 }
 
 /// The value of `key=value` in a comment line, where a value in quotes may hold spaces.
-fn entry(comment: &str, key: &str) -> Option<String> {
+pub(crate) fn entry(comment: &str, key: &str) -> Option<String> {
     let mut rest = comment.trim_start();
     while !rest.is_empty() {
         let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());

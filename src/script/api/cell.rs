@@ -1,19 +1,34 @@
 //! `cell::` what is around the particle: liquid and graphene.
 
+use std::path::Path;
+
 use rhai::Map;
 use rhai::plugin::*;
 
 use crate::cell::{Cell, Liquid, bundled};
 use crate::script::{ScriptResult, fault, options};
+use crate::store::{self, LiquidOptions};
 
-/// A liquid given as itself or by its name.
+/// A liquid by its name, or from its file.
+fn liquid_named(name: &str, options: &LiquidOptions) -> ScriptResult<Liquid> {
+    let path = Path::new(name);
+    if store::is_liquid_file(path) {
+        store::read_liquid(path, options).map_err(fault)
+    } else {
+        bundled(name).map_err(fault)
+    }
+}
+
+/// A liquid given as itself, by its name or by its file.
 fn liquid_of(map: &mut Map) -> ScriptResult<Option<Liquid>> {
     match map.remove("liquid") {
         None => Ok(None),
         Some(value) if value.is_unit() => Ok(None),
         Some(value) => match value.clone().into_immutable_string() {
-            Ok(name) => bundled(&name).map(Some).map_err(fault),
-            Err(_) => options::take(&mut Map::from([("liquid".into(), value)]), "liquid", "a Liquid or its name"),
+            Ok(name) => liquid_named(&name, &LiquidOptions::default()).map(Some),
+            Err(_) => {
+                options::take(&mut Map::from([("liquid".into(), value)]), "liquid", "a Liquid, its name or its file")
+            }
         },
     }
 }
@@ -32,15 +47,18 @@ pub mod api {
     use rhai::Map;
 
     use super::super::array;
-    use super::{cell_of, liquid_of};
+    use std::path::Path;
+
+    use super::{cell_of, liquid_named};
     use crate::cell::{self, Cell, Liquid};
     use crate::script::{ScriptResult, fault, options};
+    use crate::store::{self, LiquidOptions};
     use crate::structure::{Element, Structure};
 
     /// A cell with what is said to be in it.
     ///
     /// * `size` (Å, default `[50, 50, 100]`): the box, z along the beam;
-    /// * `liquid` (default none): a Liquid, or the name of one that comes with pedesis (`"toluene"`, `"water"`);
+    /// * `liquid` (default none): a Liquid, the name of one that comes with pedesis (`"toluene"`, `"water"`), or the file of one;
     /// * `graphene` (default none): `#{ layers: 1, fit: "trimmed", rotation: 30 }`, on either face; `fit` is `"trimmed"` (its own lattice, cut at the
     ///   edges; at a random angle unless `rotation`, in degrees, is given) or `"commensurate"` (stretched to be periodic);
     /// * `clearance` (Å, default 2.5): molecules with an atom nearer than this to the particle are removed whole.
@@ -71,15 +89,41 @@ pub mod api {
         cell::paper()
     }
 
-    /// A liquid that comes with pedesis: `"toluene"` or `"water"`, boxes of 50 × 50 × 100 Å at 298 K.
+    /// A liquid that comes with pedesis, or one's own from a trajectory of molecular dynamics.
+    ///
+    /// * `name`: `"toluene"` or `"water"`, boxes of 50 × 50 × 100 Å at 298 K; or a file: a LAMMPS dump (`.lammpstrj`, `.dump`, with id), extended XYZ
+    ///   (`.xyz`, `.extxyz`, with Lattice), PDB (`.pdb`, with CRYST1) or GRO (`.gro`).
+    ///
+    /// Every frame of a file is a snapshot. The box must be rectangular, periodic and the same in all frames. Molecules are atoms connected by bonds,
+    /// within one molecule or residue of the file.
     ///
     /// ```rhai
     /// print(cell::liquid("toluene"));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn liquid(name: &str) -> ScriptResult<Liquid> {
-        let mut map = Map::from([("liquid".into(), name.into())]);
-        liquid_of(&mut map)?.ok_or_else(|| fault("a liquid has a name"))
+        liquid_named(name, &LiquidOptions::default())
+    }
+
+    /// A liquid from a trajectory of molecular dynamics, with what its file does not say.
+    ///
+    /// * `elements`: symbols in the order of the types of a LAMMPS dump, `["O", "H"]`; or by atom name, `#{ OW: "O", MW: () }`, where `()` leaves
+    ///   a site out;
+    /// * `every` (default 1): one frame in this many is kept.
+    ///
+    /// ```rhai
+    /// cell::liquid("water").save("water.xyz");
+    /// print(cell::liquid("water.xyz", #{ every: 7 }));
+    /// ```
+    #[rhai_fn(name = "liquid", return_raw)]
+    pub fn liquid_with(call: NativeCallContext, name: &str, options: Map) -> ScriptResult<Liquid> {
+        let options: LiquidOptions = options::parse(&call, &options)?;
+        if !store::is_liquid_file(Path::new(name)) && options != LiquidOptions::default() {
+            return Err(fault(format!(
+                "elements and every are for files; \"{name}\" is not one that ends in .lammpstrj, .dump, .xyz, .extxyz, .pdb or .gro"
+            )));
+        }
+        liquid_named(name, &options)
     }
 
     /// An independent liquid: a snapshot, shifted, mirrored and turned at random.
@@ -90,6 +134,18 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn snapshot(liquid: Liquid, seed: i64) -> ScriptResult<Liquid> {
         Ok(liquid.snapshot(options::seed(seed)?, 0))
+    }
+
+    /// Writes a liquid as extended XYZ with its box, each snapshot a frame.
+    ///
+    /// * `path`: must end in `.xyz` or `.extxyz`.
+    ///
+    /// ```rhai
+    /// cell::liquid("water").snapshot(1).save("water.xyz");
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn save(liquid: Liquid, path: &str) -> ScriptResult<()> {
+        store::write_liquid(Path::new(path), &liquid).map_err(fault)
     }
 
     /// Density of a liquid (g/cm³).

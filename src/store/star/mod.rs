@@ -11,6 +11,7 @@
 //! coordinates are A·body, in volumes `[z][y][x]` and images `[y][x]` whose origin is pixel N/2 as here. `tests/interop.py` checks it with a projector of
 //! its own. Pixel size and microscope stand in `data_optics` (one group).
 
+mod mtf;
 mod syntax;
 
 use std::fmt::Write;
@@ -24,6 +25,8 @@ use super::images::check_pixel_size;
 use super::structure::text;
 use super::{Error, atomic};
 use crate::pose::{Pose, Poses, euler_angles, from_euler_angles};
+
+pub use mtf::read_mtf;
 
 const ANGLES: [&str; 3] = ["_rlnAngleRot", "_rlnAngleTilt", "_rlnAnglePsi"];
 const ORIGIN: [&str; 2] = ["_rlnOriginXAngst", "_rlnOriginYAngst"];
@@ -149,7 +152,7 @@ impl Fault {
     fn in_file(self, path: &Path) -> Error {
         let path = path.to_owned();
         match self.line {
-            Some(line) => Error::Star { path, line, problem: self.problem },
+            Some(line) => Error::Line { path, line, problem: self.problem },
             None => Error::NotStar { path, problem: self.problem },
         }
     }

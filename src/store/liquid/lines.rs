@@ -1,0 +1,48 @@
+//! The lines of a file, one at a time, counted.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+/// Longest line that can be one of a trajectory: of a file that has no line ends no more is read.
+const LONGEST: u64 = 1 << 16;
+
+pub struct Lines {
+    reader: BufReader<File>,
+    buffer: Vec<u8>,
+    number: usize,
+}
+
+impl Lines {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { reader: BufReader::with_capacity(1 << 20, File::open(path)?), buffer: Vec::new(), number: 0 })
+    }
+
+    /// Number of the line that was read last, from 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The next line without its end; none at the end of the file.
+    pub fn next(&mut self) -> Result<Option<&str>, String> {
+        use io::Read;
+        self.buffer.clear();
+        let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut self.buffer);
+        let count = read.map_err(|error| format!("the file cannot be read on: {error}"))?;
+        if count == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if count as u64 == LONGEST {
+            return Err("the line is too long: this is not a text".to_owned());
+        }
+        let text = std::str::from_utf8(&self.buffer).map_err(|_| "this is not a text".to_owned())?;
+        Ok(Some(text.trim_end_matches(['\n', '\r'])))
+    }
+
+    /// The next line, which must be there, being `what`.
+    pub fn needed(&mut self, what: &str) -> Result<&str, String> {
+        let number = self.number;
+        self.next()?.ok_or_else(|| format!("the file ends after line {number}, where {what} must follow"))
+    }
+}

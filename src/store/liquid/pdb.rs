@@ -1,0 +1,86 @@
+//! PDB files, version 3.3: <https://www.wwpdb.org/documentation/file-format>. Frames are models, or end at `END`.
+
+use super::lines::Lines;
+use super::names::Names;
+use super::{Frame, Site, Trajectory, edges_of, number, position};
+
+pub struct Pdb {
+    names: Names,
+    /// The box said last \[Å\].
+    size: Option<[f64; 3]>,
+}
+
+impl Pdb {
+    pub fn new(names: Names) -> Self {
+        Self { names, size: None }
+    }
+}
+
+impl Trajectory for Pdb {
+    fn next(&mut self, lines: &mut Lines) -> Result<Option<Frame>, String> {
+        let mut atoms = Vec::new();
+        let (mut residue, mut label) = (String::new(), 0);
+        while let Some(line) = lines.next()? {
+            match line.get(..6).unwrap_or(line).trim_end() {
+                "CRYST1" => self.size = Some(edges(line)?),
+                "ATOM" | "HETATM" => {
+                    let row = Row::read(line).ok_or_else(|| format!("\"{line}\" is too short for an atom"))?;
+                    if row.residue != residue {
+                        residue = row.residue.to_owned();
+                        label += 1;
+                    }
+                    let position = position(row.position, 1.0)?;
+                    let element = match row.element {
+                        "" => self.names.atom(row.name, row.residue.get(..3).unwrap_or("").trim())?,
+                        symbol => self.names.symbol(symbol)?,
+                    };
+                    atoms.extend(element.map(|element| Site { element, position, label }));
+                }
+                "ENDMDL" | "END" if !atoms.is_empty() => break,
+                _ => {}
+            }
+        }
+        if atoms.is_empty() {
+            return Ok(None);
+        }
+        let size = self.size.ok_or("the atoms have no CRYST1 before them: the edges of the box are needed")?;
+        Ok(Some(Frame { size, atoms }))
+    }
+}
+
+/// The edges of `CRYST1` \[Å\].
+fn edges(line: &str) -> Result<[f64; 3], String> {
+    let column = |from: usize, to: usize| {
+        let text = line.get(from..to).ok_or("CRYST1 has three edges and three angles; this line is too short")?;
+        number(text, "an edge or angle of CRYST1")
+    };
+    let angles = [column(33, 40)?, column(40, 47)?, column(47, 54)?];
+    if angles.iter().any(|angle| (angle - 90.0).abs() > 0.01) {
+        return Err(format!("the box has the angles {angles:?}: run the liquid in a rectangular one"));
+    }
+    let edges = [column(6, 15)?, column(15, 24)?, column(24, 33)?];
+    if edges == [1.0; 3] {
+        return Err("CRYST1 says 1 × 1 × 1 Å, which stands for no box: its edges are needed".to_owned());
+    }
+    edges_of(edges)
+}
+
+/// What is read of a line.
+struct Row<'a> {
+    name: &'a str,
+    /// Name, chain, number and insertion code.
+    residue: &'a str,
+    position: [&'a str; 3],
+    element: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        Some(Self {
+            name: line.get(12..16)?.trim(),
+            residue: line.get(17..27)?,
+            position: [line.get(30..38)?, line.get(38..46)?, line.get(46..54)?],
+            element: line.get(76..78).or(line.get(76..)).unwrap_or("").trim(),
+        })
+    }
+}
