@@ -157,3 +157,37 @@ fn what_cannot_be_a_cell_is_refused() {
         assert!(run.stderr.contains(message), "{script}: {}", run.stderr);
     }
 }
+
+/// Settings of single atoms reach the simulation: one atom that swings along the beam's axis x of the particle is smeared along it.
+#[test]
+fn atoms_vibrate_as_the_script_says() {
+    let simulate = |options: &str| {
+        format!(
+            r#"
+            let atom = structure::bundled("fept_1.5nm");
+            let microscope = microscope::paper(#{{ cell_height: 30, beam_tilt: [2, 0] }});
+            let common = #{{ method: "multislice", n: 1, size: 100, slice_thickness: 2, configurations: 2, spread: "envelope" }};
+            print(microscope::simulate(atom, microscope, common + {options}).radial_power().power[30]);
+            "#
+        )
+    };
+    let power = |options: &str| numbers(&simulate(options))[0];
+    let (usual, surface) = (power("#{}"), power("#{ surface: #{ factor: 3, depth: 4 } }"));
+    assert!(surface < 0.95 * usual, "a loose surface scatters less: {surface}, {usual}");
+    let still = power("#{ temperature: 0 }");
+    let given = format!("#{{ atom_displacements: [{}] }}", vec!["0.0"; 124].join(", "));
+    assert_eq!(power(&given), still, "given displacements of 0 are still atoms");
+    let tensors = format!("#{{ atom_displacements: [{}] }}", vec!["[0.05, 0.05, 0.05, 0, 0, 0]"; 124].join(", "));
+    assert!(power(&tensors) < 0.9 * still);
+    for (options, message) in [
+        ("#{ atom_displacements: [0.1] }", "1 displacements of atoms are given for a particle of 124"),
+        ("#{ atom_displacements: [\"0.1\"] }", "r.m.s. displacements"),
+        ("#{ surface: #{ factor: -1 } }", "surface.factor"),
+        ("#{ surface: #{ fakter: 1 } }", "fakter"),
+        ("#{ method: \"kinematic\" }", "multislice"),
+    ] {
+        let run = run_script(&simulate(options), &[]);
+        let stderr = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(run.status == Some(1) && stderr.contains(message), "{options}: {}", run.stderr);
+    }
+}

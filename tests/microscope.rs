@@ -44,7 +44,7 @@ fn brute_force(structure: &Structure, microscope: &Microscope, pose: &Pose, opti
                 * electron::interaction_parameter(microscope.energy)
                 * ScatteringFactors::Kirkland.projected_potential(atom.element, k)
                 * own.chi((k, 0.0)).sin()
-                * centre.temporal_envelope(k)
+                * centre.temporal_envelope((k, 0.0))
                 * centre.spatial_envelope((k, 0.0))
                 * (-options.b_factor * k * k / 4.0).exp()
                 / (edge * edge);

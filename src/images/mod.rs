@@ -4,6 +4,7 @@
 //! cropped to the particle, on the pixels that the wanted resolution needs, with their noise measured. [`Samples`] are the Fourier
 //! coefficients of particles, in the order that orientation refinement and gridding read them.
 
+mod detector;
 mod extent;
 mod particles;
 mod power;
@@ -18,6 +19,7 @@ use ndarray::{Array3, Axis};
 use crate::pose::Poses;
 use crate::task::Cancelled;
 
+pub use detector::{Detector, Readout};
 pub use particles::{MASK_EDGE, Measures, NoiseSpectrum, Particles, PrepareOptions, soft_disc};
 pub use power::RadialPower;
 pub use prepare::{Noise, NoiseReport, Region};
@@ -63,6 +65,19 @@ pub enum Error {
     NoSnr,
     #[error("the disc of the particle, {diameter} Å, must be wider than 0 and at most as wide as the image, {width} Å")]
     Disc { diameter: f64, width: f64 },
+    #[error("the dose must be a positive number of electrons an Å², got {0}")]
+    Dose(f64),
+    #[error(
+        "an MTF is a list of [frequency, contrast], frequencies in cycles a pixel rising from 0 (0.5 is Nyquist), contrasts from 0 to 2; or the \
+         name of a RELION STAR file"
+    )]
+    Mtf,
+    #[error("a pixel is {0}: electrons are counted in intensities, before images are inverted or normalised")]
+    NotIntensities(f32),
+    #[error(
+        "images of {first} and {second} pixels, or {first_count} and {second_count} of them, cannot be subtracted: give as many, or one"
+    )]
+    Subtract { first: usize, second: usize, first_count: usize, second_count: usize },
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
@@ -98,6 +113,22 @@ impl Images {
     pub fn with_data(&self, data: Array3<f32>) -> Self {
         assert_eq!(data.dim(), self.data.dim(), "the same shape");
         Self { data: Arc::new(data), ..self.clone() }
+    }
+
+    /// These images less others: each less the one of its number, or all less the only one.
+    ///
+    /// # Errors
+    /// If they are not of one size, or there are neither as many nor one.
+    pub fn minus(&self, other: &Self) -> Result<Self, Error> {
+        if other.size() != self.size() || ![1, self.len()].contains(&other.len()) {
+            return Err(Error::Subtract {
+                first: self.size(),
+                second: other.size(),
+                first_count: self.len(),
+                second_count: other.len(),
+            });
+        }
+        Ok(self.with_data(&*self.data - &*other.data))
     }
 
     /// Means of `count` consecutive images each, with the true pose of the first of them; what is left over is left out.

@@ -1,6 +1,6 @@
 //! Power spectra of images: where in frequency there is structure, of the particle and of the liquid around it.
 //!
-//! The power is the mean over the images of |F(I − mean)|²/N², N the number of pixels: its mean over all frequencies is the variance of a pixel.
+//! The power is the mean over the images of |F(I − mean)|²/N², N the number of pixels: its sum over all frequencies is the variance of a pixel.
 
 use std::f64::consts::PI;
 

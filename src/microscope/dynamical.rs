@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lens::{self, Coherence, Lens};
 use super::multislice::{self, Beam, Grid, Multislice};
-use super::vibration::Vibration;
+use super::vibration::{AtomDisplacement, Surface, Vibration};
 use super::{Error, Microscope, Simulation, within};
 use crate::cell::Cell;
 use crate::pose::Pose;
@@ -31,6 +31,10 @@ pub struct Dynamics {
     pub temperature: f64,
     /// R.m.s. displacement along an axis \[Å\] of some elements, in place of the tabulated ones. Default: none.
     pub displacements: BTreeMap<Element, f64>,
+    /// How much more the particle's atoms vibrate near its surface. Default: not at all.
+    pub surface: Option<Surface>,
+    /// Displacements of each of the particle's atoms, in place of those of their elements. Default: none.
+    pub atom_displacements: Vec<AtomDisplacement>,
     /// Whether slices of nothing but liquid are merged: several times faster, with an error below a hundredth of an image's standard deviation.
     /// Default: no.
     pub fast: bool,
@@ -47,6 +51,8 @@ impl Default for Dynamics {
             liquids: 1,
             temperature: 273.0,
             displacements: BTreeMap::new(),
+            surface: None,
+            atom_displacements: Vec::new(),
             fast: false,
             coherence: Coherence::default(),
         }
@@ -64,7 +70,9 @@ impl Dynamics {
         within("temperature", self.temperature, "K", warmest, "0, or from 100 to 2000 K")?;
         within("spread_range", self.coherence.spread_range, "", (0.0, 10.0), "from 0 to 10 standard deviations")?;
         within("spread_step", self.coherence.spread_step, "Å", (0.1, 1e4), "from 0.1 to 10000 Å")?;
-        self.displacements.values().try_for_each(|&u| within("displacements", u, "Å", (0.0, 2.0), "from 0 to 2 Å"))
+        self.displacements.values().try_for_each(|&u| within("displacements", u, "Å", (0.0, 2.0), "from 0 to 2 Å"))?;
+        self.atom_displacements.iter().try_for_each(AtomDisplacement::check)?;
+        self.surface.map_or(Ok(()), |surface| surface.check())
     }
 }
 
@@ -110,9 +118,11 @@ impl Plan {
         elements.dedup();
         let vibration = Vibration::new(&elements, dynamics.temperature, &dynamics.displacements);
         let vibration = vibration.map_err(Error::NoDebyeWaller)?;
+        let vibration = vibration.of_particle(structure, dynamics.surface, &dynamics.atom_displacements)?;
         let height = microscope.cell_height;
         let exact =
-            Multislice::new(grid, height, dynamics.slice_thickness, microscope.energy, &elements, *scattering_factors);
+            Multislice::new(grid, height, dynamics.slice_thickness, microscope.energy, &elements, *scattering_factors)
+                .tilted(microscope.tilt_frequency());
         let multislice = if dynamics.fast { exact.merging(MERGED) } else { exact };
         let beams = lens::beams(microscope, grid, dynamics.coherence.cone);
         Ok(Self {
@@ -180,7 +190,7 @@ impl Plan {
             for configuration in 0..self.configurations {
                 // an image takes long enough for somebody to want to stop
                 stage.advance(0)?;
-                for wave in self.exit_waves(&atoms, liquid, configuration, &self.beams, workspace) {
+                for wave in self.exit_waves(&atoms, pose, [liquid, configuration], &self.beams, workspace) {
                     self.lens.add_image(&wave, share, &mut workspace.lens, pixels);
                 }
             }
@@ -193,20 +203,21 @@ impl Plan {
         let liquid = index * self.liquids;
         let atoms = self.place(pose, liquid)?;
         let beam = std::slice::from_ref(&self.untilted);
-        let wave = self.exit_waves(&atoms, liquid, 0, beam, workspace).remove(0);
+        let wave = self.exit_waves(&atoms, pose, [liquid, 0], beam, workspace).remove(0);
         Ok(self.multislice.wave(wave))
     }
 
+    /// Of one liquid and one configuration in it.
     fn exit_waves(
         &self,
         atoms: &[Atom],
-        liquid: usize,
-        configuration: usize,
+        pose: &Pose,
+        [liquid, configuration]: [usize; 2],
         beams: &[Beam],
         workspace: &mut Workspace,
     ) -> Vec<Vec<Complex32>> {
         let draw = (liquid * self.configurations + configuration) as u64;
-        self.vibration.displace(atoms, self.seed, draw, &mut workspace.moved);
+        self.vibration.displace(atoms, &pose.matrix(), self.seed, draw, &mut workspace.moved);
         // the particle's atoms come first
         let heights = workspace.moved[..self.structure.len()].iter().map(|atom| atom.position.z);
         let core = heights.clone().fold(f64::MAX, f64::min)..heights.fold(f64::MIN, f64::max);

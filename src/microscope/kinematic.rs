@@ -96,7 +96,7 @@ impl Plan {
             }
             let motion = (-options.b_factor * k * k / 4.0).exp();
             let phase = 2.0 * electron::interaction_parameter(microscope.energy);
-            phase * microscope.aperture_at(k) * transfer.temporal_envelope(k) * motion / (edge * edge)
+            phase * microscope.aperture_at(k) * transfer.temporal_envelope((k, 0.0)) * motion / (edge * edge)
         });
         let species = |element: Element| Species {
             positions: structure.atoms().iter().filter(|a| a.element == element).map(|a| a.position).collect(),

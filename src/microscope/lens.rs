@@ -73,18 +73,19 @@ pub struct Workspace {
 impl Lens {
     /// The lens of `microscope` for waves with spectra on `wave`'s columns.
     pub fn new(microscope: &Microscope, wave: &BandFft, coherence: &Coherence) -> Self {
-        let fft = wave.narrower(microscope.aperture_end());
+        let [tilt_x, tilt_y] = microscope.tilt_frequency();
+        let fft = wave.narrower(microscope.aperture_end() + tilt_x.abs());
         let columns = (0..wave.columns.len()).filter(|&place| fft.columns.contains(&wave.columns[place])).collect();
         let defoci = defoci(microscope, coherence);
         let transfer = |(weight, defocus): (f64, f64)| {
             let transfer = Transfer::new(microscope, defocus);
             let value = |kx: f64, ky: f64| {
-                let k = kx.hypot(ky);
-                let aperture = microscope.aperture_at(k);
+                let aperture = microscope.aperture_at((kx + tilt_x).hypot(ky + tilt_y));
                 if aperture == 0.0 {
                     return Complex32::ZERO;
                 }
-                let temporal = if coherence.spread == Spread::Envelope { transfer.temporal_envelope(k) } else { 1.0 };
+                let temporal =
+                    if coherence.spread == Spread::Envelope { transfer.temporal_envelope((kx, ky)) } else { 1.0 };
                 let spatial = if coherence.cone == Cone::Envelope { transfer.spatial_envelope((kx, ky)) } else { 1.0 };
                 let value = Complex64::cis(-transfer.chi((kx, ky))) * aperture * temporal * spatial;
                 Complex32::new(value.re as f32, value.im as f32)

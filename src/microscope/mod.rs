@@ -37,6 +37,7 @@ pub use scattering::ScatteringFactors;
 pub use simulate::{Method, Simulation, Simulator, exit_waves, random_poses, simulate};
 pub use trajectory::{Brownian, trajectory};
 pub use transfer::Transfer;
+pub use vibration::{AtomDisplacement, Surface};
 
 use crate::cell;
 use crate::memory;
@@ -53,11 +54,20 @@ pub enum Error {
     )]
     NoMethod,
     #[error(
-        "cell, slices, configurations, temperature, displacements, spread and cone are of method: \"multislice\"; leave them out of a kinematic one"
+        "cell, liquids, slice_thickness, fast, configurations, temperature, displacements, spread and cone are of method: \"multislice\"; \
+         leave them out of a kinematic one"
     )]
     NotKinematic,
     #[error("b_factor is of method: \"kinematic\"; multislice moves the atoms: give temperature or displacements")]
     NotMultislice,
+    #[error("a tilted beam is of method: \"multislice\": leave beam_tilt out of a microscope for kinematic images")]
+    TiltedKinematic,
+    #[error("{given} displacements of atoms are given for a particle of {atoms} atoms: give one an atom, in its order")]
+    AtomDisplacements { given: usize, atoms: usize },
+    #[error(
+        "the displacement tensor of atom {0} (counted from 0) cannot be: its smallest mean square displacement is negative"
+    )]
+    Tensor(usize),
     #[error("a kinematic image has no exit wave: leave method out, or name \"multislice\"")]
     NoExitWave,
     #[error(
@@ -124,6 +134,8 @@ pub struct Microscope {
     pub aperture_edge: f64,
     /// Aberrations that are not round. Default: none.
     pub aberrations: Aberrations,
+    /// Tilt of the beam against the lens's axis along x and y \[mrad\]; multislice only. Default: 0, 0.
+    pub beam_tilt: [f64; 2],
     /// Half-angle of the illumination, a uniformly filled cone \[mrad\]. Default: 1.
     pub illumination: f64,
     /// Height of the cell with the particle at half of it \[Å\]. Default: 100.
@@ -141,6 +153,7 @@ impl Default for Microscope {
             aperture: 30.0,
             aperture_edge: 0.0,
             aberrations: Aberrations::default(),
+            beam_tilt: [0.0; 2],
             illumination: 1.0,
             cell_height: 100.0,
         }
@@ -161,6 +174,11 @@ impl Microscope {
     /// Wavelength of the electrons \[Å\].
     pub fn wavelength(&self) -> f64 {
         electron::wavelength(self.energy)
+    }
+
+    /// Spatial frequency of a tilted beam's plane wave along x and y [Å⁻¹].
+    pub fn tilt_frequency(&self) -> [f64; 2] {
+        self.beam_tilt.map(|tilt| tilt * 1e-3 / self.wavelength())
     }
 
     /// Highest spatial frequency that passes the objective aperture [Å⁻¹].
@@ -199,6 +217,9 @@ impl Microscope {
         )?;
         let finite = if self.aberrations.is_finite() { 0.0 } else { f64::NAN };
         within("aberrations", finite, "Å", (0.0, 0.0), "finite numbers")?;
+        self.beam_tilt
+            .iter()
+            .try_for_each(|&tilt| within("beam_tilt", tilt, "mrad", (-50.0, 50.0), "from −50 to 50 mrad"))?;
         within("illumination", self.illumination, "mrad", (0.0, 50.0), "from 0 to 50 mrad")?;
         within("cell_height", self.cell_height, "Å", (0.0, 1e6), "from 0 to 100 µm")
     }
@@ -218,6 +239,9 @@ impl fmt::Display for Microscope {
             self.illumination,
             self.cell_height
         )?;
+        if self.beam_tilt != [0.0; 2] {
+            write!(f, ", beam tilted by {} and {} mrad", self.beam_tilt[0], self.beam_tilt[1])?;
+        }
         if !self.aberrations.is_none() {
             write!(f, ", and aberrations that are not round")?;
         }

@@ -200,6 +200,7 @@ fn check(structure: &Structure, microscope: &Microscope, options: &Simulation) -
         Method::Kinematic if options.dynamics != Dynamics::default() || options.cell.is_some() => {
             return Err(Error::NotKinematic);
         }
+        Method::Kinematic if microscope.beam_tilt != [0.0; 2] => return Err(Error::TiltedKinematic),
         Method::Multislice if options.b_factor != 0.0 => return Err(Error::NotMultislice),
         _ => {}
     }

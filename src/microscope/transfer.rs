@@ -3,7 +3,8 @@
 //! For a weak phase object the image's Fourier transform is 2·sin χ(k)·E(k) times that of the phase (Kirkland 2010, section 3.1), with
 //! E the product of two envelopes to first order in the spreads: temporal, exp(−½π²λ²Δ²k⁴), the mean of sin χ over a Gaussian
 //! defocus spread of standard deviation Δ; and spatial, 2J₁(u)/u with u = k₀·|∇χ(k)|, the mean of e^(−i q·∇χ) over beam tilts
-//! q in a disc of radius k₀ = (illumination half-angle)/λ.
+//! q in a disc of radius k₀ = (illumination half-angle)/λ. A tilted beam meets the lens off its axis: χ is then that at k and the tilt together, and
+//! the envelopes are those of its differences from the beam's own.
 
 use std::f64::consts::PI;
 
@@ -21,7 +22,9 @@ pub struct Transfer {
     /// Standard deviation of the defocus \[Å\].
     spread: f64,
     /// Radius of the disc of illumination [Å⁻¹].
-    tilt: f64,
+    illumination: f64,
+    /// Of the beam about the lens's axis [Å⁻¹].
+    tilt: (f64, f64),
     aberrations: Aberrations,
 }
 
@@ -36,34 +39,46 @@ impl Transfer {
             c3: microscope.c3 * ANGSTROM_PER_MM,
             c5: microscope.c5 * ANGSTROM_PER_MM,
             spread: microscope.defocus_spread,
-            tilt: microscope.illumination * 1e-3 / microscope.wavelength(),
+            illumination: microscope.illumination * 1e-3 / microscope.wavelength(),
+            tilt: microscope.tilt_frequency().into(),
             aberrations: microscope.aberrations,
         }
     }
 
-    /// Aberration phase χ \[rad\] at the spatial frequency (kx, ky) [Å⁻¹].
-    pub fn chi(&self, (kx, ky): (f64, f64)) -> f64 {
+    /// A spatial frequency as counted from the lens's axis.
+    fn off_axis(&self, (kx, ky): (f64, f64)) -> (f64, f64) {
+        (kx + self.tilt.0, ky + self.tilt.1)
+    }
+
+    /// Aberration phase χ \[rad\] at the spatial frequency (kx, ky) [Å⁻¹], counted from the beam.
+    pub fn chi(&self, k: (f64, f64)) -> f64 {
+        let (kx, ky) = self.off_axis(k);
         let a2 = (self.wavelength * kx.hypot(ky)).powi(2);
         let round = 2.0 * PI / self.wavelength * a2 * (-self.defocus / 2.0 + a2 * (self.c3 / 4.0 + a2 * self.c5 / 6.0));
         round + self.aberrations.chi(self.wavelength, (kx, ky))
     }
 
-    /// |∇χ| [rad Å].
-    fn chi_gradient(&self, (kx, ky): (f64, f64)) -> f64 {
+    /// ∇χ [rad Å].
+    fn chi_gradient(&self, k: (f64, f64)) -> (f64, f64) {
+        let (kx, ky) = self.off_axis(k);
         let a = self.wavelength * kx.hypot(ky);
         let round = 2.0 * PI * (a * (-self.defocus + a * a * (self.c3 + a * a * self.c5)));
         let (along, across) = self.aberrations.gradient(self.wavelength, (kx, ky));
-        (round + along).hypot(across)
+        let (sine, cosine) = ky.atan2(kx).sin_cos();
+        ((round + along) * cosine - across * sine, (round + along) * sine + across * cosine)
     }
 
     /// Envelope of the defocus spread, 1 at k = 0.
-    pub fn temporal_envelope(&self, k: f64) -> f64 {
-        (-0.5 * (PI * self.wavelength * self.spread * k * k).powi(2)).exp()
+    pub fn temporal_envelope(&self, k: (f64, f64)) -> f64 {
+        let square = |(kx, ky): (f64, f64)| kx * kx + ky * ky;
+        let apart = square(self.off_axis(k)) - square(self.tilt);
+        (-0.5 * (PI * self.wavelength * self.spread * apart).powi(2)).exp()
     }
 
     /// Envelope of the illumination's angular width, 1 at k = 0.
     pub fn spatial_envelope(&self, k: (f64, f64)) -> f64 {
-        disc_average(self.tilt * self.chi_gradient(k))
+        let (here, beam) = (self.chi_gradient(k), self.chi_gradient((0.0, 0.0)));
+        disc_average(self.illumination * (here.0 - beam.0).hypot(here.1 - beam.1))
     }
 }
 
@@ -102,7 +117,7 @@ mod tests {
         assert!(transfer.chi((0.4, 0.0)) < 0.0);
         for k in [0.1, 0.5, 0.9, 1.15] {
             let derivative = (transfer.chi((k + 1e-5, 0.0)) - transfer.chi((k - 1e-5, 0.0))) / 2e-5;
-            assert!((transfer.chi_gradient((k, 0.0)) - derivative.abs()).abs() < 1e-6);
+            assert!((transfer.chi_gradient((k, 0.0)).0 - derivative).abs() < 1e-6);
         }
     }
 
@@ -132,8 +147,9 @@ mod tests {
             let h = 1e-5;
             let slope =
                 |dx: f64, dy: f64| (transfer.chi((kx + dx, ky + dy)) - transfer.chi((kx - dx, ky - dy))) / (2.0 * h);
-            let expected = slope(h, 0.0).hypot(slope(0.0, h));
-            assert!((transfer.chi_gradient((kx, ky)) / expected - 1.0).abs() < 1e-6);
+            let (x, y) = transfer.chi_gradient((kx, ky));
+            let size = x.hypot(y);
+            assert!((x - slope(h, 0.0)).abs() < 1e-6 * size && (y - slope(0.0, h)).abs() < 1e-6 * size);
         }
         let even = |m: f64| {
             Transfer::new(&Microscope { aberrations: Aberrations { c12: m, ..Aberrations::default() }, ..paper() }, 0.0)
@@ -155,7 +171,7 @@ mod tests {
                 sum += weight * Transfer::new(&microscope, 10.0 + t * microscope.defocus_spread).chi((k, 0.0)).sin();
                 weights += weight;
             }
-            assert!((sum / weights - centre.chi((k, 0.0)).sin() * centre.temporal_envelope(k)).abs() < 1e-6);
+            assert!((sum / weights - centre.chi((k, 0.0)).sin() * centre.temporal_envelope((k, 0.0))).abs() < 1e-6);
         }
     }
 
@@ -166,8 +182,8 @@ mod tests {
         for k in [0.3, 0.6, 0.9] {
             let (mut sum, mut count) = (0.0, 0.0);
             for (i, j) in (-40..=40).flat_map(|i| (-40..=40).map(move |j| (i, j))) {
-                let (x, y) = (f64::from(i) / 40.0 * transfer.tilt, f64::from(j) / 40.0 * transfer.tilt);
-                if x.hypot(y) <= transfer.tilt {
+                let (x, y) = (f64::from(i) / 40.0 * transfer.illumination, f64::from(j) / 40.0 * transfer.illumination);
+                if x.hypot(y) <= transfer.illumination {
                     let (plus, minus) = (transfer.chi((k + x, y)), transfer.chi((k - x, y)));
                     let zero = transfer.chi((x, y));
                     sum += 0.5 * ((plus - zero).sin() + (minus - zero).sin());

@@ -6,7 +6,7 @@
 //!
 //! also after the last slice: the wave that comes out is that at the exit face. A(k) is 1 up to two thirds of the Nyquist frequency, where products
 //! of transmission function and wave begin to alias, and falls to 0 along a cosine 1 % of the sampling rate wide. An atom is
-//! wholly in the slice that its centre is in. The frame is periodic.
+//! wholly in the slice that its centre is in. The frame is periodic. Where only liquid is, [`merged`] planes may stand for several slices.
 //!
 //! Source: E. J. Kirkland, *Advanced Computing in Electron Microscopy*, 2nd ed. (2010), sections 6.4 to 6.8; J. M. Cowley and A. F. Moodie, Acta Cryst.
 //! 10 (1957) 609–619.
@@ -40,6 +40,8 @@ pub struct Multislice {
     slices: usize,
     slice_thickness: f64,
     wavelength: f64,
+    /// Of all beams [Å⁻¹].
+    tilt: [f64; 2],
     /// Interaction parameter [rad/(V Å)].
     sigma: f32,
     /// A(k) over the number of pixels, `[kx][ky]`.
@@ -110,11 +112,18 @@ impl Multislice {
             slices,
             slice_thickness: height / slices as f64,
             wavelength: electron::wavelength(energy),
+            tilt: [0.0; 2],
             sigma: electron::interaction_parameter(energy) as f32,
             fft,
             limit,
             merging: None,
         }
+    }
+
+    /// The same for beams that are all tilted by the transverse frequency `tilt` [Å⁻¹], which need not be one of the frame's. Waves are then those
+    /// behind the cell over e^(2πi tilt·r), which leaves them periodic.
+    pub fn tilted(self, tilt: [f64; 2]) -> Self {
+        Self { tilt, ..self }
     }
 
     /// The same with slices far from the particle merged into planes up to `distance` Å apart, for [`Multislice::exit_waves_about`].
@@ -165,10 +174,12 @@ impl Multislice {
         let grid = self.fft.grid;
         let [x, y] = [tilt[0].rem_euclid(grid.nx as i32) as usize, tilt[1].rem_euclid(grid.ny as i32) as usize];
         let column = self.fft.columns.iter().position(|&ix| ix == x).expect("a tilt within the band limit");
-        let q2 = (f64::from(tilt[0]) / grid.lx).powi(2) + (f64::from(tilt[1]) / grid.ly).powi(2);
+        let [x0, y0] = self.tilt;
+        let square = |kx: f64, ky: f64| (kx + x0).powi(2) + (ky + y0).powi(2);
+        let q2 = square(f64::from(tilt[0]) / grid.lx, f64::from(tilt[1]) / grid.ly);
         let propagator = |slices: usize| {
             let phase = -PI * self.wavelength * self.slice_thickness * slices as f64;
-            let phases = self.fft.table(|kx, ky| Complex64::cis(phase * (kx * kx + ky * ky - q2)));
+            let phases = self.fft.table(|kx, ky| Complex64::cis(phase * (square(kx, ky) - q2)));
             let limited = |(phase, limit): (Complex64, &f32)| Complex32::new(phase.re as f32, phase.im as f32) * limit;
             phases.into_iter().zip(&self.limit).map(limited).collect()
         };

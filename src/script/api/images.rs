@@ -1,15 +1,29 @@
 //! `images::` stacks of images.
 
+use std::path::Path;
+
 use rhai::Map;
 use rhai::plugin::*;
 
 use super::array;
 use crate::images::PowerProfile;
+use crate::script::{ScriptResult, fault};
+use crate::store;
 
 /// A profile as a script reads it.
 fn profile_map(profile: PowerProfile) -> Map {
     let PowerProfile { frequencies, power } = profile;
     Map::from([("frequency".into(), array(&frequencies).into()), ("power".into(), array(&power).into())])
+}
+
+/// Options of a detector with the MTF of a file in place of its name.
+fn with_mtf_read(mut options: Map) -> ScriptResult<Map> {
+    if let Some(Ok(file)) = options.get("mtf").map(|mtf| mtf.clone().into_immutable_string()) {
+        let curve = store::read_mtf(Path::new(file.as_str())).map_err(fault)?;
+        let curve: rhai::Array = curve.iter().map(|point| Dynamic::from(array(point))).collect();
+        options.insert("mtf".into(), curve.into());
+    }
+    Ok(options)
 }
 
 /// Stacks of images: contrast, grey values, noise.
@@ -19,8 +33,8 @@ pub mod api {
 
     use rhai::Map;
 
-    use super::profile_map;
-    use crate::images::{Images, LineOptions, Noise, Particles, PowerSpectrum, PrepareOptions, RadialPower};
+    use super::{profile_map, with_mtf_read};
+    use crate::images::{Detector, Images, LineOptions, Noise, Particles, PowerSpectrum, PrepareOptions, RadialPower};
     use crate::pose::Poses;
     use crate::script::{ScriptResult, Session, fault, options, run};
     use crate::store;
@@ -70,6 +84,39 @@ pub mod api {
         session.tell(&report.to_string());
         session.record("signal_to_noise", serde_json::to_value(report).map_err(fault)?);
         Ok(noisy)
+    }
+
+    /// Images as a detector records them: shot noise, and contrast lost at high frequencies.
+    ///
+    /// For images as simulated, intensities that are 1 where there is no contrast; so are those that come back.
+    ///
+    /// * `dose` (electrons an Å² in an image, default: no shot noise);
+    /// * `mtf` (default: 1 everywhere): list of [frequency, contrast], in cycles a pixel from 0, straight lines between; or a STAR file as for RELION;
+    /// * `readout` (default `"counting"`): white shot noise; or `"integrating"`: noise blurred by the MTF as the image is;
+    /// * `seed` (default 0).
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
+    /// let recorded = raw.detect(#{ dose: 200, mtf: [[0, 1], [0.25, 0.8], [0.5, 0.5]], seed: 1 });
+    /// print(recorded.invert().normalize());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn detect(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Images> {
+        let detector: Detector = options::parse(&call, &with_mtf_read(options)?)?;
+        run(&call, |task| images.detect(&detector, task))
+    }
+
+    /// These images less others: each less the one of its number, or all less the only one.
+    ///
+    /// ```rhai
+    /// let options = #{ method: "kinematic", n: 3, seed: 1 };
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), options);
+    /// let noise = raw.add_noise(#{ snr: 0.5 }).minus(raw);
+    /// print(noise);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn minus(images: Images, other: Images) -> ScriptResult<Images> {
+        images.minus(&other).map_err(fault)
     }
 
     /// The poses that images were simulated at; an error if they were not simulated.

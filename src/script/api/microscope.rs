@@ -56,6 +56,7 @@ pub mod api {
     ///
     /// * `energy` (kV, default 200); `defocus` (Å, default 60): from the exit face of the cell, positive = underfocus;
     /// * `defocus_spread` (Å, default 40): standard deviation; `c3` (mm, default −0.01); `c5` (mm, default 3);
+    /// * `beam_tilt` (mrad, default `[0, 0]`): along x and y, for multislice;
     /// * `aperture` (mrad, default 30); `illumination` (mrad, default 1): half-angles; `aperture_edge` (mrad, default 0): width of a soft edge;
     /// * `aberrations`: those that are not round, to fifth order, in Krivanek's notation, as `#{ c12: 20, phi12: 45 }` (Å and degrees);
     /// * `cell_height` (Å, default 100): the particle is at half of it, so that its centre sees `defocus − cell_height/2`.
@@ -95,6 +96,8 @@ pub mod api {
     ///   less than a hundredth of their standard deviation;
     /// * `configurations` (default 5): frozen moments of the vibrating atoms, added; `temperature` (K, default 273; 0: still atoms);
     ///   `displacements` (Å, as `#{ Pb: 0.13 }`): r.m.s. along an axis, in place of the tabulated Debye–Waller factors;
+    /// * `surface` (default none): `#{ factor: 1.5, depth: 2 }`, atoms at the particle's surface move `factor` times as far, the excess falling to 1/e
+    ///   `depth` Å below it; `atom_displacements`: one an atom of the particle, r.m.s. (Å) or a tensor `[U11, U22, U33, U23, U13, U12]` (Å²);
     /// * `spread` (default `"sum"`, or `"envelope"`): how `defocus_spread` enters; the sum reaches `spread_range` (default 2.5) standard deviations in
     ///   steps of `spread_step` (Å, default 10);
     /// * `cone` (default `"envelope"`, or `"tilts"`, `"none"`): how `illumination` enters; `"tilts"` adds the frame's own beams within it.
