@@ -4,7 +4,7 @@ mod common;
 
 use std::f64::consts::PI;
 
-use common::{folder_with, pedesis, run_script};
+use common::{Run, folder_with, pedesis, run_script};
 use ndarray::Array3;
 use pedesis::images::{Detector, Images, PowerSpectrum, Readout};
 use pedesis::task::Task;
@@ -82,8 +82,8 @@ fn an_mtf_is_read_from_a_star_file() {
         print(raw.detect(#{{}}).radial_power() == raw.radial_power());"
     );
     std::fs::write(folder.path().join("script.rhai"), script).unwrap();
-    let output = pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "true\ntrue\n", "{}", String::from_utf8_lossy(&output.stderr));
+    let run = Run::from(pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap());
+    assert_eq!(run.stdout, "true\ntrue\n", "{}", run.stderr);
 }
 
 #[test]
