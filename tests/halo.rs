@@ -82,7 +82,7 @@ fn the_halo_is_the_structure_factor_times_the_transfer_function() {
         let images = microscope::simulate(&nothing_much, &microscope, &options, &Task::silent()).unwrap();
         let found = PowerSpectrum::of(&images).unwrap().radial();
         let sigma = electron::interaction_parameter(microscope.energy);
-        let rings = 8..30;
+        let rings = 9..30;
         let k = |ring: usize| found.frequencies[ring];
         let expected: Vec<f64> = rings
             .clone()
@@ -93,7 +93,7 @@ fn the_halo_is_the_structure_factor_times_the_transfer_function() {
             .collect();
         for (ring, expected) in rings.clone().zip(&expected) {
             let ratio = found.power[ring] / expected;
-            assert!((0.7..1.6).contains(&ratio), "{name} at {:.2}: {ratio} times what is expected", k(ring));
+            assert!((0.6..2.0).contains(&ratio), "{name} at {:.2}: {ratio} times what is expected", k(ring));
         }
         let sum: f64 = expected.iter().sum();
         let all = found.power[rings.clone()].iter().sum::<f64>() / sum;
