@@ -157,6 +157,9 @@ fn xyz_pdb_and_gro_are_read() {
     check("b.extxyz", &format!("{0}{0}\n", xyz()), "#{}", 2, 1e-4);
     check("c.pdb", &pdb(1, true), "#{}", 1, 1e-3);
     check("d.pdb", &pdb(3, false), "#{ every: 2 }", 2, 1e-3);
+    let folder = folder_with("c.pdb", &pdb(1, true));
+    let info = Run::from(pedesis(folder.path()).args(["info", "c.pdb"]).output().unwrap());
+    assert!(info.stdout.contains("3 molecules in 12.0 × 13.0 × 14.0 Å"), "{} {}", info.stdout, info.stderr);
     check("e.gro", &gro(3), "#{ elements: #{ MW: () } }", 1, 6e-3);
     check("f.gro", &format!("{0}{0}", gro(6)), "#{ elements: #{ MW: () } }", 2, 1e-4);
 }
@@ -230,7 +233,12 @@ fn mistakes_are_named_with_file_and_line() {
     let (run, _folder) = run_with("a.xyz", &xyz(), "cell::liquid(\"a.xyz\", #{ every: 0 })");
     assert!(run.status == Some(1) && run.stderr.contains("at least 1"), "{}", run.stderr);
     let run = run_script("cell::liquid(\"water\", #{ every: 2 })", &[]);
-    assert!(run.status == Some(1) && run.stderr.contains("are for files"), "{}", run.stderr);
+    assert!(
+        run.status == Some(1)
+            && run.stderr.contains("cannot read a liquid from water: the name must end in .lammpstrj"),
+        "{}",
+        run.stderr
+    );
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! Image stacks: many pictures of one particle, all square and of one size.
 //!
-//! [`Images`] is what a file holds or a simulation makes. [`Particles`] are images made ready for reconstruction:
-//! cropped to the particle, on the pixels that the wanted resolution needs, with their noise measured. [`Samples`] are the Fourier
-//! coefficients of particles, in the order that orientation refinement and gridding read them.
+//! [`Images`] is what a file holds or a simulation makes; noise is added to them, or a [`Detector`] records them. [`Particles`] are images made
+//! ready for reconstruction: cropped to the particle, on the pixels that the wanted resolution needs, with their noise measured. [`Samples`] are the
+//! Fourier coefficients of particles, in the order that orientation refinement and gridding read them.
 
 mod detector;
 mod extent;

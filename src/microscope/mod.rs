@@ -47,14 +47,14 @@ use crate::task::Cancelled;
 /// Why images cannot be simulated.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    #[error("{name} = {value} {unit} is out of range: it must be {range}")]
+    #[error("{name} = {value}{}{unit} is out of range: it must be {range}", if unit.is_empty() { "" } else { " " })]
     Setting { name: &'static str, value: f64, unit: &'static str, range: &'static str },
     #[error(
         "name the method of simulation: method: \"kinematic\" (weak phase, fast) or \"multislice\" (all scattering, slower)"
     )]
     NoMethod,
     #[error(
-        "cell, liquids, slice_thickness, fast, configurations, temperature, displacements, spread and cone are of method: \"multislice\"; \
+        "cell, liquids, slice_thickness, fast, configurations, temperature, displacements, atom_displacements, surface, spread and cone are of method: \"multislice\"; \
          leave them out of a kinematic one"
     )]
     NotKinematic,

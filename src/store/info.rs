@@ -11,10 +11,10 @@ use hdf5::{Dataset, Group};
 use super::h5::{self, Member, Problem};
 use super::mrc::MrcFile;
 use super::statistics::Statistics;
-use super::{Error, Format, read_structure, read_truth, star};
+use super::{Error, Format, LiquidOptions, read_liquid, read_structure, read_truth, star};
 use crate::structure::Structure;
 
-/// Describes an HDF5, MRC, STAR, XYZ or truth file (JSON): sizes, pixel size, range of the values, atoms of each element, and
+/// Describes an HDF5, MRC, STAR, XYZ or truth file (JSON), or a liquid (LAMMPS dump, PDB, GRO): sizes, pixel size, range of the values, atoms of each element, and
 /// of an HDF5 file all it holds and where it came from. One line a fact, no line break at the end.
 ///
 /// HDF5 and MRC are recognised by their first bytes, the others by their names.
@@ -43,8 +43,12 @@ pub fn info(path: &Path) -> Result<String, Error> {
                 let structure = read_structure(path)?;
                 Lines::new("XYZ structure").and("name", structure.name()).and("atoms", atoms(&structure))
             }
+            Format::Dump | Format::Pdb | Format::Gro => {
+                let liquid = read_liquid(path, &LiquidOptions::default())?;
+                Lines::new("liquid").and("holds", liquid.to_string())
+            }
             Format::Other => {
-                let known = ".h5, .mrc, .mrcs, .star, .xyz or .json";
+                let known = ".h5, .mrc, .mrcs, .star, .xyz, .json, .lammpstrj, .dump, .pdb or .gro";
                 return Err(Error::Extension { path: path.to_owned(), verb: "describe", known });
             }
         }

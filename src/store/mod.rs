@@ -58,6 +58,10 @@ enum Format {
     Xyz,
     Json,
     Star,
+    /// Trajectories of molecular dynamics, of LAMMPS and others.
+    Dump,
+    Pdb,
+    Gro,
     Other,
 }
 
@@ -70,6 +74,9 @@ impl Format {
             "xyz" | "extxyz" => Self::Xyz,
             "json" => Self::Json,
             "star" => Self::Star,
+            "lammpstrj" | "dump" => Self::Dump,
+            "pdb" => Self::Pdb,
+            "gro" => Self::Gro,
             _ => Self::Other,
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! also after the last slice: the wave that comes out is that at the exit face. A(k) is 1 up to two thirds of the Nyquist frequency, where products
 //! of transmission function and wave begin to alias, and falls to 0 along a cosine 1 % of the sampling rate wide. An atom is
-//! wholly in the slice that its centre is in. The frame is periodic. Where only liquid is, [`merged`] planes may stand for several slices.
+//! wholly in the slice that its centre is in. The frame is periodic. Where only liquid is, merged planes may stand for several slices.
 //!
 //! Source: E. J. Kirkland, *Advanced Computing in Electron Microscopy*, 2nd ed. (2010), sections 6.4 to 6.8; J. M. Cowley and A. F. Moodie, Acta Cryst.
 //! 10 (1957) 609–619.

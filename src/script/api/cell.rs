@@ -12,7 +12,8 @@ use crate::store::{self, LiquidOptions};
 /// A liquid by its name, or from its file.
 fn liquid_named(name: &str, options: &LiquidOptions) -> ScriptResult<Liquid> {
     let path = Path::new(name);
-    if store::is_liquid_file(path) {
+    // elements and the like are said of files alone
+    if store::is_liquid_file(path) || *options != LiquidOptions::default() {
         store::read_liquid(path, options).map_err(fault)
     } else {
         bundled(name).map_err(fault)
@@ -44,10 +45,11 @@ fn cell_of(call: &NativeCallContext, mut map: Map) -> ScriptResult<Cell> {
 /// Cells for simulation: a box with liquid and graphene around a particle.
 #[export_module(manifest)]
 pub mod api {
+    use std::path::Path;
+
     use rhai::Map;
 
     use super::super::array;
-    use std::path::Path;
 
     use super::{cell_of, liquid_named};
     use crate::cell::{self, Cell, Liquid};
@@ -118,11 +120,6 @@ pub mod api {
     #[rhai_fn(name = "liquid", return_raw)]
     pub fn liquid_with(call: NativeCallContext, name: &str, options: Map) -> ScriptResult<Liquid> {
         let options: LiquidOptions = options::parse(&call, &options)?;
-        if !store::is_liquid_file(Path::new(name)) && options != LiquidOptions::default() {
-            return Err(fault(format!(
-                "elements and every are for files; \"{name}\" is not one that ends in .lammpstrj, .dump, .xyz, .extxyz, .pdb or .gro"
-            )));
-        }
         liquid_named(name, &options)
     }
 

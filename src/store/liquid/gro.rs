@@ -4,7 +4,7 @@
 
 use super::lines::Lines;
 use super::names::Names;
-use super::{Frame, Site, Trajectory, number, position, rectangular};
+use super::{Frame, Residues, Site, Trajectory, numbers, position, rectangular};
 
 /// Å a nm.
 const UNIT: f64 = 10.0;
@@ -44,29 +44,24 @@ impl Gro {
         let count: usize =
             count.trim().parse().map_err(|_| format!("\"{}\" is not a number of atoms", count.trim()))?;
         let mut atoms = Vec::new();
-        let (mut residue, mut label) = (String::new(), 0);
+        let mut residues = Residues::default();
         for atom in 0..count {
-            let line = lines.needed(&format!("atom {} of {count}", atom + 1))?;
+            let line = lines.needed(format_args!("atom {} of {count}", atom + 1))?;
             let row = Row::read(line).ok_or_else(|| format!("\"{line}\" is not a line of an atom"))?;
-            if row.residue != residue {
-                residue = row.residue.to_owned();
-                label += 1;
-            }
+            let label = residues.label(row.residue);
             let position = position(row.position, UNIT)?;
             let residue = row.residue.get(5..).unwrap_or("").trim();
             if let Some(element) = self.names.atom(row.name, residue)? {
                 atoms.push(Site { element, position, label });
             }
         }
-        let line = lines.needed("the box")?;
-        let numbers = line.split_whitespace().map(|word| number(word, "an edge of the box"));
-        let mut box_ = numbers.map(|number| Ok(UNIT * number?)).collect::<Result<Vec<f64>, String>>()?;
-        if box_.len() != 3 && box_.len() != 9 {
-            return Err(format!("the box has 3 numbers, or 9, not {}", box_.len()));
+        let mut entries = numbers(lines.needed("the box")?, "an edge of the box")?;
+        if entries.len() != 3 && entries.len() != 9 {
+            return Err(format!("the box has 3 numbers, or 9, not {}", entries.len()));
         }
-        box_.resize(9, 0.0);
+        entries.resize(9, 0.0);
         // xx yy zz, then xy xz yx yz zx zy
-        let vectors = [[box_[0], box_[3], box_[4]], [box_[5], box_[1], box_[6]], [box_[7], box_[8], box_[2]]];
+        let vectors = [[0, 3, 4], [5, 1, 6], [7, 8, 2]].map(|row| row.map(|i: usize| UNIT * entries[i]));
         Ok(Frame { size: rectangular(vectors)?, atoms })
     }
 }

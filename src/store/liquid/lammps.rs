@@ -6,7 +6,7 @@ use nalgebra::Point3;
 
 use super::lines::Lines;
 use super::names::Names;
-use super::{Frame, NOT_RECTANGULAR, Site, Trajectory, number, rectangular};
+use super::{Frame, NOT_RECTANGULAR, Site, Trajectory, number, numbers, rectangular};
 
 pub struct Dump {
     names: Names,
@@ -75,7 +75,7 @@ impl Dump {
         let mut atoms: Vec<(u64, Option<Site>)> = Vec::new();
         while atoms.len() < count {
             let row: Vec<&str> =
-                lines.needed(&format!("atom {} of {count}", atoms.len() + 1))?.split_whitespace().collect();
+                lines.needed(format_args!("atom {} of {count}", atoms.len() + 1))?.split_whitespace().collect();
             if row.len() < columns.count {
                 return Err(format!("an atom has {} columns, this line has {}", columns.count, row.len()));
             }
@@ -133,8 +133,7 @@ fn edges(item: &str, lines: &mut Lines, unit: f64) -> Result<[f64; 3], String> {
     let mut vectors = [[0.0; 3]; 3];
     for (axis, vector) in vectors.iter_mut().enumerate() {
         let line = lines.needed("an edge of the box")?;
-        let numbers = line.split_whitespace().map(|word| number(word, "a bound of the box"));
-        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+        let numbers = numbers(line, "a bound of the box")?;
         let &[low, high, ref slant @ ..] = numbers.as_slice() else {
             return Err(format!("a bound of the box is \"low high\", not \"{}\"", line.trim()));
         };

@@ -1,7 +1,8 @@
 //! The lines of a file, one at a time, counted.
 
+use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// Longest line that can be one of a trajectory: of a file that has no line ends no more is read.
@@ -25,7 +26,6 @@ impl Lines {
 
     /// The next line without its end; none at the end of the file.
     pub fn next(&mut self) -> Result<Option<&str>, String> {
-        use io::Read;
         self.buffer.clear();
         let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut self.buffer);
         let count = read.map_err(|error| format!("the file cannot be read on: {error}"))?;
@@ -41,7 +41,7 @@ impl Lines {
     }
 
     /// The next line, which must be there, being `what`.
-    pub fn needed(&mut self, what: &str) -> Result<&str, String> {
+    pub fn needed(&mut self, what: impl Display) -> Result<&str, String> {
         let number = self.number;
         self.next()?.ok_or_else(|| format!("the file ends after line {number}, where {what} must follow"))
     }

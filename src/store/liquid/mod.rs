@@ -20,7 +20,7 @@ use std::path::Path;
 use nalgebra::Point3;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, atomic};
+use super::{Error, Format, atomic};
 use crate::cell::Liquid;
 use crate::memory;
 use crate::structure::Element;
@@ -61,6 +61,23 @@ struct Site {
     label: u64,
 }
 
+/// Labels of atoms that come residue by residue: a new one wherever the residue is another than that of the atom before.
+#[derive(Default)]
+struct Residues {
+    last: String,
+    label: u64,
+}
+
+impl Residues {
+    fn label(&mut self, residue: &str) -> u64 {
+        if residue != self.last {
+            residue.clone_into(&mut self.last);
+            self.label += 1;
+        }
+        self.label
+    }
+}
+
 /// The frames of a file, one after another.
 trait Trajectory {
     /// The next frame; none at the end of the file. What is wrong is told of the line that was read last.
@@ -77,11 +94,11 @@ pub fn read_liquid(path: &Path, options: &LiquidOptions) -> Result<Liquid, Error
         return Err(Error::Every);
     }
     let names = Names::new(&options.elements);
-    let mut trajectory: Box<dyn Trajectory> = match extension(path).as_str() {
-        "lammpstrj" | "dump" => Box::new(lammps::Dump::new(names)),
-        "xyz" | "extxyz" => Box::new(xyz::ExtendedXyz),
-        "pdb" => Box::new(pdb::Pdb::new(names)),
-        "gro" => Box::new(gro::Gro::new(names)),
+    let mut trajectory: Box<dyn Trajectory> = match Format::of(path) {
+        Format::Dump => Box::new(lammps::Dump::new(names)),
+        Format::Xyz => Box::new(xyz::ExtendedXyz),
+        Format::Pdb => Box::new(pdb::Pdb::new(names)),
+        Format::Gro => Box::new(gro::Gro::new(names)),
         _ => {
             let known = ".lammpstrj, .dump, .xyz, .extxyz, .pdb or .gro";
             return Err(Error::Extension { path: path.to_owned(), verb: "read a liquid from", known });
@@ -105,7 +122,7 @@ pub fn read_liquid(path: &Path, options: &LiquidOptions) -> Result<Liquid, Error
 /// # Errors
 /// If the name does not end in .xyz or .extxyz, or the file cannot be written.
 pub fn write_liquid(path: &Path, liquid: &Liquid) -> Result<(), Error> {
-    if !["xyz", "extxyz"].contains(&extension(path).as_str()) {
+    if Format::of(path) != Format::Xyz {
         let known = ".xyz or .extxyz";
         return Err(Error::Extension { path: path.to_owned(), verb: "write a liquid to", known });
     }
@@ -114,11 +131,7 @@ pub fn write_liquid(path: &Path, liquid: &Liquid) -> Result<(), Error> {
 
 /// Whether a name is that of a file that [`read_liquid`] knows.
 pub fn is_liquid_file(path: &Path) -> bool {
-    ["lammpstrj", "dump", "xyz", "extxyz", "pdb", "gro"].contains(&extension(path).as_str())
-}
-
-fn extension(path: &Path) -> String {
-    path.extension().and_then(|extension| extension.to_str()).unwrap_or("").to_ascii_lowercase()
+    matches!(Format::of(path), Format::Dump | Format::Xyz | Format::Pdb | Format::Gro)
 }
 
 /// One frame in `every`, all with the atoms and the box of the first.
@@ -194,6 +207,11 @@ fn edges_of(edges: [f64; 3]) -> Result<[f64; 3], String> {
 fn number(text: &str, what: &str) -> Result<f64, String> {
     let value = text.trim().parse().ok().filter(|value: &f64| value.is_finite());
     value.ok_or_else(|| format!("{what} must be a number, not \"{}\"", text.trim()))
+}
+
+/// The finite numbers of a line.
+fn numbers(line: &str, what: &str) -> Result<Vec<f64>, String> {
+    line.split_whitespace().map(|word| number(word, what)).collect()
 }
 
 /// A position from three numbers times `unit` \[Å\].

@@ -2,7 +2,7 @@
 
 use super::lines::Lines;
 use super::names::Names;
-use super::{Frame, Site, Trajectory, edges_of, number, position};
+use super::{Frame, Residues, Site, Trajectory, edges_of, number, position};
 
 pub struct Pdb {
     names: Names,
@@ -19,16 +19,13 @@ impl Pdb {
 impl Trajectory for Pdb {
     fn next(&mut self, lines: &mut Lines) -> Result<Option<Frame>, String> {
         let mut atoms = Vec::new();
-        let (mut residue, mut label) = (String::new(), 0);
+        let mut residues = Residues::default();
         while let Some(line) = lines.next()? {
             match line.get(..6).unwrap_or(line).trim_end() {
                 "CRYST1" => self.size = Some(edges(line)?),
                 "ATOM" | "HETATM" => {
                     let row = Row::read(line).ok_or_else(|| format!("\"{line}\" is too short for an atom"))?;
-                    if row.residue != residue {
-                        residue = row.residue.to_owned();
-                        label += 1;
-                    }
+                    let label = residues.label(row.residue);
                     let position = position(row.position, 1.0)?;
                     let element = match row.element {
                         "" => self.names.atom(row.name, row.residue.get(..3).unwrap_or("").trim())?,

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::lines::Lines;
-use super::{Frame, Site, Trajectory, number, rectangular};
+use super::{Frame, Site, Trajectory, numbers, rectangular};
 use crate::cell::Liquid;
-use crate::structure::{Structure, xyz_entry};
+use crate::structure::{Atom, Structure, xyz_entry};
 
 pub struct ExtendedXyz;
 
@@ -24,12 +24,12 @@ impl Trajectory for ExtendedXyz {
         let size = size(&comment)?;
         let mut text = format!("{count}\n{comment}\n");
         for atom in 0..atoms {
-            text.push_str(lines.needed(&format!("atom {} of {atoms}", atom + 1))?);
+            text.push_str(lines.needed(format_args!("atom {} of {atoms}", atom + 1))?);
             text.push('\n');
         }
         let structure = Structure::from_xyz(&text)
             .map_err(|cause| format!("in the frame that begins in line {begin} of the file, {cause}"))?;
-        let site = |atom: &crate::structure::Atom| Site { element: atom.element, position: atom.position, label: 0 };
+        let site = |atom: &Atom| Site { element: atom.element, position: atom.position, label: 0 };
         Ok(Some(Frame { size, atoms: structure.atoms().iter().map(site).collect() }))
     }
 }
@@ -38,16 +38,14 @@ impl Trajectory for ExtendedXyz {
 fn size(comment: &str) -> Result<[f64; 3], String> {
     let no_box = "the comment has no Lattice=\"a 0 0 0 b 0 0 0 c\": the edges of the box (Å) are needed";
     let lattice = xyz_entry(comment, "Lattice").ok_or(no_box)?;
-    let numbers = lattice.split_whitespace().map(|word| number(word, "an entry of Lattice"));
-    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
-    let rows: Vec<[f64; 3]> = numbers.chunks_exact(3).map(|row| [row[0], row[1], row[2]]).collect();
-    if numbers.len() != 9 {
-        return Err(format!("Lattice has 9 numbers, not {}", numbers.len()));
+    let entries = numbers(&lattice, "an entry of Lattice")?;
+    if entries.len() != 9 {
+        return Err(format!("Lattice has 9 numbers, not {}", entries.len()));
     }
     if xyz_entry(comment, "pbc").is_some_and(|pbc| pbc.contains('F')) {
         return Err("the box is not periodic (pbc): a liquid must fill a box with pbc=\"T T T\"".to_owned());
     }
-    rectangular([rows[0], rows[1], rows[2]])
+    rectangular([0, 3, 6].map(|i: usize| [entries[i], entries[i + 1], entries[i + 2]]))
 }
 
 /// The text of a liquid, a frame a snapshot.
