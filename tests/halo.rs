@@ -13,13 +13,12 @@ use rayon::prelude::*;
 /// Mean of |Σ V_j(k) e^(−2πi k·r_j)|² over the volume [V² Å], over directions of k \[Å⁻¹\] with a period of the box, and over snapshots.
 fn structure_factor(liquid: &Liquid, k: f64) -> f64 {
     const DIRECTIONS: usize = 60;
-    const SNAPSHOTS: usize = 3;
     let size = Vector3::from(liquid.size());
     let potential = |element| ScatteringFactors::Kirkland.projected_potential(element, k);
     let potentials: Vec<f64> = liquid.elements().iter().map(|&element| potential(element)).collect();
     let mut rng = pedesis::random::stream(1, "directions of k", (k * 1e4) as u64);
     let mut sum = 0.0;
-    for snapshot in &liquid.snapshots()[..SNAPSHOTS] {
+    for snapshot in liquid.snapshots() {
         for _ in 0..DIRECTIONS {
             let direction = pedesis::random::rotation(&mut rng) * Vector3::z();
             let wave = (direction * k).component_mul(&size).map(f64::round).component_div(&size);
@@ -32,7 +31,7 @@ fn structure_factor(liquid: &Liquid, k: f64) -> f64 {
             sum += re * re + im * im;
         }
     }
-    sum / (DIRECTIONS * SNAPSHOTS) as f64 / size.product()
+    sum / (DIRECTIONS * liquid.snapshots().len()) as f64 / size.product()
 }
 
 /// Mean over the heights of a cell of (Σ_δ w_δ·2 sin χ)², from the aberrations as they are written down.
@@ -57,8 +56,8 @@ fn transfer(microscope: &Microscope, k: f64) -> f64 {
     heights.map(|height| of_height(height).powi(2)).sum::<f64>() / 200.0
 }
 
-/// Thick enough to scatter twice now and then, a liquid is still weak: power = (σ·2 sin χ)²·S(k)·thickness/area. Below the ring, where there is little
-/// to see, double scattering and the faces of the liquid add to it.
+/// Thick enough to scatter twice now and then, a liquid is still weak: power = (σ·2 sin χ)²·S(k)·thickness/area. Scattering twice takes some power from
+/// the ring (5 % of toluene's; a quarter as thick, it is 1 %) and gives it to frequencies below, where there is little else to see.
 #[test]
 fn the_halo_is_the_structure_factor_times_the_transfer_function() {
     let hydrogen = Atom { element: "H".parse().unwrap(), position: Point3::origin() };
@@ -68,7 +67,8 @@ fn the_halo_is_the_structure_factor_times_the_transfer_function() {
         let liquid = bundled(name).unwrap();
         let cell = Cell { liquid: Some(liquid.clone()), ..Cell::default() };
         let filled = cell.fill(nothing_much.atoms(), [25.0; 2], 1, 0).unwrap();
-        let thickness = 100.0 * filled.counts[1] as f64 / liquid.elements().len() as f64;
+        let boxes = filled.counts[1] as f64 / liquid.elements().len() as f64;
+        let thickness = boxes * liquid.size().iter().product::<f64>() / 2500.0;
         let still = Dynamics { temperature: 0.0, ..Dynamics::default() };
         let options = Simulation {
             method: Some(Method::Multislice),
@@ -82,7 +82,7 @@ fn the_halo_is_the_structure_factor_times_the_transfer_function() {
         let images = microscope::simulate(&nothing_much, &microscope, &options, &Task::silent()).unwrap();
         let found = PowerSpectrum::of(&images).unwrap().radial();
         let sigma = electron::interaction_parameter(microscope.energy);
-        let rings = 9..30;
+        let rings = 12..30;
         let k = |ring: usize| found.frequencies[ring];
         let expected: Vec<f64> = rings
             .clone()
@@ -93,14 +93,17 @@ fn the_halo_is_the_structure_factor_times_the_transfer_function() {
             .collect();
         for (ring, expected) in rings.clone().zip(&expected) {
             let ratio = found.power[ring] / expected;
-            assert!((0.6..2.0).contains(&ratio), "{name} at {:.2}: {ratio} times what is expected", k(ring));
+            eprintln!("{name} {:.3} {ratio:.3}", k(ring));
+            assert!((0.75..1.25).contains(&ratio), "{name} at {:.2}: {ratio} times what is expected", k(ring));
         }
         let sum: f64 = expected.iter().sum();
         let all = found.power[rings.clone()].iter().sum::<f64>() / sum;
+        eprintln!("all {all}");
         assert!((0.9..1.1).contains(&all), "{name}: {all} times what is expected");
         // the ring of the liquid, freed of the transfer function
         let structure = |ring: usize| found.power[ring] / transfer(&microscope, k(ring));
         let peak = rings.max_by(|&a, &b| structure(a).total_cmp(&structure(b))).unwrap();
+        eprintln!("peak {}", k(peak));
         assert!((k(peak) - ring).abs() < 0.035, "{name}: a ring at {} Å⁻¹", k(peak));
     }
 }

@@ -2,6 +2,7 @@
 
     interop.py check FOLDER    open what pedesis wrote there, and compare with the formulas below
     interop.py make FOLDER     write there what pedesis shall read
+    interop.py liquids FOLDER  write liquids there, or if pedesis has read and written them, compare
     interop.py project FOLDER  reproduce images.mrcs there from the angles in poses.star and the atoms in atoms.xyz
 
 Prints "ok", or fails with what differs.
@@ -120,6 +121,43 @@ def make(folder):
     ase.io.write(folder / "atoms.xyz", ase.Atoms(SYMBOLS, positions=POSITIONS, info={"name": "ten"}))
 
 
+def liquid(moved):
+    """Three molecules of water in a box, one of them cut by its faces."""
+    water = ase.Atoms("OHH", positions=[[0, 0, 0], [0.957, 0, 0], [-0.24, 0.927, 0]])
+    atoms = ase.Atoms(cell=[12, 13, 14], pbc=True)
+    for place in ([5, 5, 5], [11.8, 12.5, 13.9], [2, 9, 7]):
+        molecule = water.copy()
+        molecule.translate(np.add(place, moved))
+        atoms += molecule
+    atoms.wrap()
+    return atoms
+
+
+FILMS = {"film.xyz": 2, "film.pdb": 2, "still.gro": 1}
+
+
+def liquids(folder):
+    for name, count in FILMS.items():
+        frames = [liquid(0.1 * i) for i in range(count)]
+        path = folder / name
+        back = path.with_name(path.suffix[1:] + "_read.xyz")
+        if not path.exists():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of ASE about its own velocities and residues
+                ase.io.write(path, frames if count > 1 else frames[0])
+            continue
+        read = ase.io.read(back, index=":")
+        assert len(read) == count
+        for found, expected in zip(read, frames):
+            assert found.pbc.all() and found.symbols.get_chemical_formula() == expected.symbols.get_chemical_formula()
+            close(found.cell.lengths(), expected.cell.lengths(), 1e-5)
+            # of each atom, the way to the one it should be is none, or whole edges of the box
+            away = (found.positions - expected.positions) / expected.cell.lengths()
+            close((away - np.rint(away)) * expected.cell.lengths(), 0, 2e-2 if path.suffix == ".gro" else 1e-3)
+            bonds = [np.linalg.norm(found.positions[3 * i + j] - found.positions[3 * i]) for i in range(3) for j in (1, 2)]
+            close(bonds, 0.957, 2e-2)  # molecules are whole
+
+
 def read_star(path):
     """Rows of data_particles as dictionaries, pixel size from data_optics; nothing but split."""
     tables, labels = {}, None
@@ -190,5 +228,5 @@ def project(folder):
 
 
 if __name__ == "__main__":
-    {"check": check, "make": make, "project": project}[sys.argv[1]](Path(sys.argv[2]))
+    {"check": check, "make": make, "liquids": liquids, "project": project}[sys.argv[1]](Path(sys.argv[2]))
     print("ok")

@@ -56,9 +56,10 @@ pub fn images(images: &Images, options: &ImagesOptions) -> Result<Figure, Error>
     let shown = images.data().slice(s![options.first..last, .., ..]);
     let range = percentiles(shown.iter().copied().collect(), 0.01, 0.99).ok_or(not_finite("an image"))?;
     let count = last - options.first;
-    let columns = ((count as f64 * 4.0 / 3.0).sqrt().ceil() as usize).min(count).max(2);
+    let columns = ((count as f64 * 4.0 / 3.0).sqrt().ceil() as usize).min(count);
+    let width = if count == 1 { WIDTH * 5 / 8 } else { WIDTH };
     let (gap, caption) = (14, 38);
-    let tile = (WIDTH - gap) / columns as u32 - gap;
+    let tile = (width - gap) / columns as u32 - gap;
     let height = TITLE_STRIP + count.div_ceil(columns) as u32 * (tile + caption + gap) + gap;
     let (size, pixel) = (images.size(), images.pixel_size());
     let title = if options.title.is_empty() {
@@ -67,7 +68,7 @@ pub fn images(images: &Images, options: &ImagesOptions) -> Result<Figure, Error>
     } else {
         options.title.clone()
     };
-    style::render((WIDTH, height), &title, |area| {
+    style::render((width, height), &title, |area| {
         for (i, image) in shown.axis_iter(Axis(0)).enumerate() {
             let x = (gap + (i % columns) as u32 * (tile + gap)) as i32;
             let y = ((i / columns) as u32 * (tile + caption + gap) + caption) as i32;

@@ -11,7 +11,7 @@ use ndarray::Array3;
 use pedesis::images::Images;
 use pedesis::microscope::{Method, Microscope, Simulation, random_poses, simulate};
 use pedesis::pose::{Pose, Poses};
-use pedesis::store::{self, Provenance, StarOptions, Value};
+use pedesis::store::{self, LiquidOptions, Provenance, StarOptions, Value};
 use pedesis::structure::{Atom, Structure};
 use pedesis::task::Task;
 use pedesis::volume::Volume;
@@ -176,4 +176,19 @@ fn we_find_in_pythons_files_what_it_wrote() {
     assert_eq!(contents.values["count"], Value::Integer(3));
     assert_eq!(contents.values["single"], Value::Number(0.5));
     assert_eq!(contents.provenance, None);
+}
+
+#[test]
+fn liquids_come_from_python_and_go_back() {
+    if !has_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    interop("liquids", folder.path());
+    for (name, read) in [("film.xyz", "xyz_read.xyz"), ("film.pdb", "pdb_read.xyz"), ("still.gro", "gro_read.xyz")] {
+        let liquid = store::read_liquid(&at(name), &LiquidOptions::default()).unwrap();
+        store::write_liquid(&at(read), &liquid).unwrap();
+    }
+    interop("liquids", folder.path());
 }
