@@ -27,7 +27,7 @@ pub use samples::Samples;
 pub use spectrum::{LineOptions, PowerProfile, PowerSpectrum};
 
 /// What can be wrong with images or with the options that work on them.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error(
         "the diameter must be a positive number of Å, at least {smallest} (15, not 1.5, for 1.5 nm), got {diameter}"

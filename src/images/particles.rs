@@ -177,6 +177,11 @@ impl Particles {
         Ok(Self { noise: Arc::new(NoiseSpectrum { rings: rings.collect(), step, first: 0.0 }), ..self.clone() })
     }
 
+    /// The same particles as if their noise were that of `other` ones: where both are to weigh frequencies alike.
+    pub fn with_noise_of(&self, other: &Self) -> Self {
+        Self { noise: other.noise.clone(), ..self.clone() }
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.images.dim().0

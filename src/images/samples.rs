@@ -1,4 +1,4 @@
-//! The Fourier coefficients of masked images, as the list of samples that pose refinement and gridding read.
+//! The Fourier coefficients of images, as the list of samples that refinement and gridding read.
 
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
@@ -22,6 +22,17 @@ pub struct Samples {
 impl Samples {
     /// Transforms masked particles and keeps the frequencies 0 < s ≤ 1/`low_pass`.
     pub fn new(particles: &Particles, low_pass: f64) -> Self {
+        let (n, pixel) = (particles.size(), particles.pixel_size());
+        let mask = |(y, x): (usize, usize)| soft_disc(y, x, n, pixel, particles.mask_radius());
+        Self::through(&Array2::from_shape_fn((n, n), mask), particles, low_pass)
+    }
+
+    /// The same without the mask: there is more noise in them, but that of no two samples is related.
+    pub fn unmasked(particles: &Particles, low_pass: f64) -> Self {
+        Self::through(&Array2::ones((particles.size(), particles.size())), particles, low_pass)
+    }
+
+    fn through(mask: &Array2<f32>, particles: &Particles, low_pass: f64) -> Self {
         let (n, pixel, edge) = (particles.size(), particles.pixel_size(), particles.edge());
         let fft = Fft2::new(n);
         let columns = fft.columns();
@@ -38,13 +49,12 @@ impl Samples {
             .collect();
         kept.sort_unstable();
 
-        let mask = Array2::from_shape_fn((n, n), |(y, x)| soft_disc(y, x, n, pixel, particles.mask_radius()));
         let area = mask.iter().map(|w| f64::from(w * w)).sum::<f64>() * pixel * pixel;
         let scale = (pixel * pixel) as f32;
         let mut values = Array2::zeros((particles.len(), kept.len()));
         values.axis_iter_mut(Axis(0)).into_par_iter().zip(particles.data().axis_iter(Axis(0))).for_each(
             |(mut row, image)| {
-                let masked = &image * &mask;
+                let masked = &image * mask;
                 let spectrum = fft.forward(masked.as_slice().expect("standard layout"));
                 for (value, (_, index)) in row.iter_mut().zip(&kept) {
                     *value = spectrum[*index] * scale;

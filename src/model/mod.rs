@@ -27,6 +27,7 @@ mod fit;
 mod parts;
 mod peaks;
 mod profile;
+mod refine;
 mod species;
 mod trace;
 
@@ -40,6 +41,7 @@ use crate::task::Cancelled;
 
 pub use compare::{CompareOptions, Comparison, Pair, compare};
 pub use parts::Parts;
+pub use refine::{RefineOptions, Refinement, TransferCurve, corrected, refine};
 pub use trace::{TraceOptions, check_species, classify, trace};
 
 /// What can be wrong with a request to trace or compare atoms.
@@ -67,6 +69,12 @@ pub enum Error {
         "{atoms} atoms were found, fewer than the {species} species given; check the volume, the radius and noise_cut"
     )]
     TooFewAtoms { atoms: usize, species: usize },
+    #[error("there are {images} images and {poses} poses; give one pose an image, in the same order")]
+    PoseCount { images: usize, poses: usize },
+    #[error("the model has no atoms to refine")]
+    NoAtoms,
+    #[error(transparent)]
+    Images(#[from] crate::images::Error),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
@@ -83,6 +91,8 @@ pub struct Peak {
     pub width: f64,
     /// Root mean square misfit of the Gaussian over the intensity; below 0.02 for a clean atom.
     pub residual: f64,
+    /// Standard deviation of the position along an axis \[Å\], as the noise of the images allows it; known after [`refine`].
+    pub deviation: Option<f64>,
 }
 
 /// One atom read from a density.
@@ -223,12 +233,16 @@ impl Model {
     /// What is known of each atom beyond element and position, by the name a file gives it.
     pub fn columns(&self) -> Vec<(&'static str, Vec<f64>)> {
         let column = |value: fn(&TracedAtom) -> f64| self.0.atoms.iter().map(value).collect();
-        vec![
+        let mut columns = vec![
             ("intensity", column(|atom| atom.peak.intensity)),
             ("width_A", column(|atom| atom.peak.width)),
             ("radius_A", column(|atom| atom.radius)),
             ("fit_residual", column(|atom| atom.peak.residual)),
-        ]
+        ];
+        if self.0.atoms.iter().all(|atom| atom.peak.deviation.is_some()) {
+            columns.push(("sigma_A", column(|atom| atom.peak.deviation.unwrap_or(f64::NAN))));
+        }
+        columns
     }
 
     /// The rejected peaks' positions \[Å\] and intensities, by the names of [`Model::columns`].

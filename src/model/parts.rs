@@ -13,7 +13,7 @@ use crate::structure::Element;
 pub struct Parts {
     /// A row an atom: atomic number, radius, then as in `rejected`.
     pub atoms: Array2<f64>,
-    /// A row a rejected peak: x, y, z, intensity, width, residual.
+    /// A row a rejected peak: x, y, z, intensity, width, residual, deviation (not a number where it is unknown).
     pub rejected: Array2<f64>,
     /// A row a class: atomic number, number of atoms, mean, deviation.
     pub classes: Array2<f64>,
@@ -27,8 +27,8 @@ impl From<&Model> for Parts {
     fn from(model: &Model) -> Self {
         let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, radial_trend, slope } = &*model.0;
         let atoms = atoms.iter().map(|atom| {
-            let [x, y, z, intensity, width, residual] = row_of(&atom.peak);
-            [f64::from(atom.element.atomic_number()), atom.radius, x, y, z, intensity, width, residual]
+            let [x, y, z, intensity, width, residual, deviation] = row_of(&atom.peak);
+            [f64::from(atom.element.atomic_number()), atom.radius, x, y, z, intensity, width, residual, deviation]
         });
         let class =
             |class: &Class| [f64::from(class.element.atomic_number()), class.count as f64, class.mean, class.deviation];
@@ -73,14 +73,16 @@ impl TryFrom<Parts> for Model {
     }
 }
 
-fn row_of(peak: &Peak) -> [f64; 6] {
-    let Peak { position, intensity, width, residual } = *peak;
-    [position.x, position.y, position.z, intensity, width, residual]
+/// An unknown deviation is not a number there.
+fn row_of(peak: &Peak) -> [f64; 7] {
+    let Peak { position, intensity, width, residual, deviation } = *peak;
+    [position.x, position.y, position.z, intensity, width, residual, deviation.unwrap_or(f64::NAN)]
 }
 
 fn peak_of(row: &[f64]) -> Option<Peak> {
-    let &[x, y, z, intensity, width, residual] = row else { return None };
-    Some(Peak { position: Point3::new(x, y, z), intensity, width, residual })
+    let &[x, y, z, intensity, width, residual, deviation] = row else { return None };
+    let deviation = (!deviation.is_nan()).then_some(deviation);
+    Some(Peak { position: Point3::new(x, y, z), intensity, width, residual, deviation })
 }
 
 fn element(number: f64) -> Option<Element> {

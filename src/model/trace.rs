@@ -257,6 +257,7 @@ impl Candidate {
             intensity: self.intensity,
             width: self.gaussian.width,
             residual: self.residual,
+            deviation: None,
         }
     }
 }

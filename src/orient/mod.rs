@@ -61,6 +61,7 @@ pub use pixels::PixelBasis;
 pub use power::match_power;
 pub use recentre::recentred;
 pub use refine::{RefineOptions, Refinement, refine};
+pub(crate) use refine::{contrasts, robust_weights};
 pub use reproject::{ReprojectOptions, Reprojected, Reprojector, Stack, correlations};
 pub use rings::Rings;
 pub use search::{SearchOptions, Symmetry, search};

@@ -117,7 +117,9 @@ pub fn refine(
     };
     let fit = |image, scale| fit_at(image, scale, &depth);
     let scales = match options.scales {
-        true => contrasts((0..particles.len()).into_par_iter().map(|i| fit(i, 1.0).contrast(&poses.as_slice()[i]))),
+        true => contrasts(
+            (0..particles.len()).into_par_iter().map(|i| fit(i, 1.0).contrast(&poses.as_slice()[i])).collect(),
+        ),
         false => vec![1.0; particles.len()],
     };
     let stage = task.stage("refine poses", particles.len());
@@ -144,15 +146,14 @@ pub fn refine(
 }
 
 /// Contrasts relative to their median, none far from it: what is beyond is no contrast but a wrong pose.
-fn contrasts(found: impl IndexedParallelIterator<Item = f64>) -> Vec<f64> {
-    let found: Vec<f64> = found.collect();
+pub(crate) fn contrasts(found: Vec<f64>) -> Vec<f64> {
     let typical = median(&found).unwrap_or(1.0).max(f64::MIN_POSITIVE);
     found.iter().map(|contrast| (contrast / typical).clamp(0.5, 2.0)).collect()
 }
 
 /// Weights that fall from 1 to 0 as an image's residual leaves those of the others behind: Tukey's biweight of its logarithm beyond
 /// [`TYPICAL`] robust standard deviations (Beaton & Tukey, Technometrics 16 (1974) 147). Small residuals are no fault.
-fn robust_weights(chi2: &[f64]) -> Vec<f64> {
+pub(crate) fn robust_weights(chi2: &[f64]) -> Vec<f64> {
     let logs: Vec<f64> = chi2.iter().map(|chi2| chi2.max(f64::MIN_POSITIVE).ln()).collect();
     let middle = median(&logs).unwrap_or(0.0);
     let deviations: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();

@@ -20,6 +20,7 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("lattice_first", include_str!("../../stdlib/lattice_first.rhai")),
     ("lattice_start", include_str!("../../stdlib/lattice_start.rhai")),
     ("marching", include_str!("../../stdlib/marching.rhai")),
+    ("multislice_model", include_str!("../../stdlib/multislice_model.rhai")),
     ("report", include_str!("../../stdlib/report.rhai")),
     ("single_step", include_str!("../../stdlib/single_step.rhai")),
     ("symmetry", include_str!("../../stdlib/symmetry.rhai")),

@@ -145,6 +145,26 @@ pub mod api {
         images.len() as i64
     }
 
+    /// Pixels along an edge.
+    ///
+    /// ```rhai
+    /// print(microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2, size: 96 }).size());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn size(images: Images) -> i64 {
+        images.size() as i64
+    }
+
+    /// Edge of a pixel (Å).
+    ///
+    /// ```rhai
+    /// print(microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2, size: 96 }).pixel_size());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn pixel_size(images: Images) -> f64 {
+        images.pixel_size()
+    }
+
     /// Mean power spectrum of the images, averaged over all directions.
     ///
     /// The power of a frequency is the mean of |F(image − mean)|²/N², N the number of pixels; summed over all frequencies it is the variance.
@@ -332,6 +352,18 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn with_model_error(particles: Particles, share: f64) -> ScriptResult<Particles> {
         particles.with_model_error(share).map_err(fault)
+    }
+
+    /// The same particles as if their noise were that of other ones: where both are to weigh frequencies alike.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 }).invert();
+    /// let noisy = raw.normalize().add_noise(#{ snr: 0.5, seed: 1 }).prepare(#{ diameter: 15 });
+    /// print(raw.prepare(#{ diameter: 15 }).with_noise_of(noisy).edge());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn with_noise_of(particles: Particles, other: Particles) -> Particles {
+        particles.with_noise_of(&other)
     }
 
     /// Sign test of the contrast, in standard deviations: positive where atoms are white, negative where they are black.

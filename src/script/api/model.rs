@@ -3,7 +3,11 @@
 use rhai::plugin::*;
 use rhai::{Array, Map};
 
-use crate::model::{self, Class, CompareOptions, Comparison, Model, TraceOptions};
+use crate::images::Particles;
+use crate::model::{
+    self, Class, CompareOptions, Comparison, Model, RefineOptions, Refinement, TraceOptions, TransferCurve,
+};
+use crate::pose::Poses;
 use crate::script::{ScriptResult, options, run};
 use crate::structure::{Element, Structure};
 use crate::volume::Volume;
@@ -37,6 +41,60 @@ pub mod api {
     pub fn trace(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Model> {
         let options: TraceOptions = options::parse(&call, &options)?;
         run(&call, |task| model::trace(&volume, &options, task))
+    }
+
+    /// Refines atoms and poses against the raw images, by Newton's method on all positions.
+    ///
+    /// * `atoms`, `poses`: of the same reconstruction; `particles`: the images it was made from.
+    /// * options: `low_pass` (Å, default 1.0, or what the particles carry), resolution to which images and atoms are compared; `rounds` (default 12), at most; `energy` (kV, default
+    ///   200); `max_shift` (Å, default 2.0).
+    ///
+    /// In each round the transfer function of each element is found from the images, with the defocus that an atom has by its height along the beam; then
+    /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths.
+    ///
+    /// Gives a map: `low_pass`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise allows), `poses`, `chi2` (mean
+    /// squared residual in units of the noise), `unexplained` (share of the signal that is left), `bound_pm` (RMSD that the noise allows, Cramér–Rao),
+    /// `rounds`, `last_step_pm` (change of the positions in the last one), one number an image: `residuals` (χ²) and `weights`; and `transfers`, one an
+    /// element: maps with `element`, `frequencies`, `even`, `odd`. An atom at height z has the transfer even·cos(πλk²z) + odd·sin(πλk²z).
+    ///
+    /// Poses that are no more images than there are, a limit finer than what the particles were prepared for, and no atoms are errors.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 40, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 1.5 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.5 });
+    /// let atoms = model::trace(map.volume, #{ species: ["Fe", "Pt"] });
+    /// let refined = model::refine(atoms, particles, images.true_poses(), #{ low_pass: 1.5, rounds: 4 });
+    /// print(refined.atoms.compare(truth).text);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn refine(
+        call: NativeCallContext,
+        atoms: Model,
+        particles: Particles,
+        poses: Poses,
+        options: Map,
+    ) -> ScriptResult<Map> {
+        let options: RefineOptions = options::parse(&call, &options)?;
+        run(&call, |task| model::refine(&atoms, &particles, &poses, &options, task)).map(super::refinement_map)
+    }
+
+    /// Refined atoms without what the model of their images gets wrong.
+    ///
+    /// * `misled`: what the same refinement made of images that were simulated from these atoms.
+    ///
+    /// Each atom goes back by how far its double went from it; intensities are divided by their doubles', and the elements told apart anew. See
+    /// `multislice_model` in the stdlib, which does all of it.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
+    /// print(atoms.corrected(atoms));
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn corrected(atoms: Model, misled: Model) -> ScriptResult<Model> {
+        model::corrected(&atoms, &misled).map_err(fault)
     }
 
     /// Checks a list of one to three different elements, and gives their symbols as they are written in tables.
@@ -230,6 +288,32 @@ fn class_map(class: &Class) -> Map {
         ("count".into(), (class.count as i64).into()),
         ("mean".into(), class.mean.into()),
         ("deviation".into(), class.deviation.into()),
+    ])
+}
+
+fn refinement_map(refined: Refinement) -> Map {
+    let array = |values: &[f64]| Dynamic::from_array(values.iter().copied().map(Dynamic::from).collect());
+    let transfer = |curve: &TransferCurve| {
+        Dynamic::from_map(Map::from([
+            ("element".into(), curve.element.symbol().into()),
+            ("frequencies".into(), array(&curve.frequencies)),
+            ("even".into(), array(&curve.even)),
+            ("odd".into(), array(&curve.odd)),
+        ]))
+    };
+    let chi2 = refined.chi2.iter().sum::<f64>() / refined.chi2.len().max(1) as f64;
+    Map::from([
+        ("atoms".into(), Dynamic::from(refined.model)),
+        ("poses".into(), Dynamic::from(refined.poses)),
+        ("chi2".into(), chi2.into()),
+        ("residuals".into(), array(&refined.chi2)),
+        ("weights".into(), array(&refined.weights)),
+        ("unexplained".into(), refined.unexplained.into()),
+        ("low_pass".into(), refined.low_pass.into()),
+        ("bound_pm".into(), (100.0 * refined.bound).into()),
+        ("rounds".into(), (refined.rounds as i64).into()),
+        ("last_step_pm".into(), (100.0 * refined.last_step).into()),
+        ("transfers".into(), refined.transfers.iter().map(transfer).collect::<Array>().into()),
     ])
 }
 

@@ -1,0 +1,249 @@
+//! The rounds of a refinement: transfers, poses and positions in turn.
+
+use nalgebra::Matrix5;
+use rayon::prelude::*;
+
+use super::curvature::{Curvature, Matrices};
+use super::transfer::{Equations, Transfers};
+use super::view::{Coupling, Model, Request, Workspace};
+use super::views::Views;
+use super::waves::Atoms;
+use super::{RefineOptions, TransferCurve};
+use crate::fourier::Complex32;
+use crate::microscope::electron::wavelength;
+use crate::model::Peak;
+use crate::orient::{contrasts, robust_weights};
+use crate::pose::{Pose, Poses};
+use crate::structure::Element;
+use crate::task::{Cancelled, Task};
+
+/// Images that tell how much the poses give way to.
+const GIVING_WAY: usize = 128;
+/// Images a thread takes at a time; fixed, so that sums do not depend on threads.
+const CHUNK: usize = 8;
+/// Farthest an atom moves in one round \[Å\].
+const LONGEST_STEP: f64 = 0.3;
+
+/// What is refined.
+pub struct State<'a> {
+    views: &'a Views,
+    task: &'a Task,
+    wavelength: f64,
+    max_shift: f64,
+    atoms: Atoms,
+    transfers: Transfers,
+    /// Of the positions, as it was when last asked for.
+    curvature: Option<Curvature>,
+    pub poses: Vec<Pose>,
+    scales: Vec<f64>,
+    pub weights: Vec<f64>,
+    pub chi2: Vec<f64>,
+}
+
+/// What a round has done to the positions, root mean square over the atoms \[Å\].
+pub struct Round {
+    pub step: f64,
+    /// What the noise allows.
+    pub bound: f64,
+}
+
+/// An image after its pose was improved.
+struct Improved {
+    pose: Pose,
+    scale: f64,
+    chi2: f64,
+    request: Request,
+}
+
+impl<'a> State<'a> {
+    pub fn new(views: &'a Views, atoms: Atoms, poses: &Poses, options: &RefineOptions, task: &'a Task) -> Self {
+        let images = views.len();
+        Self {
+            views,
+            task,
+            wavelength: wavelength(options.energy),
+            max_shift: options.max_shift,
+            transfers: Equations::new(views, atoms.groups.len()).solve(),
+            atoms,
+            curvature: None,
+            poses: poses.as_slice().to_vec(),
+            scales: vec![1.0; images],
+            weights: vec![1.0; images],
+            chi2: vec![1.0; images],
+        }
+    }
+
+    /// Goes on with these atoms.
+    pub fn take(&mut self, atoms: Atoms) {
+        self.atoms = atoms;
+        self.curvature = None;
+    }
+
+    /// Transfers, poses, contrasts, then positions; and strengths, while all atoms share one transfer.
+    pub fn round(&mut self) -> Result<Round, Cancelled> {
+        let request = self.follow()?;
+        // the curvature hardly changes from round to round
+        let curvature = match self.curvature.take() {
+            Some(curvature) => curvature,
+            None => self.curved()?,
+        };
+        let count = self.atoms.len();
+        let mut step = curvature.position_step(&request.positions);
+        let longest = step.iter().map(|step| step.norm()).fold(0.0, f64::max);
+        if longest > LONGEST_STEP {
+            step.iter_mut().for_each(|step| *step *= LONGEST_STEP / longest);
+        }
+        self.atoms.positions.iter_mut().zip(&step).for_each(|(position, step)| *position += step);
+        if self.atoms.groups.len() == 1 {
+            self.strengthen(&curvature.amplitude_step(&request.amplitudes));
+        }
+        self.curvature = Some(curvature);
+        let square = step.iter().map(|step| step.norm_squared()).sum::<f64>() / count as f64;
+        Ok(Round { step: square.sqrt(), bound: self.bound() })
+    }
+
+    /// Brings all but the positions to where they belong, strengths too, and gives the bound of the positions \[Å\].
+    pub fn settle(&mut self) -> Result<f64, Cancelled> {
+        let request = self.follow()?;
+        let curvature = self.curved()?;
+        self.strengthen(&curvature.amplitude_step(&request.amplitudes));
+        self.curvature = Some(curvature);
+        Ok(self.bound())
+    }
+
+    /// Root mean square error in space that the noise allows \[Å\]; not a number if it is not known.
+    fn bound(&self) -> f64 {
+        let Some(curvature) = &self.curvature else { return f64::NAN };
+        let deviations = curvature.deviations();
+        (3.0 * deviations.iter().map(|sigma| sigma * sigma).sum::<f64>() / deviations.len() as f64).sqrt()
+    }
+
+    /// Adds to the strengths, whose mean in each group stays 1.
+    fn strengthen(&mut self, change: &[f64]) {
+        let Atoms { amplitudes, groups, .. } = &mut self.atoms;
+        amplitudes.iter_mut().zip(change).for_each(|(amplitude, change)| *amplitude = (*amplitude + change).max(0.0));
+        for group in groups.iter().filter(|group| !group.is_empty()) {
+            let strengths = &mut amplitudes[group.clone()];
+            let mean = strengths.iter().sum::<f64>() / strengths.len() as f64;
+            if mean > 0.0 {
+                strengths.iter_mut().for_each(|strength| *strength /= mean);
+            }
+        }
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace::new(self.atoms.len(), self.views, self.wavelength)
+    }
+
+    /// Transfers for the atoms, then poses and contrasts. Gives what all images together ask of the atoms.
+    fn follow(&mut self) -> Result<Request, Cancelled> {
+        self.transfers = self.equations()?.solve();
+        let improved = self.improved()?;
+        self.poses = improved.iter().map(|image| image.pose).collect();
+        self.chi2 = improved.iter().map(|image| image.chi2).collect();
+        let mut sum = Request::nothing(self.atoms.len());
+        for (image, weight) in improved.iter().zip(&self.weights) {
+            sum.add(&image.request, *weight);
+        }
+        self.scales = contrasts(improved.iter().map(|image| image.scale).collect());
+        self.weights = robust_weights(&self.chi2);
+        Ok(sum)
+    }
+
+    fn equations(&self) -> Result<Equations, Cancelled> {
+        let groups = self.atoms.groups.len();
+        let images: Vec<usize> = (0..self.views.len()).collect();
+        let of_chunk = |workspace: &mut Workspace, chunk: &[usize]| -> Result<Equations, Cancelled> {
+            self.task.check()?;
+            let mut equations = Equations::new(self.views, groups);
+            for &image in chunk {
+                workspace.waves.set(&self.atoms, &self.poses[image], self.views);
+                let square = self.views.width() * self.views.width();
+                let factors: Vec<Vec<Complex32>> = (0..groups)
+                    .map(|group| {
+                        workspace.waves.sum(&self.atoms, group, false);
+                        workspace.waves.sums.as_slice().expect("contiguous")[..square].to_vec()
+                    })
+                    .collect();
+                equations.add(self.views, image, &factors, self.scales[image], self.weights[image]);
+            }
+            Ok(equations)
+        };
+        let parts: Vec<Equations> =
+            images.par_chunks(CHUNK).map_init(|| self.workspace(), of_chunk).collect::<Result<_, _>>()?;
+        Ok(parts.iter().fold(Equations::new(self.views, groups), Equations::merge))
+    }
+
+    /// Every image at a better pose, or the same where a step does not make it better.
+    fn improved(&self) -> Result<Vec<Improved>, Cancelled> {
+        let model = Model::new(self.views, &self.atoms, &self.transfers);
+        let improve = |workspace: &mut Workspace, image: usize| -> Result<Improved, Cancelled> {
+            self.task.check()?;
+            let start = self.poses[image];
+            model.show(&start, true, workspace);
+            let scale = model.contrast(image, workspace).max(0.0);
+            let mut chi2 = model.subtract(image, scale, workspace);
+            let mut pose = start;
+            if let Some(better) = model.normal(scale, workspace).step(&start, self.max_shift) {
+                model.show(&better, false, workspace);
+                let then = model.subtract(image, scale, workspace);
+                if then < chi2 {
+                    (pose, chi2) = (better, then);
+                } else {
+                    model.show(&start, false, workspace);
+                    model.subtract(image, scale, workspace);
+                }
+            }
+            let request = model.request(&pose, scale, workspace);
+            Ok(Improved { pose, scale, chi2, request })
+        };
+        (0..self.views.len()).into_par_iter().map_init(|| self.workspace(), improve).collect()
+    }
+
+    /// Curvature of the likelihood at the atoms and poses as they are.
+    fn curved(&self) -> Result<Curvature, Cancelled> {
+        let model = Model::new(self.views, &self.atoms, &self.transfers);
+        let stride = self.views.len().div_ceil(GIVING_WAY).max(1);
+        let chosen: Vec<usize> = (0..self.views.len()).step_by(stride).collect();
+        let couple = |workspace: &mut Workspace, image: usize| -> Result<(Coupling, Matrix5<f64>), Cancelled> {
+            self.task.check()?;
+            model.show(&self.poses[image], true, workspace);
+            let normal = model.normal(self.scales[image], workspace).matrix;
+            Ok((model.coupling(&self.poses[image], self.scales[image], workspace), normal))
+        };
+        let coupled: Vec<_> = chosen
+            .par_iter()
+            .map_init(|| self.workspace(), |workspace, &image| couple(workspace, image))
+            .collect::<Result<_, _>>()?;
+        let strength = |image: usize| self.scales[image] * self.scales[image];
+        let all: f64 = (0..self.views.len()).map(|image| self.weights[image] * strength(image)).sum();
+        let share = all / chosen.iter().map(|&image| strength(image)).sum::<f64>();
+        let curvature = Matrices::mean(self.views, &self.atoms, &self.transfers, self.wavelength, all);
+        Ok(curvature.giving_way(&coupled, share).held(&self.atoms).solved())
+    }
+
+    /// The atoms as peaks, in units of the mean atom; what is not refined is from `before`.
+    pub fn peaks(&self, before: &[Peak]) -> Vec<Peak> {
+        let strengths = self.transfers.strengths(&self.views.ring_weights());
+        let group_of = self.atoms.group_of();
+        let peak = |(i, before): (usize, &Peak)| Peak {
+            position: self.atoms.positions[i].into(),
+            intensity: self.atoms.amplitudes[i] * strengths[group_of[i]],
+            deviation: self.curvature.as_ref().map(|curvature| curvature.deviations()[i]),
+            ..*before
+        };
+        before.iter().enumerate().map(peak).collect()
+    }
+
+    /// The transfer of each element.
+    pub fn curves(&self, elements: &[Element]) -> Vec<TransferCurve> {
+        let rings = self.views.ring_count();
+        let curve = |(group, &element): (usize, &Element)| TransferCurve {
+            element,
+            frequencies: (0..rings).map(|ring| ring as f64 / self.views.edge).collect(),
+            even: self.transfers.even.column(group).to_vec(),
+            odd: self.transfers.odd.column(group).to_vec(),
+        };
+        elements.iter().enumerate().map(curve).collect()
+    }
+}
