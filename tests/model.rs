@@ -254,7 +254,7 @@ fn the_model_tells_what_it_was_decided_by() {
     assert_eq!(model.structure().len(), 30);
     assert!((model.classes()[1].mean / model.classes()[0].mean - 2.0).abs() < 0.05, "{model}");
     assert!(model.separation() > 10.0 && model.doubts().is_empty(), "{model}");
-    assert_eq!(model.columns().iter().map(|(_, values)| values.len()).collect::<Vec<_>>(), [30; 4]);
+    assert_eq!(model.columns().iter().map(|(_, values)| values.len()).collect::<Vec<_>>(), [30; 5]);
     let center = model.center();
     assert!(model.atoms().iter().all(|atom| ((atom.peak.position - center).norm() - atom.radius).abs() < 1e-9));
     // one population called two: the doubt is raised

@@ -55,3 +55,53 @@ fn noise_alone_limits_the_positions_the_same_on_any_number_of_threads() {
         assert!(rmsd < 0.4 * traced, "{result:?}");
     }
 }
+
+/// Metal atoms in rows scatter an electron more than once. A model of single scattering finds the outer ones too far out, by much more than the noise; what a
+/// simulation by multislice shows of it is taken off.
+#[test]
+fn multiple_scattering_is_taken_off() {
+    let script = r#"
+        import "multislice_model" as multislice_model;
+        let truth = structure::bundled("fept_1.5nm");
+        let scope = microscope::paper(#{ cell_height: 50 });
+        let images = microscope::simulate(truth, scope, #{ method: "multislice", n: 150, size: 120, seed: 5, max_shift: 0.5, temperature: 0 })
+            .invert().normalize().add_noise(#{ snr: 2, seed: 5 });
+        let particles = images.prepare(#{ diameter: 15 });
+        let atoms = model::trace(volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1 }).volume, #{ species: ["Fe", "Pt"] });
+        let single = model::refine(atoms, particles, images.true_poses(), #{});
+        let multiple = multislice_model::refine(atoms, images, particles, images.true_poses(), scope, #{});
+        let found = multiple.atoms.compare(truth);
+        print(`${found.found} ${found.extra} ${found.species_accuracy} ${found.rmsd_pm} ${single.atoms.compare(truth).rmsd_pm} ${multiple.misled_pm}`);
+    "#;
+    let result = numbers(script, &[]);
+    let [found, extra, species, multiple, single, misled] = result[..] else { panic!("{result:?}") };
+    assert_eq!((found, extra, species), (124.0, 0.0, 1.0), "{result:?}");
+    assert!(misled > 1.0 && single > 1.5, "{result:?}");
+    assert!(multiple < 0.5 * single, "{result:?}");
+}
+
+#[test]
+fn what_cannot_be_refined_is_said_in_words() {
+    let script = |call: &str| {
+        format!(
+            r#"
+            let truth = structure::bundled("fept_1.5nm");
+            let images = microscope::simulate(truth, microscope::paper(), #{{ method: "kinematic", n: 4, size: 100 }}).invert();
+            let particles = images.prepare(#{{ diameter: 15, low_pass: 2 }});
+            let atoms = model::trace(volume::of_structure(truth), #{{ species: ["Fe", "Pt"] }});
+            model::refine(atoms, particles, {call});
+            "#
+        )
+    };
+    for (call, message) in [
+        ("orient::random(3, 1), #{}", "4 images and 3 poses"),
+        ("images.true_poses(), #{ low_pass: 1.0 }", "finer than these particles were prepared for"),
+        ("images.true_poses(), #{ rounds: 0 }", "rounds is 0; it must be a number from 1 to 100"),
+        ("images.true_poses(), #{ energy: -200.0 }", "energy is -200"),
+        ("images.true_poses(), #{ round: 3 }", "unknown option \"round\""),
+    ] {
+        let run = run_script(&script(call), &[]);
+        assert_eq!(run.status, Some(1), "{call}");
+        assert!(run.stderr.contains(message), "{call}: {}", run.stderr);
+    }
+}

@@ -99,6 +99,8 @@ pub struct Peak {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TracedAtom {
     pub element: Element,
+    /// Probability of the element, by the intensities of all atoms (0 … 1).
+    pub probability: f64,
     pub peak: Peak,
     /// Distance from the centre of mass \[Å\].
     pub radius: f64,
@@ -234,6 +236,7 @@ impl Model {
     pub fn columns(&self) -> Vec<(&'static str, Vec<f64>)> {
         let column = |value: fn(&TracedAtom) -> f64| self.0.atoms.iter().map(value).collect();
         let mut columns = vec![
+            ("probability", column(|atom| atom.probability)),
             ("intensity", column(|atom| atom.peak.intensity)),
             ("width_A", column(|atom| atom.peak.width)),
             ("radius_A", column(|atom| atom.radius)),

@@ -11,7 +11,7 @@ use crate::structure::Element;
 /// All that a [`Model`] is, as numbers; lengths in Å.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parts {
-    /// A row an atom: atomic number, radius, then as in `rejected`.
+    /// A row an atom: atomic number, its probability, radius, then as in `rejected`.
     pub atoms: Array2<f64>,
     /// A row a rejected peak: x, y, z, intensity, width, residual, deviation (not a number where it is unknown).
     pub rejected: Array2<f64>,
@@ -28,7 +28,18 @@ impl From<&Model> for Parts {
         let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, radial_trend, slope } = &*model.0;
         let atoms = atoms.iter().map(|atom| {
             let [x, y, z, intensity, width, residual, deviation] = row_of(&atom.peak);
-            [f64::from(atom.element.atomic_number()), atom.radius, x, y, z, intensity, width, residual, deviation]
+            [
+                f64::from(atom.element.atomic_number()),
+                atom.probability,
+                atom.radius,
+                x,
+                y,
+                z,
+                intensity,
+                width,
+                residual,
+                deviation,
+            ]
         });
         let class =
             |class: &Class| [f64::from(class.element.atomic_number()), class.count as f64, class.mean, class.deviation];
@@ -47,8 +58,8 @@ impl TryFrom<Parts> for Model {
 
     fn try_from(parts: Parts) -> Result<Self, String> {
         let atom = |row: ArrayView1<f64>| match row.as_slice() {
-            Some(&[number, radius, ref peak @ ..]) => {
-                Some(TracedAtom { element: element(number)?, peak: peak_of(peak)?, radius })
+            Some(&[number, probability, radius, ref peak @ ..]) => {
+                Some(TracedAtom { element: element(number)?, probability, peak: peak_of(peak)?, radius })
             }
             _ => None,
         };

@@ -149,6 +149,7 @@ fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap:
     let places: Vec<Vector3<f64>> = kept.iter().map(|peak| peak.position.coords - centroid).collect();
     let (count, trend) = (elements.len(), options.radial_trend);
     let partition = species::partition_on_slope(&intensities, &places, count, trend, shares.as_deref());
+    let probabilities = species::probabilities(&partition);
     let element = |i: usize| elements[partition.classes[i]];
     let placed: Vec<_> = kept.iter().enumerate().map(|(i, peak)| (element(i), peak.position)).collect();
     let center = center_of_mass(&placed);
@@ -159,6 +160,7 @@ fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap:
     });
     let atoms = kept.iter().enumerate().map(|(i, &peak)| TracedAtom {
         element: element(i),
+        probability: probabilities[i],
         peak,
         radius: (peak.position - center).norm(),
     });

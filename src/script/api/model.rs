@@ -192,7 +192,10 @@ pub mod api {
         model.classes().iter().map(|class| Dynamic::from_map(super::class_map(class))).collect()
     }
 
-    /// Columns of numbers, one an atom: `intensity`, `width_A`, `radius_A` (from the centre of mass), `fit_residual`.
+    /// Columns of numbers, one an atom.
+    ///
+    /// `probability` (of its element, by the intensities of all atoms), `intensity`, `width_A`, `radius_A` (from the centre of mass), `fit_residual`, and of
+    /// refined atoms `sigma_A`, the standard deviation of a position along an axis.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
