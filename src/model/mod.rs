@@ -18,6 +18,9 @@
 //! 4. `species`, elements: one to three classes of intensity (Otsu 1979, IEEE Trans. SMC 9, 62, with more classes and jointly with a
 //!    decline or growth of intensity towards the surface); the heavier the element, the brighter.
 //!
+//! [`refine`] then fits the atoms to the raw images, with the poses and the transfer functions of the elements; [`corrected`] takes off what several
+//! scatterings of one electron do to the positions.
+//!
 //! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another.
 //!
 //! Positions are in Å from voxel N/2 of the density, intensities in its units.
