@@ -28,8 +28,8 @@ const LONGEST_TURN: f64 = 0.1;
 /// Robust standard deviations within which an image's residual is like the others'.
 const TYPICAL: f64 = 3.0;
 
-type Vector5 = SVector<f64, PARAMETERS>;
-type Matrix5 = SMatrix<f64, PARAMETERS, PARAMETERS>;
+pub(crate) type Vector5 = SVector<f64, PARAMETERS>;
+pub(crate) type Matrix5 = SMatrix<f64, PARAMETERS, PARAMETERS>;
 
 /// Options of [`refine`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -133,16 +133,22 @@ pub fn refine(
         .collect::<Result<_, _>>()?;
     let scores = refined.iter().map(|refined| refined.score).collect();
     let chi2: Vec<f64> = refined.iter().map(|refined| refined.chi2).collect();
-    let signal: f64 = refined.iter().map(|refined| refined.power - 1.0).sum();
-    let left: f64 = chi2.iter().map(|chi2| chi2 - 1.0).sum();
+    let powers: Vec<f64> = refined.iter().map(|refined| refined.power).collect();
     Ok(Refinement {
         poses: Poses::new(refined.iter().map(|refined| refined.pose).collect(), scores),
         weights: robust_weights(&chi2),
+        unexplained: unexplained(&powers, &chi2),
         chi2,
         scales,
-        unexplained: if signal > 0.0 { (left / signal).max(0.0) } else { 1.0 },
         depth: depth.mean,
     })
+}
+
+/// Share of the images' signal that is left, from the mean power of each and that of its residual, in units of the noise.
+pub(crate) fn unexplained(powers: &[f64], chi2: &[f64]) -> f64 {
+    let beyond_noise = |values: &[f64]| values.iter().map(|value| value - 1.0).sum::<f64>();
+    let signal = beyond_noise(powers);
+    if signal > 0.0 { (beyond_noise(chi2) / signal).max(0.0) } else { 1.0 }
 }
 
 /// Contrasts relative to their median, none far from it: what is beyond is no contrast but a wrong pose.
@@ -250,10 +256,10 @@ impl Depth {
 }
 
 /// Weighted squared residual at a pose, its gradient and the normal matrix.
-struct Normal {
-    cost: f64,
-    gradient: Vector5,
-    matrix: Matrix5,
+pub(crate) struct Normal {
+    pub cost: f64,
+    pub gradient: Vector5,
+    pub matrix: Matrix5,
 }
 
 impl Fit<'_> {
@@ -376,7 +382,7 @@ fn weighted_power((value, inverse_noise): (&Complex32, &f32)) -> f64 {
 }
 
 /// Solution of the damped normal equations; none if they are singular.
-fn damped_step(normal: &Normal, damping: f64, shifts: bool) -> Option<Vector5> {
+pub(crate) fn damped_step(normal: &Normal, damping: f64, shifts: bool) -> Option<Vector5> {
     let (mut matrix, mut gradient) = (normal.matrix, normal.gradient);
     for i in 0..PARAMETERS {
         matrix[(i, i)] *= 1.0 + damping;
@@ -396,7 +402,7 @@ fn damped_step(normal: &Normal, damping: f64, shifts: bool) -> Option<Vector5> {
 }
 
 /// The pose after a step (rotation in the body frame, shift).
-fn moved(pose: &Pose, step: &Vector5, max_shift: f64) -> Pose {
+pub(crate) fn moved(pose: &Pose, step: &Vector5, max_shift: f64) -> Pose {
     let turn = UnitQuaternion::from_scaled_axis(Vector3::new(step[0], step[1], step[2]));
     let shift = pose.shift + Vector2::new(step[3], step[4]);
     let length = shift.norm();

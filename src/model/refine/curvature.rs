@@ -7,13 +7,14 @@
 
 use std::f64::consts::{PI, TAU};
 
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn, Matrix3, Matrix5, Vector3};
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn, Matrix3, Vector3};
 use rayon::prelude::*;
 
+use super::forward::Coupling;
 use super::transfer::Transfers;
-use super::view::Coupling;
 use super::views::Views;
 use super::waves::Atoms;
+use crate::orient::Matrix5;
 
 /// Part of the mean curvature that is added: directions of which the images say nothing stay where they are.
 const RIDGE: f64 = 1e-4;
@@ -56,12 +57,12 @@ impl Matrices {
         let columns: Vec<(Vec<Matrix3<f64>>, Vec<f64>)> = (0..count)
             .into_par_iter()
             .map(|a| {
-                let pair = |b: usize| {
+                let with = |b: usize| {
                     let apart = atoms.positions[b] - atoms.positions[a];
                     let (block, overlap) = pair(&rings, group_of[a] * groups + group_of[b], &apart);
                     (block * (atoms.amplitudes[a] * atoms.amplitudes[b]), overlap)
                 };
-                (0..=a).map(pair).unzip()
+                (0..=a).map(with).unzip()
             })
             .collect();
         let mut matrices =
@@ -78,7 +79,7 @@ impl Matrices {
     }
 
     /// Takes off what poses give way to, from some images that stand for `share` times as many: their couplings and the poses' own normal matrices.
-    pub fn giving_way(mut self, images: &[(Coupling, Matrix5<f64>)], share: f64) -> Self {
+    pub fn giving_way(mut self, images: &[(Coupling, Matrix5)], share: f64) -> Self {
         let rows = self.positions.nrows();
         let mut columns = DMatrix::zeros(rows, 5 * images.len());
         for (i, (coupling, normal)) in images.iter().enumerate() {

@@ -3,16 +3,16 @@
 //! A density is where atoms are first seen; it is blurred by wrong poses and by the limit of resolution, and atoms in it lean on their neighbours. The images
 //! themselves know better. Here each image is explained by the atoms directly, F(k) = s·Σ T(k, z)·A·e^(−2πi k·r) with the height z of each atom along the
 //! beam (`transfer`), and the squared residual over the noise is minimised: in turn the transfer functions (least squares), every pose (Gauss–Newton, two
-//! or five sums over atoms that are matrix products: `waves`, `view`) and all positions at once (Newton, `curvature`).
+//! or five sums over atoms that are matrix products: `waves`, `forward`) and all positions at once (Newton, `curvature`).
 //!
 //! At first every atom has a strength of its own and all share one transfer. The strengths tell the elements apart once more, better than the density did;
 //! then each element has its own transfer.
 
 mod correct;
 mod curvature;
+mod forward;
 mod rounds;
 mod transfer;
-mod view;
 mod views;
 mod waves;
 
@@ -24,6 +24,7 @@ use self::views::Views;
 use self::waves::Atoms;
 use super::{Error, Model, Peak, TraceOptions, classify};
 use crate::images::Particles;
+use crate::orient::unexplained;
 use crate::pose::Poses;
 use crate::structure::Element;
 use crate::task::Task;
@@ -121,15 +122,14 @@ pub fn refine(
 
     let peaks: Vec<Peak> = model.atoms().iter().map(|atom| atom.peak).collect();
     let mut state = State::new(&views, together(&peaks), poses, options, task);
-    let free = FREE_ROUNDS.min(options.rounds);
-    for _ in 0..free {
-        state.round()?;
+    let (mut rounds, mut last_step) = (0, 0.0);
+    while rounds < FREE_ROUNDS.min(options.rounds) {
+        (rounds, last_step) = (rounds + 1, state.round()?.step);
         stage.advance(1)?;
     }
     let strong = classify(with_rejected(state.peaks(&peaks), &peaks, model), &trace)?;
     let (atoms, peaks) = apart(&strong, &elements);
     state.take(atoms);
-    let (mut rounds, mut last_step) = (free, f64::INFINITY);
     while rounds < options.rounds {
         let round = state.round()?;
         (rounds, last_step) = (rounds + 1, round.step);
@@ -143,13 +143,11 @@ pub fn refine(
     let transfers = state.curves(&elements);
     let State { poses: refined, chi2, weights, .. } = state;
     let powers = views.powers();
-    let signal: f64 = powers.iter().map(|power| power - 1.0).sum();
-    let left: f64 = chi2.iter().map(|chi2| chi2 - 1.0).sum();
     let scores = powers.iter().zip(&chi2).map(|(power, chi2)| (power - chi2) * views.places.len() as f64).collect();
     Ok(Refinement {
         model,
         poses: Poses::new(refined, scores),
-        unexplained: if signal > 0.0 { (left / signal).max(0.0) } else { 1.0 },
+        unexplained: unexplained(&powers, &chi2),
         chi2,
         weights,
         low_pass,

@@ -1,18 +1,19 @@
 //! The rounds of a refinement: transfers, poses and positions in turn.
 
-use nalgebra::Matrix5;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::curvature::{Curvature, Matrices};
+use super::forward::{Coupling, Forward, Request, Workspace, stepped};
 use super::transfer::{Equations, Transfers};
-use super::view::{Coupling, Model, Request, Workspace};
 use super::views::Views;
 use super::waves::Atoms;
 use super::{RefineOptions, TransferCurve};
 use crate::fourier::Complex32;
 use crate::microscope::electron::wavelength;
 use crate::model::Peak;
-use crate::orient::{contrasts, robust_weights};
+use crate::orient::{Matrix5, contrasts, robust_weights};
 use crate::pose::{Pose, Poses};
 use crate::structure::Element;
 use crate::task::{Cancelled, Task};
@@ -52,7 +53,6 @@ struct Improved {
     pose: Pose,
     scale: f64,
     chi2: f64,
-    request: Request,
 }
 
 impl<'a> State<'a> {
@@ -138,74 +138,80 @@ impl<'a> State<'a> {
     /// Transfers for the atoms, then poses and contrasts. Gives what all images together ask of the atoms.
     fn follow(&mut self) -> Result<Request, Cancelled> {
         self.transfers = self.equations()?.solve();
-        let improved = self.improved()?;
+        let (improved, request) = self.improved()?;
         self.poses = improved.iter().map(|image| image.pose).collect();
         self.chi2 = improved.iter().map(|image| image.chi2).collect();
-        let mut sum = Request::nothing(self.atoms.len());
-        for (image, weight) in improved.iter().zip(&self.weights) {
-            sum.add(&image.request, *weight);
-        }
         self.scales = contrasts(improved.iter().map(|image| image.scale).collect());
         self.weights = robust_weights(&self.chi2);
-        Ok(sum)
+        Ok(request)
+    }
+
+    /// What `work` makes of the images, some at a time, in their order; sums within do not depend on threads.
+    fn in_chunks<T: Send>(&self, work: impl Fn(&mut Workspace, Range<usize>) -> T + Sync) -> Result<Vec<T>, Cancelled> {
+        let images = self.views.len();
+        let of_chunk = |workspace: &mut Workspace, chunk: usize| {
+            self.task.check()?;
+            Ok(work(workspace, chunk * CHUNK..images.min((chunk + 1) * CHUNK)))
+        };
+        (0..images.div_ceil(CHUNK)).into_par_iter().map_init(|| self.workspace(), of_chunk).collect()
     }
 
     fn equations(&self) -> Result<Equations, Cancelled> {
         let groups = self.atoms.groups.len();
-        let images: Vec<usize> = (0..self.views.len()).collect();
-        let of_chunk = |workspace: &mut Workspace, chunk: &[usize]| -> Result<Equations, Cancelled> {
-            self.task.check()?;
+        let square = self.views.width() * self.views.width();
+        let parts = self.in_chunks(|workspace, images| {
             let mut equations = Equations::new(self.views, groups);
-            for &image in chunk {
+            let mut factors = vec![vec![Complex32::default(); square]; groups];
+            for image in images {
                 workspace.waves.set(&self.atoms, &self.poses[image], self.views);
-                let square = self.views.width() * self.views.width();
-                let factors: Vec<Vec<Complex32>> = (0..groups)
-                    .map(|group| {
-                        workspace.waves.sum(&self.atoms, group, false);
-                        workspace.waves.sums.as_slice().expect("contiguous")[..square].to_vec()
-                    })
-                    .collect();
+                for (group, factors) in factors.iter_mut().enumerate() {
+                    workspace.waves.sum(&self.atoms, group, false);
+                    factors.copy_from_slice(&workspace.waves.sums.as_slice().expect("contiguous")[..square]);
+                }
                 equations.add(self.views, image, &factors, self.scales[image], self.weights[image]);
             }
-            Ok(equations)
-        };
-        let parts: Vec<Equations> =
-            images.par_chunks(CHUNK).map_init(|| self.workspace(), of_chunk).collect::<Result<_, _>>()?;
+            equations
+        })?;
         Ok(parts.iter().fold(Equations::new(self.views, groups), Equations::merge))
     }
 
-    /// Every image at a better pose, or the same where a step does not make it better.
-    fn improved(&self) -> Result<Vec<Improved>, Cancelled> {
-        let model = Model::new(self.views, &self.atoms, &self.transfers);
-        let improve = |workspace: &mut Workspace, image: usize| -> Result<Improved, Cancelled> {
-            self.task.check()?;
-            let start = self.poses[image];
-            model.show(&start, true, workspace);
+    /// Every image at a better pose, or the same where a step does not make it better; and what they ask of the atoms.
+    fn improved(&self) -> Result<(Vec<Improved>, Request), Cancelled> {
+        let model = Forward::new(self.views, &self.atoms, &self.transfers);
+        let improve = |workspace: &mut Workspace, image: usize, sum: &mut Request| {
+            let mut pose = self.poses[image];
+            model.show(&pose, true, workspace);
             let scale = model.contrast(image, workspace).max(0.0);
             let mut chi2 = model.subtract(image, scale, workspace);
-            let mut pose = start;
-            if let Some(better) = model.normal(scale, workspace).step(&start, self.max_shift) {
+            if let Some(better) = stepped(&pose, &model.normal(scale, workspace), self.max_shift) {
                 model.show(&better, false, workspace);
                 let then = model.subtract(image, scale, workspace);
                 if then < chi2 {
                     (pose, chi2) = (better, then);
                 } else {
-                    model.show(&start, false, workspace);
+                    model.show(&pose, false, workspace);
                     model.subtract(image, scale, workspace);
                 }
             }
-            let request = model.request(&pose, scale, workspace);
-            Ok(Improved { pose, scale, chi2, request })
+            sum.add(&model.request(&pose, scale, workspace), self.weights[image]);
+            Improved { pose, scale, chi2 }
         };
-        (0..self.views.len()).into_par_iter().map_init(|| self.workspace(), improve).collect()
+        let parts = self.in_chunks(|workspace, images| {
+            let mut sum = Request::nothing(self.atoms.len());
+            let improved: Vec<Improved> = images.map(|image| improve(workspace, image, &mut sum)).collect();
+            (improved, sum)
+        })?;
+        let mut request = Request::nothing(self.atoms.len());
+        parts.iter().for_each(|(_, part)| request.add(part, 1.0));
+        Ok((parts.into_iter().flat_map(|(improved, _)| improved).collect(), request))
     }
 
     /// Curvature of the likelihood at the atoms and poses as they are.
     fn curved(&self) -> Result<Curvature, Cancelled> {
-        let model = Model::new(self.views, &self.atoms, &self.transfers);
+        let model = Forward::new(self.views, &self.atoms, &self.transfers);
         let stride = self.views.len().div_ceil(GIVING_WAY).max(1);
         let chosen: Vec<usize> = (0..self.views.len()).step_by(stride).collect();
-        let couple = |workspace: &mut Workspace, image: usize| -> Result<(Coupling, Matrix5<f64>), Cancelled> {
+        let couple = |workspace: &mut Workspace, image: usize| -> Result<(Coupling, Matrix5), Cancelled> {
             self.task.check()?;
             model.show(&self.poses[image], true, workspace);
             let normal = model.normal(self.scales[image], workspace).matrix;

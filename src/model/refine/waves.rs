@@ -50,7 +50,7 @@ pub struct Waves {
     /// Sums over frequencies `[power of kx, atom][ky]`.
     contracted: Array2<Complex32>,
     /// Places in the image's frame, without the shift \[Å\].
-    pub turned: Vec<Vector3<f64>>,
+    turned: Vec<Vector3<f64>>,
 }
 
 /// Weights of the atoms in [`Waves::sum`]: 1, x, y and z.

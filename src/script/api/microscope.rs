@@ -219,6 +219,16 @@ pub mod api {
         microscope.wavelength()
     }
 
+    /// Energy of the electrons (kV).
+    ///
+    /// ```rhai
+    /// print(microscope::paper().energy());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn energy(microscope: Microscope) -> f64 {
+        microscope.energy
+    }
+
     /// Electron scattering factor (Å) of an element in Kirkland's table.
     ///
     /// * `element`: symbol; * `frequency` (Å⁻¹).

@@ -2,17 +2,16 @@
 
 use std::f64::consts::TAU;
 
-use nalgebra::{Matrix5, SMatrix, UnitQuaternion, Vector2, Vector3, Vector5};
+use nalgebra::{SMatrix, Vector3};
 use ndarray::Array2;
 
 use super::transfer::Transfers;
 use super::views::Views;
 use super::waves::{Atoms, MOMENTS, Waves};
 use crate::fourier::{Complex32, Complex64};
+use crate::orient::{Matrix5, Normal, Vector5, damped_step, moved};
 use crate::pose::Pose;
 
-/// Largest rotation of one step \[rad\]: beyond it the linear model means nothing.
-const LONGEST_TURN: f64 = 0.05;
 /// Part by which the diagonal of the normal matrix is raised.
 const DAMPING: f64 = 1e-4;
 
@@ -20,9 +19,9 @@ const DAMPING: f64 = 1e-4;
 pub type Coupling = Vec<SMatrix<f64, 3, 5>>;
 
 /// What all images are compared with.
-pub struct Model<'a> {
-    pub views: &'a Views,
-    pub atoms: &'a Atoms,
+pub struct Forward<'a> {
+    views: &'a Views,
+    atoms: &'a Atoms,
     /// For each group and sample, (P − iQ)/2.
     factors: Vec<Vec<Complex32>>,
 }
@@ -50,12 +49,6 @@ impl Workspace {
     }
 }
 
-/// A pose's normal equations.
-pub struct Normal {
-    pub matrix: Matrix5<f64>,
-    pub gradient: Vector5<f64>,
-}
-
 /// What one image asks of the atoms.
 pub struct Request {
     /// Gradient of the log-likelihood, with respect to the position of each atom [1/Å].
@@ -76,7 +69,7 @@ impl Request {
     }
 }
 
-impl<'a> Model<'a> {
+impl<'a> Forward<'a> {
     pub fn new(views: &'a Views, atoms: &'a Atoms, transfers: &Transfers) -> Self {
         let factors = (0..atoms.groups.len()).map(|group| transfers.factors(views, group)).collect();
         Self { views, atoms, factors }
@@ -125,11 +118,12 @@ impl<'a> Model<'a> {
 
     /// Normal equations of the pose, as it was shown with moments and subtracted. How the height's phase turns is left out: λk/2 of the rest, 1 %.
     pub fn normal(&self, scale: f64, workspace: &Workspace) -> Normal {
-        let mut normal = Normal { matrix: Matrix5::zeros(), gradient: Vector5::zeros() };
+        let mut normal = Normal { cost: 0.0, matrix: Matrix5::zeros(), gradient: Vector5::zeros() };
         for (sample, weight) in self.views.weights.iter().enumerate() {
             let slopes = self.slopes(sample, scale, workspace);
             let residual = workspace.residual[sample];
             let weight = 2.0 * f64::from(*weight);
+            normal.cost += weight * f64::from(residual.norm_sqr());
             for i in 0..5 {
                 normal.gradient[i] += weight * f64::from((residual * slopes[i].conj()).re);
                 for j in 0..=i {
@@ -153,12 +147,8 @@ impl<'a> Model<'a> {
         let residual = std::mem::take(&mut workspace.residual);
         self.contract(&residual, scale, workspace);
         workspace.residual = residual;
-        let back = pose.matrix().transpose();
-        let position = |(sums, amplitude): (&[Complex64; 3], &f64)| {
-            back * Vector3::new(sums[1].im, sums[2].im, 0.0) * (TAU * amplitude)
-        };
         Request {
-            positions: workspace.contracted.iter().zip(&self.atoms.amplitudes).map(position).collect(),
+            positions: self.pulls(pose, workspace).collect(),
             amplitudes: workspace.contracted.iter().map(|sums| sums[0].re).collect(),
         }
     }
@@ -167,19 +157,24 @@ impl<'a> Model<'a> {
     pub fn coupling(&self, pose: &Pose, scale: f64, workspace: &mut Workspace) -> Coupling {
         let slopes: Vec<[Complex32; 5]> =
             (0..self.views.weights.len()).map(|sample| self.slopes(sample, scale, workspace)).collect();
-        let back = pose.matrix().transpose();
         let mut coupling: Coupling = vec![SMatrix::zeros(); self.atoms.len()];
         for parameter in 0..5 {
             let column: Vec<Complex32> = slopes.iter().map(|slopes| slopes[parameter]).collect();
             self.contract(&column, scale, workspace);
-            for ((coupling, sums), amplitude) in
-                coupling.iter_mut().zip(&workspace.contracted).zip(&self.atoms.amplitudes)
-            {
-                let of_atom = back * Vector3::new(sums[1].im, sums[2].im, 0.0) * (TAU * amplitude);
-                coupling.set_column(parameter, &of_atom);
+            for (coupling, pull) in coupling.iter_mut().zip(self.pulls(pose, workspace)) {
+                coupling.set_column(parameter, &pull);
             }
         }
         coupling
+    }
+
+    /// For each atom, how what was contracted pulls at its position.
+    fn pulls(&self, pose: &Pose, workspace: &Workspace) -> impl Iterator<Item = Vector3<f64>> {
+        let back = pose.matrix().transpose();
+        let pull = move |(sums, amplitude): (&[Complex64; 3], &f64)| {
+            back * Vector3::new(sums[1].im, sums[2].im, 0.0) * (TAU * amplitude)
+        };
+        workspace.contracted.iter().zip(&self.atoms.amplitudes).map(pull)
     }
 
     /// For each atom, the sums over all frequencies of what `values`, one a sample, have in common with the atom's wave.
@@ -198,22 +193,11 @@ impl<'a> Model<'a> {
     }
 }
 
-impl Normal {
-    /// The pose after the step that these equations ask for, the shift within `max_shift` \[Å\]; none if they are singular.
-    pub fn step(&self, pose: &Pose, max_shift: f64) -> Option<Pose> {
-        let mut matrix = self.matrix;
-        (0..5).for_each(|i| matrix[(i, i)] *= 1.0 + DAMPING);
-        let mut step = matrix.cholesky()?.solve(&self.gradient);
-        let turn = step.fixed_rows::<3>(0).norm();
-        if turn > LONGEST_TURN {
-            step *= LONGEST_TURN / turn;
-        }
-        let turn = UnitQuaternion::from_scaled_axis(Vector3::new(step[0], step[1], step[2]));
-        let shift = pose.shift + Vector2::new(step[3], step[4]);
-        let length = shift.norm();
-        Some(Pose {
-            rotation: UnitQuaternion::new_normalize((turn * pose.rotation).into_inner()),
-            shift: if length > max_shift { shift * (max_shift / length) } else { shift },
-        })
-    }
+/// The pose after the step that normal equations ask for, the shift within `max_shift` \[Å\]; none if they are singular.
+pub fn stepped(pose: &Pose, normal: &Normal, max_shift: f64) -> Option<Pose> {
+    let mut step = damped_step(normal, DAMPING, true)?;
+    // the rotation is about the image's axes here, about the particle's there
+    let turn = pose.matrix().transpose() * step.fixed_rows::<3>(0);
+    step.fixed_rows_mut::<3>(0).copy_from(&turn);
+    Some(moved(pose, &step, max_shift))
 }
