@@ -138,6 +138,12 @@ fn a_lattice_without_its_constants_is_refused() {
 }
 
 #[test]
+fn a_microscope_that_cannot_be_or_is_not_asked_for_is_refused_before_the_long_work() {
+    assert_refused(&[("defocus", "50")], 1, &["multislice=true"]);
+    assert_refused(&[("multislice", "true"), ("cell_height", "-5")], 1, &["cell_height"]);
+}
+
+#[test]
 fn the_wrong_contrast_is_refused_and_the_argument_named() {
     assert_refused(&[("contrast", "black")], 1, &["contrast=white"]);
 }
