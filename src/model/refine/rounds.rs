@@ -63,7 +63,7 @@ impl<'a> State<'a> {
             task,
             wavelength: wavelength(options.energy),
             max_shift: options.max_shift,
-            transfers: Equations::new(views, atoms.groups.len()).solve(),
+            transfers: Equations::new(views, atoms.groups.len()).solve(&views.ring_weights()),
             atoms,
             curvature: None,
             poses: poses.as_slice().to_vec(),
@@ -137,7 +137,7 @@ impl<'a> State<'a> {
 
     /// Transfers for the atoms, then poses and contrasts. Gives what all images together ask of the atoms.
     fn follow(&mut self) -> Result<Request, Cancelled> {
-        self.transfers = self.equations()?.solve();
+        self.transfers = self.equations()?.solve(&self.views.ring_weights());
         let (improved, request) = self.improved()?;
         self.poses = improved.iter().map(|image| image.pose).collect();
         self.chi2 = improved.iter().map(|image| image.chi2).collect();
@@ -230,7 +230,7 @@ impl<'a> State<'a> {
 
     /// The atoms as peaks, in units of the mean atom; what is not refined is from `before`.
     pub fn peaks(&self, before: &[Peak]) -> Vec<Peak> {
-        let strengths = self.transfers.strengths(&self.views.ring_weights());
+        let strengths = &self.transfers.strengths;
         let group_of = self.atoms.group_of();
         let peak = |(i, before): (usize, &Peak)| Peak {
             position: self.atoms.positions[i].into(),

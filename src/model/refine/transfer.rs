@@ -5,7 +5,7 @@
 //! functions of |k| for each element, that are found from the images ring by ring, by least squares. Where the potential is not weak, atoms of one
 //! element still look much alike, and P and Q take up what they have in common.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DVector, Vector2};
 use ndarray::Array2;
 
 use super::views::Views;
@@ -18,6 +18,8 @@ pub struct Transfers {
     pub even: Array2<f64>,
     /// `[ring][group]`.
     pub odd: Array2<f64>,
+    /// How strong each group is; their mean is 1.
+    pub strengths: Vec<f64>,
 }
 
 /// Least squares for the transfers of some images: matrix and right side of each ring.
@@ -32,6 +34,11 @@ pub struct Equations {
 
 /// Each function is drawn to zero with this part of the mean weight of its ring: rings that say nothing stay empty.
 const RIDGE: f64 = 1e-6;
+/// Standard deviation that the transfer of one element is expected to have from the common one times the element's strength, as a part of its root mean square.
+/// Where atoms of all elements scatter alike, at the lowest frequencies, the images do not tell one transfer from another.
+const DIFFERENCE: f64 = 0.3;
+/// Turns of common transfer and strengths.
+const TURNS: usize = 5;
 
 impl Equations {
     pub fn new(views: &Views, groups: usize) -> Self {
@@ -72,26 +79,80 @@ impl Equations {
         self
     }
 
-    pub fn solve(&self) -> Transfers {
-        let unknowns = 2 * self.groups;
-        let rings = self.targets.len() / unknowns;
-        let mut even = Array2::zeros((rings, self.groups));
-        let mut odd = Array2::zeros((rings, self.groups));
-        for ring in 0..rings {
-            let square = unknowns * unknowns;
-            let mut matrix = DMatrix::from_row_slice(unknowns, unknowns, &self.matrices[ring * square..][..square]);
-            let ridge = RIDGE * matrix.trace() / unknowns as f64 + f64::MIN_POSITIVE;
-            (0..unknowns).for_each(|i| matrix[(i, i)] += ridge);
-            let target = DVector::from_row_slice(&self.targets[ring * unknowns..][..unknowns]);
-            let Some(factors) = matrix.cholesky() else { continue };
-            let found = factors.solve(&target);
+    /// The transfers that explain the images best, for rings of these weights ([`Views::ring_weights`]).
+    pub fn solve(&self, weights: &[f64]) -> Transfers {
+        let (strengths, common) = self.alike();
+        let rings = common.len();
+        let square: f64 = common.iter().zip(weights).map(|(ring, weight)| ring.norm_squared() * weight).sum();
+        let square = square / weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let pull = 0.5 / (DIFFERENCE * DIFFERENCE * square).max(f64::MIN_POSITIVE);
+        let mut transfers = Transfers {
+            even: Array2::zeros((rings, self.groups)),
+            odd: Array2::zeros((rings, self.groups)),
+            strengths,
+        };
+        for (ring, common) in common.iter().enumerate() {
+            let (mut matrix, mut target) = self.ring(ring);
+            let pull = if self.groups > 1 { pull } else { 0.0 };
+            for row in 0..2 * self.groups {
+                matrix[(row, row)] += pull;
+                target[row] += pull * transfers.strengths[row % self.groups] * common[row / self.groups];
+            }
+            let Some(found) = solved(matrix, &target) else { continue };
             for group in 0..self.groups {
-                even[[ring, group]] = found[group];
-                odd[[ring, group]] = found[self.groups + group];
+                transfers.even[[ring, group]] = found[group];
+                transfers.odd[[ring, group]] = found[self.groups + group];
             }
         }
-        Transfers { even, odd }
+        transfers
     }
+
+    /// Matrix and right side of a ring.
+    fn ring(&self, ring: usize) -> (DMatrix<f64>, DVector<f64>) {
+        let unknowns = 2 * self.groups;
+        let square = unknowns * unknowns;
+        let matrix = DMatrix::from_row_slice(unknowns, unknowns, &self.matrices[ring * square..][..square]);
+        (matrix, DVector::from_row_slice(&self.targets[ring * unknowns..][..unknowns]))
+    }
+
+    /// How strong each group is, mean 1, and P and Q of each ring, if the transfers differ in strength alone: by turns, each by least squares.
+    fn alike(&self) -> (Vec<f64>, Vec<Vector2<f64>>) {
+        let groups = self.groups;
+        let rings: Vec<_> = (0..self.targets.len() / (2 * groups)).map(|ring| self.ring(ring)).collect();
+        let mut strengths = DVector::from_element(groups, 1.0);
+        let mut common = vec![Vector2::zeros(); rings.len()];
+        for _ in 0..TURNS {
+            for ((matrix, target), common) in rings.iter().zip(&mut common) {
+                let spread = DMatrix::from_fn(2 * groups, 2, |row, part| {
+                    if row / groups == part { strengths[row % groups] } else { 0.0 }
+                });
+                let of_ring = solved(spread.transpose() * matrix * &spread, &(spread.transpose() * target));
+                *common = of_ring.map_or(Vector2::zeros(), |found| Vector2::new(found[0], found[1]));
+            }
+            let (mut matrix, mut target) = (DMatrix::zeros(groups, groups), DVector::zeros(groups));
+            for ((of_ring, wanted), common) in rings.iter().zip(&common) {
+                let gather = DMatrix::from_fn(2 * groups, groups, |row, group| {
+                    if row % groups == group { common[row / groups] } else { 0.0 }
+                });
+                matrix += gather.transpose() * of_ring * &gather;
+                target += gather.transpose() * wanted;
+            }
+            let Some(found) = solved(matrix, &target) else { break };
+            let mean = found.mean();
+            if mean > 0.0 {
+                strengths = found / mean;
+            }
+        }
+        (strengths.as_slice().to_vec(), common)
+    }
+}
+
+/// The solution of a symmetric system that is raised a little.
+fn solved(mut matrix: DMatrix<f64>, target: &DVector<f64>) -> Option<DVector<f64>> {
+    let unknowns = matrix.nrows();
+    let ridge = RIDGE * matrix.trace() / unknowns as f64 + f64::MIN_POSITIVE;
+    (0..unknowns).for_each(|i| matrix[(i, i)] += ridge);
+    Some(matrix.cholesky()?.solve(target))
 }
 
 impl Transfers {
@@ -101,20 +162,6 @@ impl Transfers {
             Complex32::new(0.5 * self.even[[ring, group]] as f32, -0.5 * self.odd[[ring, group]] as f32)
         };
         views.rings.iter().map(factor).collect()
-    }
-
-    /// How strong each group is in the units of the mean one, over rings of these weights.
-    pub fn strengths(&self, weights: &[f64]) -> Vec<f64> {
-        let groups = self.even.dim().1;
-        let mut products = vec![0.0; groups];
-        for (ring, weight) in weights.iter().enumerate() {
-            for of in [&self.even, &self.odd] {
-                let mean = of.row(ring).sum() / groups as f64;
-                products.iter_mut().zip(of.row(ring)).for_each(|(sum, value)| *sum += weight * value * mean);
-            }
-        }
-        let mean = products.iter().sum::<f64>() / groups as f64;
-        products.iter().map(|product| product / mean).collect()
     }
 
     /// Mean of (P cos + Q sin)·(P′ cos + Q′ sin) of two groups on a ring, over heights spread evenly up to those of
