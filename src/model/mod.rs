@@ -16,7 +16,7 @@
 //! 3. `species`, noise: peaks are cut off at the largest gap in log intensity between 6 and 38 % of the bright
 //!    peaks, and what hangs together without gaps wider than 4 Å is the particle.
 //! 4. `species`, elements: one to three classes of intensity (Otsu 1979, IEEE Trans. SMC 9, 62, with more classes and jointly with a
-//!    decline or growth of intensity towards the surface); the heavier the element, the brighter.
+//!    decline or growth of intensity towards the surface); the heavier the element, the brighter. `mixture`: how sure that is.
 //!
 //! [`refine`] then fits the atoms to the raw images, with the poses and the transfer functions of the elements; [`corrected`] takes off what several
 //! scatterings of one electron do to the positions.
@@ -27,6 +27,7 @@
 
 mod compare;
 mod fit;
+mod mixture;
 mod parts;
 mod peaks;
 mod profile;
@@ -96,6 +97,8 @@ pub struct Peak {
     pub residual: f64,
     /// Standard deviation of the position along an axis \[Å\], as the noise of the images allows it; known after [`refine`].
     pub deviation: Option<f64>,
+    /// Standard deviation of the intensity, likewise [units of the density].
+    pub intensity_deviation: Option<f64>,
 }
 
 /// One atom read from a density.
@@ -247,6 +250,9 @@ impl Model {
         ];
         if self.0.atoms.iter().all(|atom| atom.peak.deviation.is_some()) {
             columns.push(("sigma_A", column(|atom| atom.peak.deviation.unwrap_or(f64::NAN))));
+        }
+        if self.0.atoms.iter().all(|atom| atom.peak.intensity_deviation.is_some()) {
+            columns.push(("sigma_intensity", column(|atom| atom.peak.intensity_deviation.unwrap_or(f64::NAN))));
         }
         columns
     }

@@ -13,7 +13,7 @@ use crate::structure::Element;
 pub struct Parts {
     /// A row an atom: atomic number, its probability, radius, then as in `rejected`.
     pub atoms: Array2<f64>,
-    /// A row a rejected peak: x, y, z, intensity, width, residual, deviation (not a number where it is unknown).
+    /// A row a rejected peak: x, y, z, intensity, width, residual, deviations of position and intensity (not a number where they are unknown).
     pub rejected: Array2<f64>,
     /// A row a class: atomic number, number of atoms, mean, deviation.
     pub classes: Array2<f64>,
@@ -27,19 +27,11 @@ impl From<&Model> for Parts {
     fn from(model: &Model) -> Self {
         let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, radial_trend, slope } = &*model.0;
         let atoms = atoms.iter().map(|atom| {
-            let [x, y, z, intensity, width, residual, deviation] = row_of(&atom.peak);
-            [
-                f64::from(atom.element.atomic_number()),
-                atom.probability,
-                atom.radius,
-                x,
-                y,
-                z,
-                intensity,
-                width,
-                residual,
-                deviation,
-            ]
+            let peak = row_of(&atom.peak);
+            let mut row = [0.0; 3 + PEAK];
+            row[..3].copy_from_slice(&[f64::from(atom.element.atomic_number()), atom.probability, atom.radius]);
+            row[3..].copy_from_slice(&peak);
+            row
         });
         let class =
             |class: &Class| [f64::from(class.element.atomic_number()), class.count as f64, class.mean, class.deviation];
@@ -84,16 +76,22 @@ impl TryFrom<Parts> for Model {
     }
 }
 
+/// Numbers of a peak.
+const PEAK: usize = 8;
+
 /// An unknown deviation is not a number there.
-fn row_of(peak: &Peak) -> [f64; 7] {
-    let Peak { position, intensity, width, residual, deviation } = *peak;
-    [position.x, position.y, position.z, intensity, width, residual, deviation.unwrap_or(f64::NAN)]
+fn row_of(peak: &Peak) -> [f64; PEAK] {
+    let Peak { position, intensity, width, residual, deviation, intensity_deviation } = *peak;
+    let known = |deviation: Option<f64>| deviation.unwrap_or(f64::NAN);
+    let [x, y, z] = position.coords.into();
+    [x, y, z, intensity, width, residual, known(deviation), known(intensity_deviation)]
 }
 
 fn peak_of(row: &[f64]) -> Option<Peak> {
-    let &[x, y, z, intensity, width, residual, deviation] = row else { return None };
-    let deviation = (!deviation.is_nan()).then_some(deviation);
-    Some(Peak { position: Point3::new(x, y, z), intensity, width, residual, deviation })
+    let &[x, y, z, intensity, width, residual, of_position, of_intensity] = row else { return None };
+    let known = |deviation: f64| (!deviation.is_nan()).then_some(deviation);
+    let (deviation, intensity_deviation) = (known(of_position), known(of_intensity));
+    Some(Peak { position: Point3::new(x, y, z), intensity, width, residual, deviation, intensity_deviation })
 }
 
 fn element(number: f64) -> Option<Element> {

@@ -11,6 +11,9 @@ const FAINT: f64 = 0.25;
 /// poses make the surface fainter, dynamical scattering makes it brighter (negative).
 const TRENDS: (f64, f64) = (-1.0, 0.6);
 const TREND_STEP: f64 = 0.01;
+/// A trend counts if its log-likelihood gain exceeds ln n of n atoms, twice what Schwarz's criterion asks (Ann. Stat. 6 (1978) 461): classes that overlap seem
+/// further apart with any trend.
+const TREND_GAIN: f64 = 2.0;
 /// A trend is fitted only from this many atoms a class on.
 const ATOMS_FOR_TREND: usize = 12;
 
@@ -108,53 +111,6 @@ impl Partition {
     }
 }
 
-/// Rounds of expectation and maximisation: classes that are apart settle in two, those that overlap in some ten.
-const MIXTURE_ROUNDS: usize = 100;
-/// Least standard deviation of a class, as a part of its mean: what is nearer than that is not told apart by chance.
-const LEAST_DEVIATION: f64 = 0.005;
-
-/// Probability of each atom's class, given its corrected intensity: a mixture of one bell curve a class, by expectation and maximisation from the partition
-/// (Dempster, Laird and Rubin, J. R. Stat. Soc. B 39 (1977) 1).
-pub(super) fn probabilities(partition: &Partition) -> Vec<f64> {
-    let count = partition.classes.iter().max().map_or(0, |class| class + 1);
-    let one_of = |class: usize| (0..count).map(|other| f64::from(u8::from(other == class))).collect::<Vec<f64>>();
-    let mut shares: Vec<Vec<f64>> = partition.classes.iter().map(|&class| one_of(class)).collect();
-    for _ in 0..MIXTURE_ROUNDS {
-        let bells: Vec<Bell> = (0..count).map(|class| Bell::of(&partition.corrected, &shares, class)).collect();
-        for (share, &value) in shares.iter_mut().zip(&partition.corrected) {
-            let logs: Vec<f64> = bells.iter().map(|bell| bell.log_density(value)).collect();
-            let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let total: f64 = logs.iter().map(|log| (log - highest).exp()).sum();
-            share.iter_mut().zip(&logs).for_each(|(share, log)| *share = (log - highest).exp() / total);
-        }
-    }
-    shares.iter().zip(&partition.classes).map(|(share, &class)| share[class]).collect()
-}
-
-/// One class of a mixture.
-struct Bell {
-    weight: f64,
-    mean: f64,
-    deviation: f64,
-}
-
-impl Bell {
-    /// Of values, each with its share in `class`.
-    fn of(values: &[f64], shares: &[Vec<f64>], class: usize) -> Self {
-        let sum = |value: &dyn Fn(f64) -> f64| {
-            values.iter().zip(shares).map(|(v, share)| share[class] * value(*v)).sum::<f64>()
-        };
-        let weight = sum(&|_| 1.0).max(f64::MIN_POSITIVE);
-        let mean = sum(&|value| value) / weight;
-        let variance = sum(&|value| (value - mean).powi(2)) / weight;
-        Self { weight, mean, deviation: variance.sqrt().max(LEAST_DEVIATION * mean.abs()).max(f64::MIN_POSITIVE) }
-    }
-
-    fn log_density(&self, value: f64) -> f64 {
-        (self.weight / self.deviation).ln() - 0.5 * ((value - self.mean) / self.deviation).powi(2)
-    }
-}
-
 /// Steps of the alternation between classes and slope.
 const SLOPE_STEPS: usize = 20;
 /// A slope counts if it leaves less than this part of the spread within the classes: chance takes a little away, a true one most.
@@ -231,7 +187,15 @@ fn partition(intensities: &[f64], radii: &[f64], k: usize, with_trend: bool, sha
     };
     let better = |a: (f64, _, _, _, _), b: (f64, _, _, _, _)| if b.0 > a.0 { b } else { a };
     let steps = range(TRENDS.0)..=range(TRENDS.1);
-    let (_, trend, decline, sorted, cuts) = steps.map(attempt).fold(attempt(0), better);
+    let level = attempt(0);
+    let (without, total) = (level.0, intensities.iter().map(|value| value * value).sum::<f64>());
+    let mut best = steps.map(attempt).fold(level, better);
+    let left = |explained: f64| (total - explained).max(0.0);
+    if left(best.0) > (-TREND_GAIN * f64::ln(intensities.len() as f64) / intensities.len() as f64).exp() * left(without)
+    {
+        best = attempt(0);
+    }
+    let (_, trend, decline, sorted, cuts) = best;
     let mut classes = vec![0; intensities.len()];
     for (rank, &atom) in sorted.order.iter().enumerate() {
         classes[atom] = cuts.iter().filter(|&&cut| rank >= cut).count();
@@ -367,35 +331,6 @@ mod tests {
         // elements that differ from side to side are no slope
         let sides: Vec<f64> = places.iter().map(|place| if place.x > 0.0 { 1.0 } else { 0.5 }).collect();
         assert_eq!(partition_on_slope(&sides, &places, 2, true, None).slope, Vector3::zeros());
-    }
-
-    #[test]
-    fn probabilities_are_those_of_overlapping_bells() {
-        // two thirds about 1, one third about 2, deviation 0.4: quantiles of each
-        let quantiles = |mean: f64, count: usize| -> Vec<f64> {
-            (0..count).map(|i| mean + 0.4 * normal_quantile((i as f64 + 0.5) / count as f64)).collect()
-        };
-        let corrected = [quantiles(1.0, 400), quantiles(2.0, 200)].concat();
-        let classes = corrected.iter().map(|&value| usize::from(value > 1.5)).collect();
-        let partition = Partition { classes, corrected, trend: 0.0, slope: Vector3::zeros() };
-        for (probability, (value, class)) in
-            probabilities(&partition).iter().zip(partition.corrected.iter().zip(&partition.classes))
-        {
-            let odds = 2.0 * (((value - 2.0) / 0.4).powi(2) / 2.0 - ((value - 1.0) / 0.4).powi(2) / 2.0).exp();
-            let first = odds / (1.0 + odds);
-            let expected = if *class == 0 { first } else { 1.0 - first };
-            assert!((probability - expected).abs() < 0.02, "{value}: {probability} {expected}");
-        }
-    }
-
-    /// Where the sum of the bell curve comes to a part of it.
-    fn normal_quantile(part: f64) -> f64 {
-        let (mut sum, mut x) = (0.0, -6.0);
-        while sum < part {
-            sum += (-0.5 * f64::powi(x, 2)).exp() / 2.506_628_274_631 * 1e-3;
-            x += 1e-3;
-        }
-        x
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::fit::{self, Gaussian, Sample};
+use super::mixture::{self, Bells};
 use super::peaks::{self, Maximum};
 use super::profile::{Profile, Source, Spectrum};
 use super::{Class, Error, Inner, Model, Peak, TracedAtom, center_of_mass, species};
@@ -149,18 +150,24 @@ fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap:
     let places: Vec<Vector3<f64>> = kept.iter().map(|peak| peak.position.coords - centroid).collect();
     let (count, trend) = (elements.len(), options.radial_trend);
     let partition = species::partition_on_slope(&intensities, &places, count, trend, shares.as_deref());
-    let probabilities = species::probabilities(&partition);
-    let element = |i: usize| elements[partition.classes[i]];
+    let noise =
+        kept.iter().map(|peak| peak.intensity_deviation.unwrap_or(0.0).powi(2)).sum::<f64>() / kept.len() as f64;
+    let bells = Bells { weights: shares.as_deref(), least_deviation: noise.sqrt() };
+    let probabilities = bells.probabilities(&partition.corrected, &partition.classes);
+    // how many there are of each is known exactly, if it is known
+    let likely = if shares.is_none() { mixture::most_probable(&probabilities) } else { None };
+    let members = likely.unwrap_or_else(|| partition.classes.clone());
+    let element = |i: usize| elements[members[i]];
     let placed: Vec<_> = kept.iter().enumerate().map(|(i, peak)| (element(i), peak.position)).collect();
     let center = center_of_mass(&placed);
     let classes = elements.iter().enumerate().map(|(class, &element)| {
-        let of_class = |i: &usize| partition.classes[*i] == class;
+        let of_class = |i: &usize| members[*i] == class;
         let values: Vec<f64> = (0..kept.len()).filter(of_class).map(|i| partition.corrected[i]).collect();
         statistics(element, &values)
     });
     let atoms = kept.iter().enumerate().map(|(i, &peak)| TracedAtom {
         element: element(i),
-        probability: probabilities[i],
+        probability: probabilities[i][members[i]],
         peak,
         radius: (peak.position - center).norm(),
     });
@@ -260,6 +267,7 @@ impl Candidate {
             width: self.gaussian.width,
             residual: self.residual,
             deviation: None,
+            intensity_deviation: None,
         }
     }
 }

@@ -33,9 +33,11 @@ pub fn corrected(refined: &Model, misled: &Model) -> Result<Model, Error> {
         let Some(partner) = partner.filter(|partner| partner.intensity > 0.0) else { return atom.peak };
         let typical =
             means.iter().find(|(element, _)| *element == atom.element).map_or(partner.intensity, |(_, mean)| *mean);
+        let scale = typical / partner.intensity;
         Peak {
             position: atom.peak.position - (partner.position - atom.peak.position),
-            intensity: atom.peak.intensity * typical / partner.intensity,
+            intensity: atom.peak.intensity * scale,
+            intensity_deviation: atom.peak.intensity_deviation.map(|deviation| deviation * scale),
             ..atom.peak
         }
     });

@@ -28,6 +28,7 @@ pub struct Matrices {
 }
 
 /// The same made ready for steps.
+#[derive(Clone)]
 pub struct Curvature {
     positions: Cholesky<f64, Dyn>,
     amplitudes: Cholesky<f64, Dyn>,
@@ -110,6 +111,13 @@ impl Matrices {
         let mean = self.positions.trace() / (3 * count).max(1) as f64;
         self.positions.gemm(HOLD * mean, &motions, &motions.transpose(), 1.0);
         self
+    }
+
+    /// Newton's step of the amplitudes, and the standard deviation of each.
+    pub fn amplitude_step(self, gradient: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let factors = factored(self.amplitudes);
+        let step = factors.solve(&DVector::from_row_slice(gradient));
+        (step.as_slice().to_vec(), factors.inverse().diagonal().iter().map(|variance| variance.sqrt()).collect())
     }
 
     pub fn solved(self) -> Curvature {

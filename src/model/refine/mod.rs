@@ -127,7 +127,8 @@ pub fn refine(
         (rounds, last_step) = (rounds + 1, state.round()?.step);
         stage.advance(1)?;
     }
-    let strong = classify(with_rejected(state.peaks(&peaks), &peaks, model), &trace)?;
+    let freed = state.peaks(&peaks, state.amplitudes());
+    let strong = classify(with_rejected(freed, &peaks, model), &trace)?;
     let (atoms, peaks) = apart(&strong, &elements);
     state.take(atoms);
     while rounds < options.rounds {
@@ -139,7 +140,10 @@ pub fn refine(
         }
     }
     let bound = state.settle()?;
-    let model = classify(with_rejected(state.peaks(&peaks), &peaks, &strong), &trace)?;
+    let (strengths, deviations) = state.strengths(&peaks)?;
+    let mut settled = state.peaks(&peaks, &strengths);
+    settled.iter_mut().zip(&deviations).for_each(|(peak, &deviation)| peak.intensity_deviation = Some(deviation));
+    let model = classify(with_rejected(settled, &peaks, &strong), &trace)?;
     let transfers = state.curves(&elements);
     let State { poses: refined, chi2, weights, .. } = state;
     let powers = views.powers();

@@ -9,7 +9,7 @@ use super::forward::{Coupling, Forward, Request, Workspace, stepped};
 use super::transfer::{Equations, Transfers};
 use super::views::Views;
 use super::waves::Atoms;
-use super::{RefineOptions, TransferCurve};
+use super::{RefineOptions, TransferCurve, together};
 use crate::fourier::Complex32;
 use crate::microscope::electron::wavelength;
 use crate::model::Peak;
@@ -26,6 +26,7 @@ const CHUNK: usize = 8;
 const LONGEST_STEP: f64 = 0.3;
 
 /// What is refined.
+#[derive(Clone)]
 pub struct State<'a> {
     views: &'a Views,
     task: &'a Task,
@@ -79,6 +80,11 @@ impl<'a> State<'a> {
         self.curvature = None;
     }
 
+    /// Strength of each atom in units of its group's.
+    pub fn amplitudes(&self) -> &[f64] {
+        &self.atoms.amplitudes
+    }
+
     /// Transfers, poses, contrasts, then positions; and strengths, while all atoms share one transfer.
     pub fn round(&mut self) -> Result<Round, Cancelled> {
         let request = self.follow()?;
@@ -102,13 +108,23 @@ impl<'a> State<'a> {
         Ok(Round { step: square.sqrt(), bound: self.bound() })
     }
 
-    /// Brings all but the positions to where they belong, strengths too, and gives the bound of the positions \[Å\].
+    /// Brings all but the positions to where they belong, and gives the bound of the positions [Å].
     pub fn settle(&mut self) -> Result<f64, Cancelled> {
-        let request = self.follow()?;
-        let curvature = self.curved()?;
-        self.strengthen(&curvature.amplitude_step(&request.amplitudes));
-        self.curvature = Some(curvature);
+        self.follow()?;
+        self.curvature = Some(self.curved()?);
         Ok(self.bound())
+    }
+
+    /// How strong each atom is by the images alone, mean 1, with standard deviations. All share one transfer again and begin as they were `before` they were told
+    /// apart: what an atom was taken for says nothing.
+    pub fn strengths(&self, before: &[Peak]) -> Result<(Vec<f64>, Vec<f64>), Cancelled> {
+        let mut alike = self.clone();
+        alike.take(Atoms { positions: self.atoms.positions.clone(), ..together(before) });
+        alike.transfers = alike.equations()?.solve(&self.views.ring_weights());
+        let (_, request) = alike.improved()?;
+        let (step, deviations) = alike.mean_curvature().amplitude_step(&request.amplitudes);
+        alike.strengthen(&step);
+        Ok((alike.atoms.amplitudes, deviations))
     }
 
     /// Root mean square error in space that the noise allows \[Å\]; not a number if it is not known.
@@ -221,20 +237,24 @@ impl<'a> State<'a> {
             .par_iter()
             .map_init(|| self.workspace(), |workspace, &image| couple(workspace, image))
             .collect::<Result<_, _>>()?;
-        let strength = |image: usize| self.scales[image] * self.scales[image];
-        let all: f64 = (0..self.views.len()).map(|image| self.weights[image] * strength(image)).sum();
-        let share = all / chosen.iter().map(|&image| strength(image)).sum::<f64>();
-        let curvature = Matrices::mean(self.views, &self.atoms, &self.transfers, self.wavelength, all);
-        Ok(curvature.giving_way(&coupled, share).held(&self.atoms).solved())
+        let chosen: f64 = chosen.iter().map(|&image| self.scales[image] * self.scales[image]).sum();
+        Ok(self.mean_curvature().giving_way(&coupled, self.power() / chosen).held(&self.atoms).solved())
     }
 
-    /// The atoms as peaks, in units of the mean atom; what is not refined is from `before`.
-    pub fn peaks(&self, before: &[Peak]) -> Vec<Peak> {
-        let strengths = &self.transfers.strengths;
-        let group_of = self.atoms.group_of();
+    /// Sum of all images' squared contrasts, weighted.
+    fn power(&self) -> f64 {
+        self.weights.iter().zip(&self.scales).map(|(weight, scale)| weight * scale * scale).sum()
+    }
+
+    fn mean_curvature(&self) -> Matrices {
+        Matrices::mean(self.views, &self.atoms, &self.transfers, self.wavelength, self.power())
+    }
+
+    /// The atoms as peaks of these intensities; what is not refined is from `before`.
+    pub fn peaks(&self, before: &[Peak], intensities: &[f64]) -> Vec<Peak> {
         let peak = |(i, before): (usize, &Peak)| Peak {
             position: self.atoms.positions[i].into(),
-            intensity: self.atoms.amplitudes[i] * strengths[group_of[i]],
+            intensity: intensities[i],
             deviation: self.curvature.as_ref().map(|curvature| curvature.deviations()[i]),
             ..*before
         };

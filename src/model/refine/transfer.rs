@@ -123,9 +123,14 @@ impl Equations {
         let mut common = vec![Vector2::zeros(); rings.len()];
         for _ in 0..TURNS {
             for ((matrix, target), common) in rings.iter().zip(&mut common) {
-                let spread = DMatrix::from_fn(2 * groups, 2, |row, part| {
-                    if row / groups == part { strengths[row % groups] } else { 0.0 }
-                });
+                let spread =
+                    DMatrix::from_fn(
+                        2 * groups,
+                        2,
+                        |row, part| {
+                            if row / groups == part { strengths[row % groups] } else { 0.0 }
+                        },
+                    );
                 let of_ring = solved(spread.transpose() * matrix * &spread, &(spread.transpose() * target));
                 *common = of_ring.map_or(Vector2::zeros(), |found| Vector2::new(found[0], found[1]));
             }

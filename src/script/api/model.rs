@@ -195,7 +195,7 @@ pub mod api {
     /// Columns of numbers, one an atom.
     ///
     /// `probability` (of its element, by the intensities of all atoms), `intensity`, `width_A`, `radius_A` (from the centre of mass), `fit_residual`, and of
-    /// refined atoms `sigma_A`, the standard deviation of a position along an axis.
+    /// refined atoms `sigma_A` and `sigma_intensity`, the standard deviations of a position along an axis and of the intensity.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
