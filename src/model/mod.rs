@@ -46,6 +46,7 @@ use crate::task::Cancelled;
 pub use compare::{CompareOptions, Comparison, Pair, compare};
 pub use parts::Parts;
 pub use refine::{RefineOptions, Refinement, TransferCurve, corrected, refine};
+use trace::reclassify;
 pub use trace::{TraceOptions, check_species, classify, trace};
 
 /// What can be wrong with a request to trace or compare atoms.

@@ -143,6 +143,15 @@ pub fn classify(mut peaks: Vec<Peak>, options: &TraceOptions) -> Result<Model, E
     Ok(with_species(kept, rejected, noise_cut, noise_gap, options))
 }
 
+/// Makes a model of peaks of which it is known already which are atoms: their species by intensity. `noise_cut` is where they were divided.
+pub(super) fn reclassify(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, options: &TraceOptions) -> Model {
+    let weakest = kept.iter().map(|peak| peak.intensity).fold(f64::INFINITY, f64::min);
+    let noise = rejected.iter().map(|peak| peak.intensity).filter(|&intensity| intensity <= noise_cut);
+    let strongest = noise.fold(0.0, f64::max);
+    let noise_gap = if strongest > 0.0 { weakest / strongest } else { f64::INFINITY };
+    with_species(kept, rejected, noise_cut, noise_gap, options)
+}
+
 fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap: f64, options: &TraceOptions) -> Model {
     let (elements, shares) = options.by_atomic_number();
     let centroid = kept.iter().map(|peak| peak.position.coords).sum::<Vector3<f64>>() / kept.len() as f64;

@@ -4,7 +4,7 @@
 //! too far out. Images simulated from the refined atoms by multislice are led astray in the same way, by an amount that is known exactly; taking that off
 //! leaves second-order errors only (indirect inference: Gouriéroux, Monfort and Renault, J. Appl. Econometrics 8 (1993) S85).
 
-use crate::model::{Error, Model, Peak, TraceOptions, classify};
+use crate::model::{Model, Peak, TraceOptions, reclassify};
 use crate::structure::Element;
 
 /// Farthest that the simulation leads an atom astray \[Å\]; what is farther is another atom.
@@ -12,10 +12,7 @@ const FARTHEST: f64 = 0.5;
 
 /// `refined` atoms moved back by how far the same refinement of images simulated from them, `misled`, went from them; and their intensities by how much
 /// those of their element differ there, after which elements are told apart anew.
-///
-/// # Errors
-/// If fewer atoms than species are left.
-pub fn corrected(refined: &Model, misled: &Model) -> Result<Model, Error> {
+pub fn corrected(refined: &Model, misled: &Model) -> Model {
     let partner = |peak: &Peak| {
         let distance = |other: &&Peak| (other.position - peak.position).norm();
         let others = misled.atoms().iter().map(|atom| &atom.peak);
@@ -41,6 +38,6 @@ pub fn corrected(refined: &Model, misled: &Model) -> Result<Model, Error> {
             ..atom.peak
         }
     });
-    let peaks = peaks.chain(refined.rejected().iter().copied()).collect();
-    classify(peaks, &TraceOptions { species: elements, ..TraceOptions::default() })
+    let options = TraceOptions { species: elements, ..TraceOptions::default() };
+    reclassify(peaks.collect(), refined.rejected().to_vec(), refined.noise_cut(), &options)
 }

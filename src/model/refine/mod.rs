@@ -5,8 +5,8 @@
 //! beam (`transfer`), and the squared residual over the noise is minimised: in turn the transfer functions (least squares), every pose (Gauss–Newton, two
 //! or five sums over atoms that are matrix products: `waves`, `forward`) and all positions at once (Newton, `curvature`).
 //!
-//! At first every atom has a strength of its own and all share one transfer. The strengths tell the elements apart once more, better than the density did;
-//! then each element has its own transfer.
+//! At first every atom has a strength of its own and all share one transfer, and peaks that the density left in doubt are tried as atoms. The strengths tell
+//! atoms from noise and the elements apart once more, better than the density did; then each element has its own transfer.
 
 mod correct;
 mod curvature;
@@ -22,7 +22,7 @@ pub use self::correct::corrected;
 use self::rounds::State;
 use self::views::Views;
 use self::waves::Atoms;
-use super::{Error, Model, Peak, TraceOptions, classify};
+use super::{Error, Model, Peak, TraceOptions, classify, reclassify};
 use crate::images::Particles;
 use crate::orient::unexplained;
 use crate::pose::Poses;
@@ -88,6 +88,10 @@ pub struct TransferCurve {
 
 /// Rounds in which each atom has a strength of its own and all one transfer, before the elements are told apart.
 const FREE_ROUNDS: usize = 3;
+/// A rejected peak may be an atom if it is brighter than this part of the noise cut.
+const POSSIBLE: f64 = 0.6;
+/// Most of such peaks that are tried, as a part of the number of atoms.
+const MOST_POSSIBLE: f64 = 0.25;
 /// Positions have settled when a round changes them by less than this part of their uncertainty.
 const SETTLED: f64 = 0.2;
 /// Resolution beyond which atoms show little \[Å\].
@@ -120,7 +124,8 @@ pub fn refine(
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
     let trace = TraceOptions { species: elements.clone(), ..TraceOptions::default() };
 
-    let peaks: Vec<Peak> = model.atoms().iter().map(|atom| atom.peak).collect();
+    let (possible, hopeless) = possible_atoms(model);
+    let peaks: Vec<Peak> = model.atoms().iter().map(|atom| atom.peak).chain(possible).collect();
     let mut state = State::new(&views, together(&peaks), poses, options, task);
     let (mut rounds, mut last_step) = (0, 0.0);
     while rounds < FREE_ROUNDS.min(options.rounds) {
@@ -128,7 +133,7 @@ pub fn refine(
         stage.advance(1)?;
     }
     let freed = state.peaks(&peaks, state.amplitudes());
-    let strong = classify(with_rejected(freed, &peaks, model), &trace)?;
+    let strong = classify([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat(), &trace)?;
     let (atoms, peaks) = apart(&strong, &elements);
     state.take(atoms);
     while rounds < options.rounds {
@@ -143,7 +148,8 @@ pub fn refine(
     let (strengths, deviations) = state.strengths(&peaks)?;
     let mut settled = state.peaks(&peaks, &strengths);
     settled.iter_mut().zip(&deviations).for_each(|(peak, &deviation)| peak.intensity_deviation = Some(deviation));
-    let model = classify(with_rejected(settled, &peaks, &strong), &trace)?;
+    let scale = scale(&settled, &peaks);
+    let model = reclassify(settled, scaled(strong.rejected(), scale), scale * strong.noise_cut(), &trace);
     let transfers = state.curves(&elements);
     let State { poses: refined, chi2, weights, .. } = state;
     let powers = views.powers();
@@ -185,12 +191,28 @@ fn apart(model: &Model, elements: &[Element]) -> (Atoms, Vec<Peak>) {
     (Atoms { positions, amplitudes: vec![1.0; peaks.len()], groups }, peaks)
 }
 
-/// `refined` peaks, and those that a model had rejected, whose intensities are brought to the same scale: `before` are the refined ones as they were.
-fn with_rejected(refined: Vec<Peak>, before: &[Peak], model: &Model) -> Vec<Peak> {
+/// Rejected peaks that the images may still show to be atoms, and the others: in a gap of the particle, and not much fainter than what was taken for an atom.
+fn possible_atoms(model: &Model) -> (Vec<Peak>, Vec<Peak>) {
+    let TraceOptions { min_separation, largest_gap, .. } = TraceOptions::default();
+    let fits = |peak: &Peak| {
+        let nearest = model.atoms().iter().map(|atom| (atom.peak.position - peak.position).norm());
+        let nearest = nearest.fold(f64::INFINITY, f64::min);
+        peak.intensity > POSSIBLE * model.noise_cut() && (min_separation..largest_gap).contains(&nearest)
+    };
+    let (mut possible, mut hopeless): (Vec<Peak>, Vec<Peak>) = model.rejected().iter().partition(|peak| fits(peak));
+    let most = (MOST_POSSIBLE * model.len() as f64).ceil() as usize;
+    hopeless.extend(possible.drain(most.min(possible.len())..));
+    (possible, hopeless)
+}
+
+/// The unit of intensity of peaks `before` in that of the same peaks `after`.
+fn scale(after: &[Peak], before: &[Peak]) -> f64 {
     let sum = |peaks: &[Peak]| peaks.iter().map(|peak| peak.intensity).sum::<f64>();
-    let scale = sum(&refined) / sum(before);
-    let rejected = model.rejected().iter().map(|peak| Peak { intensity: peak.intensity * scale, ..*peak });
-    refined.iter().copied().chain(rejected).collect()
+    sum(after) / sum(before)
+}
+
+fn scaled(peaks: &[Peak], scale: f64) -> Vec<Peak> {
+    peaks.iter().map(|peak| Peak { intensity: peak.intensity * scale, ..*peak }).collect()
 }
 
 impl RefineOptions {

@@ -92,9 +92,9 @@ pub mod api {
     /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
     /// print(atoms.corrected(atoms));
     /// ```
-    #[rhai_fn(global, return_raw)]
-    pub fn corrected(atoms: Model, misled: Model) -> ScriptResult<Model> {
-        model::corrected(&atoms, &misled).map_err(fault)
+    #[rhai_fn(global)]
+    pub fn corrected(atoms: Model, misled: Model) -> Model {
+        model::corrected(&atoms, &misled)
     }
 
     /// Checks a list of one to three different elements, and gives their symbols as they are written in tables.
