@@ -200,7 +200,7 @@ fn statistics(element: Element, values: &[f64]) -> Class {
 }
 
 impl TraceOptions {
-    fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         check_species(&self.species)?;
         let above_zero = "above 0";
         for (name, value) in [

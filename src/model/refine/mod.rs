@@ -41,11 +41,15 @@ pub struct RefineOptions {
     pub energy: f64,
     /// Largest shift allowed \[Å\], farther ones are pulled back to it; default 2.0.
     pub max_shift: f64,
+    /// Parts of the species, lightest first, any scale; default: left to the intensities.
+    pub composition: Option<Vec<f64>>,
+    /// Fit a decline or growth of intensity towards the surface together with the species; default true.
+    pub radial_trend: bool,
 }
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { low_pass: None, rounds: 12, energy: 200.0, max_shift: 2.0 }
+        Self { low_pass: None, rounds: 12, energy: 200.0, max_shift: 2.0, composition: None, radial_trend: true }
     }
 }
 
@@ -122,7 +126,13 @@ pub fn refine(
     let views = Views::new(particles, low_pass);
     let stage = task.stage("refine atoms", options.rounds);
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
-    let trace = TraceOptions { species: elements.clone(), ..TraceOptions::default() };
+    let trace = TraceOptions {
+        species: elements.clone(),
+        composition: options.composition.clone(),
+        radial_trend: options.radial_trend,
+        ..TraceOptions::default()
+    };
+    trace.check()?;
 
     let (possible, hopeless) = possible_atoms(model);
     let peaks: Vec<Peak> = model.atoms().iter().map(|atom| atom.peak).chain(possible).collect();
