@@ -150,7 +150,7 @@ mod tests {
         let direct = positions(&poscar("1.0", "Direct", ROWS));
         assert_eq!(direct, [[0.0, 0.0, 0.0], [1.0, 2.5, 2.5], [0.0, 1.1, 7.5]]);
         let doubled = positions(&poscar(" 2 ", "Selective dynamics\ndirect", ROWS));
-        assert_eq!(doubled, direct.map(|position| position.map(|x| 2.0 * x)));
+        assert_eq!(doubled, [[0.0, 0.0, 0.0], [2.0, 5.0, 5.0], [0.0, 2.2, 15.0]]);
         // 8 times the volume of 40 Å³
         let by_volume = positions(&poscar("-320", "D", ROWS));
         assert!(by_volume.iter().flatten().zip(doubled.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-12));
@@ -174,7 +174,7 @@ mod tests {
             ("1 2\n", "1\n", 7, "2 elements, and 1 numbers"),
             ("1 2\n", "1 -2\n", 7, "\"-2\" is not a number of atoms"),
             ("1 2\n", "0 0\n", 8, "there are no atoms"),
-            ("1 2\n", "1 18446744073709551615\n", 13, "where atom 6 of 18446744073709551615 must follow"),
+            ("1 2\n", "1 18446744073709551615\n", 12, "three numbers must stand here, not \"\""),
             ("Direct", "Wrong", 8, "not \"Wrong\""),
             ("0.5 0.5 0.5", "0.5 nan 0.5", 10, "y must be a number, not \"nan\""),
         ] {

@@ -60,6 +60,15 @@ impl UnitCell {
         (self.0 * (to - from).map(|part| part - part.round())).norm()
     }
 
+    /// The place \[Å\] at fractional coordinates from 0 to 1, and if it is nearer than `reach` \[Å\] to the faces at 0, its copies at the faces at 1.
+    pub fn with_copies(&self, fractional: Vector3<f64>, reach: f64) -> Vec<Point3<f64>> {
+        let inverse = self.0.try_inverse().expect("a cell has a volume");
+        let is_near = [0, 1, 2].map(|axis| (0.0..reach * inverse.row(axis).norm()).contains(&fractional[axis]));
+        let steps = (0..8).map(|n| [n & 1, n >> 1 & 1, n >> 2]);
+        let steps = steps.filter(|step| (0..3).all(|axis| step[axis] == 0 || is_near[axis]));
+        steps.map(|step| self.place(fractional + Vector3::from(step.map(f64::from)))).collect()
+    }
+
     /// \[Å³\].
     pub fn volume(&self) -> f64 {
         self.0.determinant().abs()
@@ -95,6 +104,11 @@ mod tests {
         assert!((cell.volume() - volume).abs() < 1e-9);
         let right = UnitCell::from_parameters([2.0; 3], [90.0; 3]).unwrap();
         assert_eq!(right.place(Vector3::new(0.5, 0.25, -1.0)), Point3::new(1.0, 0.5, -2.0));
+        let copies = |x, y, z| right.with_copies(Vector3::new(x, y, z), 0.5).len();
+        assert_eq!(
+            [copies(0.26, 0.5, 0.99), copies(0.24, 0.5, 0.5), copies(0.0, 0.2, 0.5), copies(0.0, 0.1, 0.2)],
+            [1, 2, 4, 8]
+        );
         assert!((right.distance(Vector3::new(0.99, 0.0, 0.0), Vector3::new(0.01, 0.0, 3.0)) - 0.04).abs() < 1e-12);
     }
 

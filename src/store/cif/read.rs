@@ -57,27 +57,26 @@ fn crystal(text: &str) -> Result<(Vec<Atom>, Option<UnitCell>), Fault> {
     let is_plain = operations.iter().all(Operation::is_identity);
     let cartesian = coordinates(block, CARTESIAN, sites.len())?.filter(|_| is_plain);
     let atom = |site: &Site, position| Atom { element: site.element, position };
-    let mut atoms = Vec::new();
-    // of each atom, its site
-    let mut origin = Vec::new();
     if let Some(places) = cartesian {
-        atoms.extend(sites.iter().zip(places).map(|(site, place)| atom(site, Point3::from(place))));
-        origin.extend(0..sites.len());
-    } else {
-        let places = coordinates(block, FRACTIONAL, sites.len())?;
-        let no_fractions =
-            "the atoms have no fractional coordinates (_atom_site_fract_x, _y, _z), which the symmetry needs";
-        let places = places.ok_or_else(|| Fault::at(block.line, no_fractions))?;
-        let no_cell = format!("data_{} has no cell (_cell_length_a, …, _cell_angle_gamma)", block.name);
-        let cell = cell.ok_or_else(|| Fault::at(block.line, no_cell))?;
-        for (i, (site, place)) in sites.iter().zip(places).enumerate() {
-            let images = if is_plain { vec![place] } else { images(place, &operations, &cell) };
-            origin.resize(origin.len() + images.len(), i);
-            atoms.extend(images.into_iter().map(|image| atom(site, cell.place(image))));
+        let atoms: Vec<Atom> = sites.iter().zip(places).map(|(site, place)| atom(site, Point3::from(place))).collect();
+        check_apart(atoms.iter().map(|atom| atom.position).zip(0..).collect(), &sites)?;
+        return Ok((atoms, cell));
+    }
+    let places = coordinates(block, FRACTIONAL, sites.len())?;
+    let no_fractions =
+        "the atoms have no fractional coordinates (_atom_site_fract_x, _y, _z), which the symmetry needs";
+    let places = places.ok_or_else(|| Fault::at(block.line, no_fractions))?;
+    let no_cell = format!("data_{} has no cell (_cell_length_a, …, _cell_angle_gamma)", block.name);
+    let cell = cell.ok_or_else(|| Fault::at(block.line, no_cell))?;
+    let (mut atoms, mut near) = (Vec::new(), Vec::new());
+    for (i, (site, place)) in sites.iter().zip(places).enumerate() {
+        for image in if is_plain { vec![place] } else { images(place, &operations, &cell) } {
+            atoms.push(atom(site, cell.place(image)));
+            near.extend(cell.with_copies(image, SHARED).into_iter().map(|place| (place, i)));
         }
     }
-    check_apart(&atoms, &origin, &sites)?;
-    Ok((atoms, cell))
+    check_apart(near, &sites)?;
+    Ok((atoms, Some(cell)))
 }
 
 /// The only block with positions of atoms.
@@ -186,14 +185,14 @@ fn operations(block: &Block) -> Result<Vec<Operation>, Fault> {
     }
 }
 
-/// Fails if two atoms are in one place.
-fn check_apart(atoms: &[Atom], origin: &[usize], sites: &[Site]) -> Result<(), Fault> {
-    let positions: Vec<Point3<f64>> = atoms.iter().map(|atom| atom.position).collect();
+/// Fails if two of these places, each of the site of that index, are the same.
+fn check_apart(places: Vec<(Point3<f64>, usize)>, sites: &[Site]) -> Result<(), Fault> {
+    let (positions, origins): (Vec<Point3<f64>>, Vec<usize>) = places.into_iter().unzip();
     let neighbours = neighbours_within(&positions, SHARED);
     let Some((i, j)) = neighbours.iter().enumerate().find_map(|(i, near)| near.first().map(|&j| (i, j))) else {
         return Ok(());
     };
-    let (first, second) = (&sites[origin[i.min(j)]], &sites[origin[i.max(j)]]);
+    let (first, second) = (&sites[origins[i].min(origins[j])], &sites[origins[i].max(origins[j])]);
     let distance = (positions[i] - positions[j]).norm();
     let problem = format!(
         "atoms of the sites {} and {} are {distance:.2} Å apart: where elements or places share a site (partial occupancy), leave one of them in the file; \

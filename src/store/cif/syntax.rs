@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(parse(text).map(drop).unwrap_err().problem, "the loop of _z has no values");
         let text = text.replace(" data_\n", " 5 #\n");
         let blocks = parse(&text).unwrap();
-        assert_eq!(blocks.iter().map(|block| (block.name, block.line)).collect::<Vec<_>>(), [("a", 3), ("b", 16)]);
+        assert_eq!(blocks.iter().map(|block| (block.name, block.line)).collect::<Vec<_>>(), [("a", 3), ("b", 17)]);
         let texts = |name: &str| -> Vec<Option<&str>> {
             blocks[0].first_of(&["_none", name]).unwrap().iter().map(Value::known).collect()
         };
