@@ -75,56 +75,37 @@ impl Placed {
         has_probability: bool,
         has_sigma: bool,
     ) -> io::Result<()> {
-        let (version, name) = (env!("CARGO_PKG_VERSION"), block_name(name));
-        let (edges, corner) = (self.edges, self.corner);
-        writeln!(
-            writer,
-            "#\\#CIF_1.1\n\
-             # A particle, not a crystal: the cell is an empty box around it, {MARGIN} Angstrom wider on each\n\
-             # side, and periodic only because a CIF has a cell.\n\
-             # Programs that read fract_x, fract_y, fract_z have the particle in the middle of the cell; in its own\n\
-             # frame positions are Cartn_x, Cartn_y, Cartn_z = cell edges * fract + _atom_sites_Cartn_tran_vector."
-        )?;
-        writeln!(
-            writer,
-            "# occupancy: {}",
-            match has_probability {
-                true => "probability that the atom is of its element, no share of a site.",
-                false => "1, the atoms are given.",
-            }
-        )?;
-        if has_sigma {
-            writeln!(
-                writer,
-                "# U_iso_or_equiv: square of the uncertainty of the position (standard deviation along an axis),\n\
-                 # no thermal motion."
-            )?;
+        write_comments(writer, has_probability, has_sigma)?;
+        writeln!(writer, "data_{}", block_name(name))?;
+        writeln!(writer, "_audit_creation_method 'pedesis {}'", env!("CARGO_PKG_VERSION"))?;
+        self.write_cell(writer)?;
+        let names = "label type_symbol fract_x fract_y fract_z Cartn_x Cartn_y Cartn_z occupancy";
+        writeln!(writer, "loop_")?;
+        for name in names.split(' ').chain(has_sigma.then_some("U_iso_or_equiv")) {
+            writeln!(writer, "_atom_site_{name}")?;
         }
-        writeln!(writer, "data_{name}\n_audit_creation_method 'pedesis {version}'")?;
-        for (axis, edge) in ["a", "b", "c"].iter().zip(&edges) {
+        Ok(())
+    }
+
+    /// The cell, that it has no symmetry, and where the particle's own frame is in it.
+    fn write_cell(&self, writer: &mut dyn Write) -> io::Result<()> {
+        for (axis, edge) in ["a", "b", "c"].iter().zip(&self.edges) {
             writeln!(writer, "_cell_length_{axis} {edge:.4}")?;
         }
         for angle in ["alpha", "beta", "gamma"] {
             writeln!(writer, "_cell_angle_{angle} 90")?;
         }
-        writeln!(
-            writer,
-            "_space_group_name_H-M_alt 'P 1'\n_space_group_IT_number 1\nloop_\n_space_group_symop_operation_xyz\n'x, y, z'\n\
-             _atom_sites_Cartn_transform_axes 'x along a, y along b, z along c'"
-        )?;
-        for (row, edge) in edges.iter().enumerate() {
+        writeln!(writer, "_space_group_name_H-M_alt 'P 1'\n_space_group_IT_number 1")?;
+        writeln!(writer, "loop_\n_space_group_symop_operation_xyz\n'x, y, z'")?;
+        writeln!(writer, "_atom_sites_Cartn_transform_axes 'x along a, y along b, z along c'")?;
+        for (row, edge) in self.edges.iter().enumerate() {
             for column in 0..3 {
                 let entry = if row == column { *edge } else { 0.0 };
                 writeln!(writer, "_atom_sites_Cartn_tran_matrix_{}{} {entry:.4}", row + 1, column + 1)?;
             }
         }
-        for (row, x) in corner.iter().enumerate() {
+        for (row, x) in self.corner.iter().enumerate() {
             writeln!(writer, "_atom_sites_Cartn_tran_vector_{} {x:.4}", row + 1)?;
-        }
-        let names = "label type_symbol fract_x fract_y fract_z Cartn_x Cartn_y Cartn_z occupancy";
-        writeln!(writer, "loop_")?;
-        for name in names.split(' ').chain(has_sigma.then_some("U_iso_or_equiv")) {
-            writeln!(writer, "_atom_site_{name}")?;
         }
         Ok(())
     }
@@ -156,6 +137,31 @@ impl Placed {
         }
         writeln!(writer)
     }
+}
+
+/// What someone who opens the file must know.
+fn write_comments(writer: &mut dyn Write, has_probability: bool, has_sigma: bool) -> io::Result<()> {
+    writeln!(
+        writer,
+        "#\\#CIF_1.1\n\
+         # A particle, not a crystal: the cell is an empty box around it, {MARGIN} Angstrom wider on each\n\
+         # side, and periodic only because a CIF has a cell.\n\
+         # Programs that read fract_x, fract_y, fract_z have the particle in the middle of the cell; in its own\n\
+         # frame positions are Cartn_x, Cartn_y, Cartn_z = cell edges * fract + _atom_sites_Cartn_tran_vector."
+    )?;
+    let occupancy = match has_probability {
+        true => "probability that the atom is of its element, no share of a site.",
+        false => "1, the atoms are given.",
+    };
+    writeln!(writer, "# occupancy: {occupancy}")?;
+    if has_sigma {
+        writeln!(
+            writer,
+            "# U_iso_or_equiv: square of the uncertainty of the position (standard deviation along an axis),\n\
+             # no thermal motion."
+        )?;
+    }
+    Ok(())
 }
 
 /// A name for a data block: letters, digits, and what else a word may have; at most 75 characters with `data_`.
