@@ -9,7 +9,7 @@
 //!  a particle)   graphene) multislice,    Fourier    search,      gridding,   positions,
 //!                          optics, noise) samples)   refinement)  FSC)        species)
 //!
-//!                store (HDF5, MRC, XYZ)   plot (PNG)   sweep (many runs)
+//!                store (HDF5, MRC, XYZ, …)   plot (PNG)   sweep (many runs)
 //! ──────────────────────────────────────────────────────────────────────────
 //! script: the Rhai embedding, one binding file a namespace, help, errors
 //! cli:    repl · run · help · info

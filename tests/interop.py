@@ -3,6 +3,8 @@
     interop.py check FOLDER    open what pedesis wrote there, and compare with the formulas below
     interop.py make FOLDER     write there what pedesis shall read
     interop.py liquids FOLDER  write liquids there, or if pedesis has read and written them, compare
+    interop.py structures FOLDER
+                               open the atoms that pedesis wrote there and write others, or if pedesis has read and written them, compare
     interop.py project FOLDER  reproduce images.mrcs there from the angles in poses.star and the atoms in atoms.xyz
 
 Prints "ok", or fails with what differs.
@@ -12,13 +14,18 @@ import io
 import json
 import sys
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import ase
 import ase.io
+import ase.io.cif
 import h5py
 import mrcfile
 import numpy as np
+from ase.constraints import FixAtoms
+from ase.geometry import get_distances
+from ase.spacegroup import Spacegroup, crystal
 
 warnings.simplefilter("error")  # a warning of a reader is a fault of the file
 
@@ -158,6 +165,166 @@ def liquids(folder):
             close(bonds, 0.957, 2e-2)  # molecules are whole
 
 
+PROBABILITY, SIGMA = 1 - 0.05 * I, 0.01 * (I + 1)
+B_FACTOR = 8 * np.pi**2 * SIGMA**2
+
+
+def check_pdb(path, occupancy, b_factor):
+    atoms = ase.io.read(path)
+    assert atoms.get_chemical_symbols() == SYMBOLS and not atoms.pbc.any()
+    close(atoms.positions, POSITIONS, 5.1e-4)
+    close(atoms.arrays["occupancy"], occupancy, 5.1e-3)
+    close(atoms.arrays["bfactor"], b_factor, 5.1e-3)
+    lines = path.read_text().split("\n")
+    assert lines.pop() == "" and lines[-1].strip() == "END" and all(len(line) == 80 for line in lines)
+    assert any(line.startswith("REMARK") and "PEDESIS" in line for line in lines)
+    rows = [line for line in lines if line.startswith("HETATM")]
+    for i, (row, symbol) in enumerate(zip(rows, SYMBOLS, strict=True)):
+        # the columns of the format's documentation, counted from 1
+        column = lambda first, last: row[first - 1 : last]
+        assert int(column(7, 11)) == i + 1 and int(column(23, 26)) == i + 1 and column(22, 22) == "A"
+        assert column(13, 16) == f"{symbol.upper():<4}" and column(18, 20) == "UNX" and column(77, 78) == symbol.upper()
+        close([float(column(first, first + 7)) for first in (31, 39, 47)], POSITIONS[i], 5.1e-4)
+        assert [column(blank, blank) for blank in (12, 17, 21, 27)] == [" "] * 4 and column(67, 76).isspace()
+
+
+def check_cif(path, occupancy, u):
+    atoms = ase.io.read(path)
+    assert atoms.get_chemical_symbols() == SYMBOLS
+    close(atoms.cell.angles(), 90)
+    (block,) = ase.io.cif.parse_cif(str(path))
+    corner = [block[f"_atom_sites_cartn_tran_vector_{i}"] for i in (1, 2, 3)]
+    close(np.array([[block[f"_atom_sites_cartn_tran_matrix_{i}{j}"] for j in (1, 2, 3)] for i in (1, 2, 3)]), atoms.cell.array)
+    close(atoms.positions + corner, POSITIONS)
+    assert np.all(atoms.positions > 4.999) and np.all(atoms.cell.lengths() - atoms.positions > 4.999)
+    close(np.transpose([block[f"_atom_site_cartn_{axis}"] for axis in "xyz"]), POSITIONS)
+    kinds = atoms.arrays["spacegroup_kinds"]
+    close([atoms.info["occupancy"][str(kind)][symbol] for kind, symbol in zip(kinds, SYMBOLS)], occupancy)
+    assert (u is None) == ("_atom_site_u_iso_or_equiv" not in block)
+    if u is not None:
+        close(block["_atom_site_u_iso_or_equiv"], u, 1e-8)
+
+
+def operation(rotation, translation):
+    """As x,1/2-y,z."""
+    parts = []
+    for row, shift in zip(rotation, translation):
+        part = str(Fraction(shift).limit_denominator(12)) if shift else ""
+        parts.append(part + "".join(f"{'+' if factor > 0 else '-'}{axis}" for factor, axis in zip(row, "xyz") if factor))
+    return ",".join(parts)
+
+
+ICSD = """#(C) nobody
+data_1234-ICSD
+_publ_section_title
+;
+It's a refinement; of
+loop_ _nothing
+;
+_audit_author_name 'Möller, B.'
+_cell_length_a {a}
+_cell_length_b {a}
+_cell_length_c {c}
+_cell_angle_alpha 90.
+_cell_angle_beta 90.
+_cell_angle_gamma {gamma}
+_cell_volume ?
+_symmetry_space_group_name_H-M '{name}'
+_symmetry_Int_Tables_number {number}
+loop_
+_symmetry_equiv_pos_site_id
+_symmetry_equiv_pos_as_xyz
+{operations}
+loop_
+_atom_type_symbol
+_atom_type_oxidation_number
+{first}2+ 2
+Se2- -2
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_symmetry_multiplicity
+_atom_site_Wyckoff_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_B_iso_or_equiv
+_atom_site_occupancy
+{first}1 {first}2+ 4 a {x} {y} 0 . 1.
+Se1 Se2- 4 b {u} ? 1.
+#End of TTTT
+"""
+
+
+def make_icsd(path, number, name, cell, first, x, y, u, places):
+    group = Spacegroup(number)
+    rows = "\n".join(f"{i} '{operation(*op)}'" for i, op in enumerate(group.get_symop(), 1))
+    text = ICSD.format(number=number, name=name, operations=rows, first=first, x=x, y=y, u=u, **cell)
+    path.write_text(text, encoding="latin-1")
+    a, c, gamma = (float(str(cell[key]).split("(")[0]) for key in ("a", "c", "gamma"))
+    return crystal([first, "Se"], places, spacegroup=number, cellpar=[a, a, c, 90, 90, gamma])
+
+
+def make_structures(folder):
+    """Writes files; gives what they must hold, by their names."""
+    cluster = ase.Atoms(SYMBOLS, positions=POSITIONS, cell=[20, 21, 22])
+    slanted = ase.Atoms(SYMBOLS, positions=POSITIONS + 3, cell=[[16, 0, 0], [2, 12, 0], [-1, 3, 14]], pbc=True)
+    slanted.set_constraint(FixAtoms([0, 3]))
+    ase.io.write(folder / "ase.pdb", cluster)
+    ase.io.write(folder / "slanted.cif", slanted)
+    ase.io.write(folder / "free.cif", ase.Atoms(SYMBOLS, positions=POSITIONS))
+    sort = {"format": "vasp", "sort": False}
+    ase.io.write(folder / "direct.vasp", slanted, direct=True, **sort)
+    ase.io.write(folder / "POSCAR_cartesian", slanted, direct=False, **sort)
+    scaled = (folder / "direct.vasp").read_text().split("\n")
+    scaled[1] = f"{-slanted.get_volume() * 1.1**3:.9f}"
+    (folder / "CONTCAR").write_text("\n".join(scaled) + "\n" + "  0.0 0.0 0.0\n" * 10)
+    larger = slanted.copy()
+    larger.set_cell(1.1 * slanted.cell, scale_atoms=True)
+    rocksalt = {"a": "6.124(2)", "c": 6.124, "gamma": 90}
+    wurtzite = {"a": "4.30", "c": "7.01(3)", "gamma": "120."}
+    return {
+        "ase.pdb": cluster,
+        "slanted.cif": slanted,
+        "free.cif": ase.Atoms(SYMBOLS, positions=POSITIONS),
+        "direct.vasp": slanted,
+        "POSCAR_cartesian": slanted,
+        "CONTCAR": larger,
+        "rocksalt.cif": make_icsd(
+            folder / "rocksalt.cif", 225, "F m -3 m", rocksalt, "Pb", "0", "0", "0.5 .5 5.0e-1", [(0, 0, 0), (0.5, 0.5, 0.5)]
+        ),
+        "wurtzite.cif": make_icsd(
+            folder / "wurtzite.cif", 186, "P 63 m c", wurtzite, "Cd", "0.3333", "0.6667", "0.3333 0.6667 0.3755(3)",
+            [(1 / 3, 2 / 3, 0), (1 / 3, 2 / 3, 0.3755)],
+        ),
+    }
+
+
+def same_crystal(found, expected):
+    """One atom of the same element for each, over the faces of the cell too."""
+    assert len(found) == len(expected)
+    _, apart = get_distances(found.positions, expected.positions, cell=expected.cell, pbc=expected.pbc)
+    partner = apart.argmin(axis=1)
+    assert sorted(partner) == list(range(len(expected))) and (found.numbers == expected.numbers[partner]).all()
+    close(apart.min(axis=1), 0, 1.5e-3)
+
+
+def structures(folder):
+    check_pdb(folder / "model.pdb", PROBABILITY, B_FACTOR)
+    check_pdb(folder / "given.pdb", 1, 0)
+    check_cif(folder / "model.cif", PROBABILITY, SIGMA**2)
+    check_cif(folder / "given.cif", 1, None)
+    atoms = ase.io.read(folder / "model.xyz")
+    close(atoms.positions, POSITIONS)
+    close(atoms.arrays["probability"], PROBABILITY)
+    close(atoms.arrays["sigma_A"], SIGMA)
+    for name, expected in make_structures(folder).items():
+        same_crystal(ase.io.read(folder / name, format=None if "." in name else "vasp"), expected)
+        back = folder / f"{name}_read.xyz"
+        if back.exists():
+            same_crystal(ase.io.read(back, format="extxyz"), expected)
+
+
 def read_star(path):
     """Rows of data_particles as dictionaries, pixel size from data_optics; nothing but split."""
     tables, labels = {}, None
@@ -228,5 +395,5 @@ def project(folder):
 
 
 if __name__ == "__main__":
-    {"check": check, "make": make, "liquids": liquids, "project": project}[sys.argv[1]](Path(sys.argv[2]))
+    {"check": check, "make": make, "liquids": liquids, "structures": structures, "project": project}[sys.argv[1]](Path(sys.argv[2]))
     print("ok")

@@ -108,7 +108,7 @@ fn faults_are_located_in_the_script_and_leave_no_file() {
             r#"store::write_json("s.json", #{ a: #{ b: structure::bundled("fept_1.5nm") } });"#,
             "a: b: JSON cannot hold a Structure",
         ),
-        (r#"structure::bundled("fept_1.5nm").save("a.png");"#, "a.png: the name must end in .xyz or .h5"),
+        (r#"structure::bundled("fept_1.5nm").save("a.png");"#, "a.png: the name must end in .xyz, .pdb, .cif or .h5"),
     ];
     for (call, message) in faults {
         let folder = tempfile::tempdir().unwrap();

@@ -53,7 +53,7 @@ enum Command {
         /// A namespace (images) or a function (images::normalize); all namespaces if left out.
         name: Option<String>,
     },
-    /// Say what a file holds: HDF5, MRC, STAR, XYZ.
+    /// Say what a file holds: HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, liquids.
     Info {
         /// The file.
         file: PathBuf,

@@ -62,6 +62,10 @@ pub enum Error {
     Xyz { path: PathBuf, cause: XyzError },
     #[error("{path}, line {line}: {problem}")]
     Line { path: PathBuf, line: usize, problem: String },
+    #[error("cannot write {path}: {problem}")]
+    Unwritable { path: PathBuf, problem: String },
+    #[error("{path} does not hold a particle: {problem}")]
+    NotParticle { path: PathBuf, problem: String },
     #[error("{path} is not a STAR file with poses: {problem}")]
     NotStar { path: PathBuf, problem: String },
     #[error("{path} is not the MTF of a detector: {problem}")]

@@ -11,11 +11,14 @@ use hdf5::{Dataset, Group};
 use super::h5::{self, Member, Problem};
 use super::mrc::MrcFile;
 use super::statistics::Statistics;
-use super::{Error, Format, LiquidOptions, read_liquid, read_structure, read_truth, star};
+use super::unit_cell::Crystal;
+use super::{Error, Format, LiquidOptions, cif, pdb, poscar, read_liquid, read_structure, read_truth, star};
 use crate::structure::Structure;
 
-/// Describes an HDF5, MRC, STAR, XYZ or truth file (JSON), or a liquid (LAMMPS dump, PDB, GRO): sizes, pixel size, range of the values, atoms of each element, and
-/// of an HDF5 file all it holds and where it came from. One line a fact, no line break at the end.
+/// Describes an HDF5, MRC or STAR file, atoms (XYZ, PDB, CIF, POSCAR, truth JSON), or a liquid (LAMMPS dump, PDB, GRO): sizes, pixel size, range of the values, atoms of
+/// each element, the unit cell, and of an HDF5 file all it holds and where it came from. One line a fact, no line break at the end.
+///
+/// A PDB file that can be read as a liquid is described as one.
 ///
 /// HDF5 and MRC are recognised by their first bytes, the others by their names.
 ///
@@ -39,16 +42,13 @@ pub fn info(path: &Path) -> Result<String, Error> {
                 let facts = star::describe(path)?;
                 facts.iter().fold(Lines::new("STAR"), |lines, (name, fact)| lines.and(name, fact))
             }
-            Format::Xyz => {
-                let structure = read_structure(path)?;
-                Lines::new("XYZ structure").and("name", structure.name()).and("atoms", atoms(&structure))
-            }
-            Format::Dump | Format::Pdb | Format::Gro => {
-                let liquid = read_liquid(path, &LiquidOptions::default())?;
-                Lines::new("liquid").and("holds", liquid.to_string())
-            }
+            Format::Xyz => info_structure("XYZ", &read_structure(path)?),
+            Format::Pdb => info_liquid(path).or_else(|_| Ok(info_structure("PDB", &pdb::read(path)?)))?,
+            Format::Cif => info_crystal("CIF", &cif::read(path)?),
+            Format::Poscar => info_crystal("POSCAR", &poscar::read(path)?),
+            Format::Dump | Format::Gro => info_liquid(path)?,
             Format::Other => {
-                let known = ".h5, .mrc, .mrcs, .star, .xyz, .json, .lammpstrj, .dump, .pdb or .gro";
+                let known = ".h5, .mrc, .mrcs, .star, .xyz, .pdb, .cif, .vasp, .poscar, .json, .lammpstrj, .dump or .gro, or begin with POSCAR or CONTCAR";
                 return Err(Error::Extension { path: path.to_owned(), verb: "describe", known });
             }
         }
@@ -72,6 +72,23 @@ impl Lines {
     fn push(&mut self, name: &str, fact: &str) {
         write!(self.0, "\n  {name:<14} {fact}").expect("writing to a string");
     }
+}
+
+fn info_structure(format: &str, structure: &Structure) -> Lines {
+    Lines::new(&format!("{format} structure")).and("name", structure.name()).and("atoms", atoms(structure))
+}
+
+fn info_crystal(format: &str, crystal: &Crystal) -> Lines {
+    let mut lines = info_structure(format, &crystal.structure);
+    if let Some(cell) = &crystal.cell {
+        lines.push("cell", &cell.to_string());
+    }
+    lines
+}
+
+fn info_liquid(path: &Path) -> Result<Lines, Error> {
+    let liquid = read_liquid(path, &LiquidOptions::default())?;
+    Ok(Lines::new("liquid").and("holds", liquid.to_string()))
 }
 
 fn info_mrc(path: &Path) -> Result<Lines, Error> {

@@ -5,11 +5,17 @@
 //! | image stacks | MRC (space group 0) | [`read_images`] | [`write_images`] |
 //! | densities | MRC (space group 1) | [`read_volume`] | [`write_volume`] |
 //! | atoms | XYZ, plain and extended | [`read_structure`] | [`write_xyz`] |
+//! | atoms | PDB 3.3 | [`read_structure`] | [`write_pdb`] |
+//! | atoms | core CIF, with symmetry | [`read_structure`] | [`write_cif`] (P1) |
+//! | atoms | POSCAR, CONTCAR of VASP 5 | [`read_structure`] | |
 //! | poses | RELION STAR | [`read_star`] | [`write_star`] |
 //! | liquids from molecular dynamics | LAMMPS dump, extended XYZ, PDB, GRO | [`read_liquid`] | [`write_liquid`] (XYZ) |
 //! | modulation transfer functions | RELION STAR | [`read_mtf`] | |
 //! | atoms and poses that simulated images were made from | JSON beside the stack | [`read_truth`] | |
 //! | a run: every value and where it came from | HDF5 | [`read_h5`] | [`write_h5`] |
+//!
+//! Of a crystal's file the atoms of one unit cell are read, as they are placed in it. PDB and CIF carry what is known of a traced atom where crystallographers look for
+//! it: occupancy is the probability of its element, B and U are the uncertainty of its position.
 //!
 //! The stack and structure readers also look into HDF5 files, ours and those of other programs with one stack in them.
 //! MRC is the format of MRC2014 (Cheng et al., J. Struct. Biol. 192, 146, 2015); the layout of our HDF5 files is
@@ -21,6 +27,7 @@
 //! the disk, and renamed, so that a crash or a full disk leaves the last complete file as it was.
 
 mod atomic;
+mod cif;
 mod digest;
 mod error;
 pub mod h5;
@@ -28,16 +35,21 @@ mod images;
 mod info;
 mod liquid;
 mod mrc;
+mod pdb;
+mod poscar;
 mod provenance;
 mod star;
 mod statistics;
 mod structure;
+mod unit_cell;
 mod value;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use atomic::{is_half_written, write_bytes, write_json, write_text};
+pub use cif::write_cif;
 pub use digest::Digest;
 pub use error::Error;
 pub use h5::{Contents, StackPlan, StackWriter, read_h5, write_h5};
@@ -45,6 +57,7 @@ pub use images::{ImageStack, read_images, read_volume};
 pub use info::info;
 pub use liquid::{LiquidOptions, is_liquid_file, read_liquid, write_liquid};
 pub use mrc::{write_images, write_volume};
+pub use pdb::write_pdb;
 pub use provenance::{Provenance, timestamp};
 pub use star::{StarOptions, StarPoses, read_mtf, read_star, write_star};
 pub use structure::{Truth, pose, read_poses, read_structure, read_truth, write_xyz};
@@ -61,6 +74,8 @@ enum Format {
     /// Trajectories of molecular dynamics, of LAMMPS and others.
     Dump,
     Pdb,
+    Cif,
+    Poscar,
     Gro,
     Other,
 }
@@ -76,10 +91,19 @@ impl Format {
             "star" => Self::Star,
             "lammpstrj" | "dump" => Self::Dump,
             "pdb" => Self::Pdb,
+            "cif" => Self::Cif,
+            "vasp" | "poscar" => Self::Poscar,
             "gro" => Self::Gro,
+            _ if is_poscar(path) => Self::Poscar,
             _ => Self::Other,
         }
     }
+}
+
+/// Whether a file has the name that VASP gives, perhaps with more behind it.
+fn is_poscar(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ["POSCAR", "CONTCAR"].iter().any(|known| name.starts_with(known))
 }
 
 /// Writes one value in the format that the extension of `path` names; in HDF5 it is stored under the name of its type.
@@ -92,13 +116,17 @@ pub fn save(path: &Path, value: &Value, provenance: &Provenance) -> Result<(), E
         (Value::Volume(volume), Format::Mrc) => write_volume(path, volume),
         (Value::Structure(structure), Format::Xyz) => write_xyz(path, structure, &BTreeMap::new()),
         (Value::Model(model), Format::Xyz) => write_xyz(path, &model.structure, &model.columns),
+        (Value::Structure(structure), Format::Pdb) => write_pdb(path, structure, &BTreeMap::new()),
+        (Value::Model(model), Format::Pdb) => write_pdb(path, &model.structure, &model.columns),
+        (Value::Structure(structure), Format::Cif) => write_cif(path, structure, &BTreeMap::new()),
+        (Value::Model(model), Format::Cif) => write_cif(path, &model.structure, &model.columns),
         (Value::Poses(poses), Format::Star) => write_star(path, poses, &StarOptions::default()),
         (value, Format::H5) => write_h5(path, &BTreeMap::from([(value.kind().to_owned(), value.clone())]), provenance),
         (value, _) => {
             let known = match value {
                 Value::Images(_) => ".mrcs, .mrc or .h5",
                 Value::Volume(_) => ".mrc or .h5",
-                Value::Structure(_) | Value::Model(_) => ".xyz or .h5",
+                Value::Structure(_) | Value::Model(_) => ".xyz, .pdb, .cif or .h5",
                 Value::Poses(_) => ".star or .h5",
                 _ => ".h5",
             };

@@ -7,7 +7,7 @@ use std::path::Path;
 use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector2};
 use serde::Deserialize;
 
-use super::{Error, Format, Value, atomic, h5, star};
+use super::{Error, Format, Value, atomic, cif, h5, pdb, poscar, star};
 use crate::pose::{Pose, Poses};
 use crate::structure::{Atom, Element, Structure};
 
@@ -42,8 +42,7 @@ struct TruthFile {
 /// If the file is not JSON with these fields, or their lengths or values do not fit together.
 pub fn read_truth(path: &Path) -> Result<Truth, Error> {
     let truth = serde_json::from_str::<TruthFile>(&text(path)?).map_err(|error| error.to_string());
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    truth.and_then(|truth| truth.check(&name)).map_err(|problem| Error::Truth { path: path.to_owned(), problem })
+    truth.and_then(|truth| truth.check(&stem(path))).map_err(|problem| Error::Truth { path: path.to_owned(), problem })
 }
 
 impl TruthFile {
@@ -91,20 +90,30 @@ pub fn pose([w, x, y, z]: [f64; 4], [shift_x, shift_y]: [f64; 2]) -> Result<Pose
     Ok(Pose { rotation, shift: Vector2::new(shift_x, shift_y) })
 }
 
-/// Reads a structure from XYZ (plain or extended), a truth file (JSON), or HDF5 that holds exactly one (or one model).
+/// Columns of a model that PDB and CIF have a place for: the probability of an atom's element, and the uncertainty of its position \[Å\].
+pub(super) const PROBABILITY: &str = "probability";
+pub(super) const SIGMA: &str = "sigma_A";
+
+/// Reads a structure from XYZ (plain or extended), PDB, CIF (one unit cell), POSCAR (VASP 5), a truth file (JSON), or HDF5 that holds exactly one (or one model).
 ///
 /// # Errors
-/// If the file cannot be read or is malformed; the message names the line of an XYZ file.
+/// If the file cannot be read or is malformed; the message names the line of a text.
 pub fn read_structure(path: &Path) -> Result<Structure, Error> {
     match Format::of(path) {
         Format::Xyz => Structure::from_xyz(&text(path)?).map_err(|cause| Error::Xyz { path: path.to_owned(), cause }),
+        Format::Pdb => pdb::read(path),
+        Format::Cif => Ok(cif::read(path)?.structure),
+        Format::Poscar => Ok(poscar::read(path)?.structure),
         Format::Json => Ok(read_truth(path)?.structure),
         Format::H5 => h5::read_only(path, &["structure", "model"], |value| match value {
             Value::Structure(structure) => Some(structure),
             Value::Model(model) => Some(model.structure),
             _ => None,
         }),
-        _ => Err(Error::Extension { path: path.to_owned(), verb: "read atoms from", known: ".xyz, .json or .h5" }),
+        _ => {
+            let known = ".xyz, .pdb, .cif, .vasp, .poscar, .json or .h5, or begin with POSCAR or CONTCAR";
+            Err(Error::Extension { path: path.to_owned(), verb: "read atoms from", known })
+        }
     }
 }
 
@@ -135,6 +144,11 @@ pub fn read_poses(path: &Path) -> Result<Poses, Error> {
 /// If a column has not one number an atom.
 pub fn write_xyz(path: &Path, structure: &Structure, columns: &BTreeMap<String, Vec<f64>>) -> Result<(), Error> {
     atomic::write_text(path, &structure.to_xyz_with(columns))
+}
+
+/// A file's name without its ending.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A file's text.

@@ -22,6 +22,7 @@ use nalgebra::{Point3, UnitQuaternion, Vector3};
 pub use bundled::{UnknownBundle, bundled, bundled_names};
 pub use element::{Element, UnknownElement};
 pub use lattice::{Lattice, LatticeKind};
+pub(crate) use neighbours::within as neighbours_within;
 pub use particle::{Alloy, Displacement, Sphere};
 pub use xyz::XyzError;
 pub(crate) use xyz::entry as xyz_entry;

@@ -234,5 +234,6 @@ fn malformed_xyz_is_named_with_its_line() {
 #[test]
 fn atoms_in_a_file_of_an_unknown_kind() {
     let said = store::read_structure(Path::new("atoms.doc")).unwrap_err().to_string();
-    assert_eq!(said, "cannot read atoms from atoms.doc: the name must end in .xyz, .json or .h5");
+    let known = ".xyz, .pdb, .cif, .vasp, .poscar, .json or .h5, or begin with POSCAR or CONTCAR";
+    assert_eq!(said, format!("cannot read atoms from atoms.doc: the name must end in {known}"));
 }

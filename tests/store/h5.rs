@@ -184,7 +184,7 @@ fn a_value_is_saved_in_the_format_that_its_name_asks_for() {
         assert_eq!(store::read_images(&path, None).unwrap().images, images(3, 4, false), "{name}");
     }
     assert!(save("a.png", stack).unwrap_err().ends_with("a.png: the name must end in .mrcs, .mrc or .h5"));
-    assert!(save("a", Value::Structure(structure(2))).unwrap_err().ends_with("must end in .xyz or .h5"));
+    assert!(save("a", Value::Structure(structure(2))).unwrap_err().ends_with("must end in .xyz, .pdb, .cif or .h5"));
     assert!(save("a.mrc", Value::Poses(poses(2, 1))).unwrap_err().ends_with("must end in .star or .h5"));
 }
 

@@ -11,7 +11,7 @@ use ndarray::Array3;
 use pedesis::images::Images;
 use pedesis::microscope::{Method, Microscope, Simulation, random_poses, simulate};
 use pedesis::pose::{Pose, Poses};
-use pedesis::store::{self, LiquidOptions, Provenance, StarOptions, Value};
+use pedesis::store::{self, LiquidOptions, Provenance, StarOptions, StoredModel, Value};
 use pedesis::structure::{Atom, Structure};
 use pedesis::task::Task;
 use pedesis::volume::Volume;
@@ -176,6 +176,31 @@ fn we_find_in_pythons_files_what_it_wrote() {
     assert_eq!(contents.values["count"], Value::Integer(3));
     assert_eq!(contents.values["single"], Value::Number(0.5));
     assert_eq!(contents.provenance, None);
+}
+
+#[test]
+fn atoms_go_to_ase_and_come_from_it_in_the_formats_of_crystallographers() {
+    if !has_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let column = |value: fn(f64) -> f64| (0..10).map(|i| value(f64::from(i))).collect();
+    let columns =
+        [("probability".to_owned(), column(|i| 1.0 - 0.05 * i)), ("sigma_A".to_owned(), column(|i| 0.01 * (i + 1.0)))];
+    let model = StoredModel { structure: atoms(), columns: columns.into(), rejected: BTreeMap::new() };
+    for (stem, value) in [("model", Value::Model(model)), ("given", Value::Structure(atoms()))] {
+        for ending in ["pdb", "cif", "xyz"] {
+            store::save(&at(&format!("{stem}.{ending}")), &value, &Provenance::default()).unwrap();
+        }
+    }
+    interop("structures", folder.path());
+    let names = "ase.pdb slanted.cif free.cif direct.vasp POSCAR_cartesian CONTCAR rocksalt.cif wurtzite.cif";
+    for name in names.split(' ') {
+        let structure = store::read_structure(&at(name)).unwrap();
+        store::write_xyz(&at(&format!("{name}_read.xyz")), &structure, &BTreeMap::new()).unwrap();
+    }
+    interop("structures", folder.path());
 }
 
 #[test]

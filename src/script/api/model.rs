@@ -233,13 +233,19 @@ pub mod api {
 
     /// Saves the atoms with what is known of each.
     ///
-    /// * `path`: extended XYZ (`.xyz`: species x y z, then the columns) or HDF5 (`.h5`, with the rejected peaks).
+    /// * `path`: extended XYZ (`.xyz`: species x y z, then the columns), PDB (`.pdb`), CIF (`.cif`) or HDF5 (`.h5`, with the rejected peaks).
     ///
-    /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
+    /// In PDB and CIF the occupancy is `probability`; of refined atoms the B factor of PDB is 8π²σ² and U of CIF σ², with σ = `sigma_A`: the uncertainty of a position, no
+    /// thermal motion (B is 0.00 where σ is not known). PDB holds positions to 0.001 Å. The cell of the CIF is an empty box around the particle, whose middle programs
+    /// move the particle to.
+    ///
+    /// The file appears only when complete. A folder that does not exist or cannot be written is an error, and what a format has no room for (PDB: 99,999 atoms,
+    /// positions from −999.999 to 9999.999 Å).
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
-    /// model::trace(density, #{ species: ["Fe", "Pt"] }).save("atoms.xyz");
+    /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
+    /// for ending in ["xyz", "pdb", "cif"] { atoms.save(`atoms.${ending}`); }
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, model: Model, path: &str) -> ScriptResult<()> {

@@ -2,7 +2,7 @@
 
 use rhai::plugin::*;
 
-/// Files: image stacks (MRC, HDF5), volumes (MRC, HDF5), atoms (XYZ), poses (STAR, HDF5), whole runs (HDF5).
+/// Files: image stacks (MRC, HDF5), volumes (MRC, HDF5), atoms (XYZ, PDB, CIF, POSCAR), poses (STAR, HDF5), whole runs (HDF5).
 #[export_module(manifest)]
 pub mod api {
     use std::path::Path;
@@ -76,14 +76,17 @@ pub mod api {
 
     /// Reads the atoms of a particle.
     ///
-    /// * `path`: XYZ, plain or extended (`.xyz`); the truth beside a simulated stack (`.json`); or HDF5 that holds
-    ///   exactly one structure or model (`.h5`).
+    /// * `path`: XYZ, plain or extended (`.xyz`); PDB (`.pdb`); CIF (`.cif`); POSCAR of VASP 5 (`.vasp`, `.poscar`, or a name that begins with `POSCAR` or `CONTCAR`); the
+    ///   truth beside a simulated stack (`.json`); or HDF5 that holds exactly one structure or model (`.h5`).
     ///
-    /// A file that is missing or malformed is an error; it names the line of an XYZ file.
+    /// Positions are those of the file (`centred()` moves their centroid to the origin). Of a crystal it is the atoms of one unit cell, symmetry operations of a CIF applied;
+    /// occupancies are not looked at, but two elements on one site are an error. Files with several models or structures are errors too.
+    ///
+    /// A file that is missing or malformed is an error; it names the line of a text.
     ///
     /// ```rhai
-    /// structure::bundled("fept_1.5nm").save("particle.xyz");
-    /// print(store::structure("particle.xyz"));
+    /// structure::bundled("fept_1.5nm").save("particle.cif");
+    /// print(store::structure("particle.cif").centred());
     /// ```
     #[rhai_fn(return_raw)]
     pub fn structure(path: &str) -> ScriptResult<Structure> {
@@ -164,7 +167,7 @@ pub mod api {
         store::write_json(Path::new(path), &json).map_err(fault)
     }
 
-    /// Says what an HDF5, MRC, STAR, XYZ or truth file holds: sizes, pixel size, range of the values, atoms of each element.
+    /// Says what a file holds (HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, truth, liquids): sizes, pixel size, range of the values, atoms of each element, the cell.
     ///
     /// ```rhai
     /// structure::bundled("fept_1.5nm").save("particle.xyz");

@@ -342,12 +342,16 @@ pub mod api {
         format!("{structure}, atoms at least {:.2} Å apart", structure.min_distance())
     }
 
-    /// Saves the particle as extended XYZ (`.xyz`) or HDF5 (`.h5`), as the name of the file ends.
+    /// Saves the particle as extended XYZ (`.xyz`), PDB (`.pdb`), CIF (`.cif`) or HDF5 (`.h5`), as the name of the file ends.
     ///
-    /// The file appears only when complete. A folder that does not exist or cannot be written is an error.
+    /// PDB holds positions to 0.001 Å. The cell of the CIF is an empty box around the particle, whose middle programs move the particle to.
+    ///
+    /// The file appears only when complete. A folder that does not exist or cannot be written is an error, and what a format has no room for (PDB: 99,999 atoms,
+    /// positions from −999.999 to 9999.999 Å).
     ///
     /// ```rhai
-    /// structure::bundled("fept_1.5nm").save("fept.xyz");
+    /// let particle = structure::bundled("fept_1.5nm");
+    /// for ending in ["xyz", "pdb", "cif"] { particle.save(`fept.${ending}`); }
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, structure: Structure, path: &str) -> ScriptResult<()> {

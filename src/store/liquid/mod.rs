@@ -20,6 +20,8 @@ use std::path::Path;
 use nalgebra::Point3;
 use serde::{Deserialize, Serialize};
 
+use super::structure::stem;
+use super::words::{number, numbers, position};
 use super::{Error, Format, atomic};
 use crate::cell::Liquid;
 use crate::memory;
@@ -113,8 +115,7 @@ pub fn read_liquid(path: &Path, options: &LiquidOptions) -> Result<Liquid, Error
     let frames = frames(trajectory.as_mut(), &mut lines, options.every);
     let at_line = |problem| Error::Line { path: path.to_owned(), line: lines.number(), problem };
     let frames = frames.map_err(at_line)?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    liquid(&name, frames).map_err(|problem| Error::NotLiquid { path: path.to_owned(), problem })
+    liquid(&stem(path), frames).map_err(|problem| Error::NotLiquid { path: path.to_owned(), problem })
 }
 
 /// Writes a liquid as extended XYZ, each snapshot a frame, to 10⁻⁵ Å.
@@ -201,22 +202,4 @@ fn edges_of(edges: [f64; 3]) -> Result<[f64; 3], String> {
     }
     let [x, y, z] = edges;
     Err(format!("the box is {x} × {y} × {z} Å: every edge must be from 1 to 100000 Å"))
-}
-
-/// The finite number that a text is.
-fn number(text: &str, what: &str) -> Result<f64, String> {
-    let value = text.trim().parse().ok().filter(|value: &f64| value.is_finite());
-    value.ok_or_else(|| format!("{what} must be a number, not \"{}\"", text.trim()))
-}
-
-/// The finite numbers of a line.
-fn numbers(line: &str, what: &str) -> Result<Vec<f64>, String> {
-    line.split_whitespace().map(|word| number(word, what)).collect()
-}
-
-/// A position from three numbers times `unit` \[Å\].
-fn position(texts: [&str; 3], unit: f64) -> Result<Point3<f64>, String> {
-    let [x, y, z] = texts;
-    let coordinate = |text, axis| Ok::<f64, String>(unit * number(text, axis)?);
-    Ok(Point3::new(coordinate(x, "x")?, coordinate(y, "y")?, coordinate(z, "z")?))
 }

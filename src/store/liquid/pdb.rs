@@ -2,7 +2,8 @@
 
 use super::lines::Lines;
 use super::names::Names;
-use super::{Frame, Residues, Site, Trajectory, edges_of, number, position};
+use super::{Frame, Residues, Site, Trajectory, edges_of, number};
+use crate::store::pdb::{Row, record};
 
 pub struct Pdb {
     names: Names,
@@ -21,17 +22,16 @@ impl Trajectory for Pdb {
         let mut atoms = Vec::new();
         let mut residues = Residues::default();
         while let Some(line) = lines.next()? {
-            match line.get(..6).unwrap_or(line).trim_end() {
+            match record(line) {
                 "CRYST1" => self.size = Some(edges(line)?),
                 "ATOM" | "HETATM" => {
-                    let row = Row::read(line).ok_or_else(|| format!("\"{line}\" is too short for an atom"))?;
+                    let row = Row::read(line)?;
                     let label = residues.label(row.residue);
-                    let position = position(row.position, 1.0)?;
                     let element = match row.element {
-                        "" => self.names.atom(row.name, row.residue.get(..3).unwrap_or("").trim())?,
+                        "" => self.names.atom(row.name.trim(), row.residue.get(..3).unwrap_or("").trim())?,
                         symbol => self.names.symbol(symbol)?,
                     };
-                    atoms.extend(element.map(|element| Site { element, position, label }));
+                    atoms.extend(element.map(|element| Site { element, position: row.position, label }));
                 }
                 "ENDMDL" | "END" if !atoms.is_empty() => break,
                 _ => {}
@@ -60,24 +60,4 @@ fn edges(line: &str) -> Result<[f64; 3], String> {
         return Err("CRYST1 says 1 × 1 × 1 Å, which stands for no box: its edges are needed".to_owned());
     }
     edges_of(edges)
-}
-
-/// What is read of a line.
-struct Row<'a> {
-    name: &'a str,
-    /// Name, chain, number and insertion code.
-    residue: &'a str,
-    position: [&'a str; 3],
-    element: &'a str,
-}
-
-impl<'a> Row<'a> {
-    fn read(line: &'a str) -> Option<Self> {
-        Some(Self {
-            name: line.get(12..16)?.trim(),
-            residue: line.get(17..27)?,
-            position: [line.get(30..38)?, line.get(38..46)?, line.get(46..54)?],
-            element: line.get(76..78).or(line.get(76..)).unwrap_or("").trim(),
-        })
-    }
 }

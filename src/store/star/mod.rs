@@ -15,14 +15,15 @@ mod mtf;
 mod syntax;
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nalgebra::Vector2;
 use serde::{Deserialize, Serialize};
 
-use self::syntax::{Block, Fault, Row};
+use self::syntax::{Block, Row};
 use super::images::check_pixel_size;
 use super::structure::text;
+use super::words::Fault;
 use super::{Error, atomic};
 use crate::pose::{Pose, Poses, euler_angles, from_euler_angles};
 
@@ -145,17 +146,11 @@ pub fn read_star(path: &Path, pixel_size: Option<f64>) -> Result<StarPoses, Erro
         let particles = particles(&blocks)?;
         poses_of(particles, &PixelSizes::new(&blocks, particles, pixel_size)?)
     };
-    read().map_err(|fault| fault.in_file(path))
+    read().map_err(|fault| fault.in_file(path, not_star))
 }
 
-impl Fault {
-    fn in_file(self, path: &Path) -> Error {
-        let path = path.to_owned();
-        match self.line {
-            Some(line) => Error::Line { path, line, problem: self.problem },
-            None => Error::NotStar { path, problem: self.problem },
-        }
-    }
+fn not_star(path: PathBuf, problem: String) -> Error {
+    Error::NotStar { path, problem }
 }
 
 /// The block with the poses: `data_particles`, or the only one with angles.
@@ -301,7 +296,7 @@ impl Order {
 /// Facts about a STAR file for people: names and what to say of each.
 pub(super) fn describe(path: &Path) -> Result<Vec<(String, String)>, Error> {
     let text = text(path)?;
-    let blocks = syntax::parse(&text).map_err(|fault| fault.in_file(path))?;
+    let blocks = syntax::parse(&text).map_err(|fault| fault.in_file(path, not_star))?;
     let mut facts: Vec<(String, String)> = blocks
         .iter()
         .map(|block| {
@@ -318,7 +313,7 @@ pub(super) fn describe(path: &Path) -> Result<Vec<(String, String)>, Error> {
     // origins in pixels of unknown size are told in pixels
     let (read, unit) = match read(None) {
         Ok(read) => (read, "Å"),
-        Err(_) => (read(Some(1.0)).map_err(|fault| fault.in_file(path))?, "pixels of unknown size"),
+        Err(_) => (read(Some(1.0)).map_err(|fault| fault.in_file(path, not_star))?, "pixels of unknown size"),
     };
     let count = read.poses.len();
     facts.push(("poses".to_owned(), if read.scored { format!("{count}, with scores") } else { count.to_string() }));

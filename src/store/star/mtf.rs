@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::super::{Error, structure::text};
-use super::syntax::{self, Fault};
+use super::syntax;
+use crate::store::words::Fault;
 
 /// Reads an MTF: [frequency (cycles a pixel), contrast left], from `_rlnResolutionInversePixel` and `_rlnMtfValue`.
 ///
@@ -23,9 +24,5 @@ pub fn read_mtf(path: &Path) -> Result<Vec<[f64; 2]>, Error> {
             .map(|row| Ok([block.number(row, frequency)?, block.number(row, value)?]))
             .collect::<Result<_, Fault>>()
     };
-    let path = path.to_owned();
-    read().map_err(|Fault { line, problem }| match line {
-        Some(line) => Error::Line { path, line, problem },
-        None => Error::NotMtf { path, problem },
-    })
+    read().map_err(|fault| fault.in_file(path, |path, problem| Error::NotMtf { path, problem }))
 }

@@ -1,22 +1,7 @@
 //! The syntax of STAR files (Hall, J. Chem. Inf. Comput. Sci. 31 (1991) 326) as RELION and its kin use it: blocks with one table each,
 //! one row a line.
 
-/// What is wrong with a file, and in which line (from 1) if it is in one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    pub line: Option<usize>,
-    pub problem: String,
-}
-
-impl Fault {
-    pub fn at(line: usize, problem: impl Into<String>) -> Self {
-        Self { line: Some(line), problem: problem.into() }
-    }
-
-    pub fn of_file(problem: impl Into<String>) -> Self {
-        Self { line: None, problem: problem.into() }
-    }
-}
+use crate::store::words::{Fault, Word, words};
 
 /// A data block: a table, or single values, which count as a table of one row.
 #[derive(Debug)]
@@ -128,32 +113,6 @@ fn row<'a>(block: &mut Block<'a>, line: usize, words: &[Word<'a>]) -> Result<(),
     }
     block.rows.push(Row { line, values: words.iter().map(|word| word.text).collect() });
     Ok(())
-}
-
-struct Word<'a> {
-    text: &'a str,
-    quoted: bool,
-}
-
-/// The words of a line up to a comment. Quotes count where a word begins, and end before white space.
-fn words(line: &str) -> Result<Vec<Word<'_>>, String> {
-    let mut words = Vec::new();
-    let mut rest = line.trim();
-    while let Some(first) = rest.chars().next().filter(|&first| first != '#') {
-        let end = if matches!(first, '"' | '\'') {
-            let ends = |at: &usize| rest[at + 1..].chars().next().is_none_or(char::is_whitespace);
-            let closing = rest.match_indices(first).map(|(at, _)| at).skip(1).find(ends);
-            let closing = closing.ok_or_else(|| format!("the quote {first} is not closed"))?;
-            words.push(Word { text: &rest[1..closing], quoted: true });
-            closing + 1
-        } else {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            words.push(Word { text: &rest[..end], quoted: false });
-            end
-        };
-        rest = rest[end..].trim_start();
-    }
-    Ok(words)
 }
 
 #[cfg(test)]
