@@ -18,11 +18,13 @@ const SAMPLES: usize = 3;
 /// Towards the lamp: from the upper left, in front.
 const LAMP: Vector3<f64> = Vector3::new(-0.42, 0.54, 0.73);
 /// Light that comes from everywhere.
-const AMBIENT: f64 = 0.42;
+const AMBIENT: f64 = 0.5;
+/// Where light falls straight a colour is this much brighter than in a legend.
+const GAIN: f64 = 1.15;
 /// Strength and sharpness of the highlight.
-const HIGHLIGHT: (f64, i32) = (0.45, 40);
+const HIGHLIGHT: (f64, i32) = (0.8, 36);
 /// Share of white in the farthest ball.
-const HAZE: f64 = 0.6;
+const HAZE: f64 = 0.55;
 /// The rim of a ball is darkened where its normal points to the viewer by less than this: neighbours stand apart.
 const RIM: f64 = 0.35;
 
@@ -70,8 +72,9 @@ fn shade(RGBColor(red, green, blue): RGBColor, normal: &Vector3<f64>, haze: f64)
     let diffuse = (AMBIENT + (1.0 - AMBIENT) * normal.dot(&lamp).max(0.0)) * rim;
     let highlight = HIGHLIGHT.0 * normal.dot(&halfway).max(0.0).powi(HIGHLIGHT.1);
     [red, green, blue].map(|channel| {
-        let lit = (f64::from(channel) / 255.0 * 1.12 * diffuse + highlight).min(1.0);
-        (lit + (1.0 - lit) * haze) as f32
+        let lit = (GAIN * f64::from(channel) / 255.0 * diffuse).min(1.0);
+        let shiny = lit + (1.0 - lit) * highlight;
+        (shiny + (1.0 - shiny) * haze) as f32
     })
 }
 

@@ -55,15 +55,12 @@ pub fn pulls(pulls: &[f64]) -> Result<Figure, Error> {
         let below = style::legend(area, &items)?;
         let titles = ["(found − true) / σ, along x, y and z", "part of the pulls, per unit"];
         let mut chart = style::axes(&below, [-reach..reach, 0.0..1.1 * highest], titles, [10, 40], true)?;
-        let bars = (0..bins.len()).filter(|&bin| bins[bin] > 0).map(|bin| {
+        for bin in (0..bins.len()).filter(|&bin| bins[bin] > 0) {
             let left = bin as f64 * BIN - reach;
-            [(left, 0.0), (left + BIN, height(bin))]
-        });
-        for corners in bars {
+            let corners = [(left + 0.02 * BIN, 0.0), (left + 0.98 * BIN, height(bin))];
             chart.plotting_area().draw(&Rectangle::new(corners, blue.filled())).map_err(drawing)?;
-            chart.plotting_area().draw(&Rectangle::new(corners, WHITE.stroke_width(2))).map_err(drawing)?;
         }
-        let curve = (0..=400).map(|i| (f64::from(i) / 200.0 - 1.0) * reach).map(|x| (x, normal(x)));
+        let curve = (0..=120).map(|i| (f64::from(i) / 60.0 - 1.0) * reach).map(|x| (x, normal(x)));
         chart.draw_series(LineSeries::new(curve, INK.stroke_width(5))).map_err(drawing)?;
         Ok(())
     })

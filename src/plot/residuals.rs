@@ -41,8 +41,8 @@ const HEADS: u32 = 50;
 const CURVES: u32 = 560;
 /// Most images in one figure.
 const MOST: usize = 12;
-/// Least end of the colour scale of differences \[noise s.d.\].
-const LEAST: f32 = 4.0;
+/// Least and greatest end of the colour scale of differences, so that noise shows and does not look like more \[noise s.d.\].
+const ENDS: (f32, f32) = (4.0, 6.0);
 /// Rings whose signal is below this part of the noise have no share of it that is left.
 const SIGNAL: f64 = 0.05;
 
@@ -109,7 +109,7 @@ fn draw(rows: &[Shown], left: &Residuals, edge: f64, title: &str) -> Result<Figu
     };
     let grays = percentiles(values(0..2), 0.002, 0.998).ok_or(not_finite("an image"))?;
     let largest = percentiles(values(2..3).iter().map(|value| value.abs()).collect(), 0.0, 0.999);
-    let reach = largest.ok_or(not_finite("an image"))?.1.max(LEAST).ceil();
+    let reach = largest.ok_or(not_finite("an image"))?.1.clamp(ENDS.0, ENDS.1).ceil();
     let tile = (WIDTH - SIDE - 2 * BAR) / 3 - GAP;
     let height = TITLE_STRIP + HEADS + rows.len() as u32 * (tile + GAP) + CURVES;
     style::render((WIDTH, height), title, |area| {

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use serde::{Deserialize, Serialize};
 
 use super::atoms::elements_of;
-use super::gray::{blit, color_bar, gray, not_finite, percentiles, scale_bar, short};
+use super::gray::{blit, color_bar, gray, not_finite, percentiles, scale_bar};
 use super::style::{self, INK, LABEL, LEGEND_ROW, Symbol, TITLE_STRIP, anchored, drawing};
 use super::{Error, Figure};
 use crate::structure::{Atom, Structure};
@@ -96,7 +96,9 @@ pub fn atoms_in_density(volume: &Volume, atoms: &Structure, options: &SectionsOp
     let title = match options.title.as_str() {
         "" => {
             let [right, up, across] = axes.map(|axis| NAMES[axis]);
-            format!("Slices across {across} with the atoms within ±{reach:.1} Å, {right} to the right, {up} up")
+            let within = heights.iter().filter(|height| planes.iter().any(|plane| (*height - plane).abs() <= reach));
+            let part = format!("{} of {}", within.count(), heights.len());
+            format!("Slices across {across} with {part} atoms within ±{reach:.1} Å; {right} to the right, {up} up")
         }
         given => given.to_owned(),
     };
@@ -208,7 +210,7 @@ fn draw(sections: &[Section], atoms: &[Atom], volume: &Volume, axes: [usize; 3],
             if i == 0 {
                 scale_bar(&below, (x, y), side, edge)?;
             }
-            let height = short(section.height, 1.0);
+            let height = format!("{:.1}", section.height).replace('-', "−");
             let name = format!("{} = {height} Å: {} atoms", NAMES[axes[2]], section.atoms.len());
             let style = anchored(LABEL, INK, HPos::Center, VPos::Bottom);
             below.draw_text(&name, &style, (x + side as i32 / 2, y - 6)).map_err(drawing)?;

@@ -33,6 +33,8 @@ impl Default for SpheresOptions {
 
 /// Part of the covalent radius at which neighbours almost touch and the rows behind still show.
 const OF_COVALENT: f64 = 0.8;
+/// Half the edge of a picture over the radius of the particle.
+const ROOM: f64 = 1.1;
 /// Most views in a figure.
 const MOST: usize = 6;
 const WIDTH: u32 = 1660;
@@ -71,7 +73,9 @@ pub fn spheres(
     };
     let radius = |element: Element| options.radius.unwrap_or(OF_COVALENT * element.covalent_radius());
     let largest = elements.iter().map(|&element| radius(element)).fold(0.0, f64::max);
-    let reach = all.iter().map(|mark| mark.position.coords.norm()).fold(0.0, f64::max) + 1.1 * largest;
+    let outermost = all.iter().map(|mark| mark.position.coords.norm()).fold(0.0, f64::max);
+    // the corners stay free for what else is in a picture
+    let reach = ROOM * (outermost + largest);
     if !all.iter().all(|mark| mark.position.iter().all(|x| x.is_finite())) {
         return Err(Error::NotFinite("an atom's position".to_owned()));
     }
@@ -158,8 +162,8 @@ fn draw(
     let side = ((WIDTH - GAP) / columns - GAP).min(900);
     let width = WIDTH.min(columns * (side + GAP) + GAP).max(1000);
     let margin = (width - columns * (side + GAP) + GAP) / 2;
-    // a long legend takes two rows, so that room for two is kept
-    let height = TITLE_STRIP + 2 * LEGEND_ROW + rows.len() as u32 * (CAPTION + side) + GAP;
+    let legend = if items.len() > 4 && width < 1400 { 2 } else { 1 };
+    let height = TITLE_STRIP + legend * LEGEND_ROW + rows.len() as u32 * (CAPTION + side) + GAP;
     let scale = f64::from(side) / (2.0 * reach);
     style::render((width, height), title, |area| {
         let below = style::legend(area, items)?;

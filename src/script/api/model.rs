@@ -130,8 +130,8 @@ pub mod api {
     ///
     /// * `truth`: a structure; compared as `compare` does, with `sigma_A` of the `columns` for σ.
     ///
-    /// Numbers of a standard deviation of 1 say that the uncertainties are right. That the motion which lays the atoms on the true ones is fitted to them is made
-    /// up for, by √(3N/(3N − 6)) for N pairs. Atoms that are not refined, and fewer than three pairs, are errors.
+    /// Numbers of a standard deviation of 1 say that the uncertainties are right. Motions of the whole particle are in neither: `compare` takes them off the errors,
+    /// and `sigma_A` is that of a particle at rest. Atoms that are not refined, and fewer than three pairs, are errors.
     ///
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");

@@ -99,7 +99,7 @@ pub mod api {
     /// Slices through a density with the atoms that lie in them.
     ///
     /// * `volume`: a density; `atoms`: a model or a structure in its frame.
-    /// * options: `axis` (default `"z"`) that the slices lie across; `planes` (default 6), how many; `even` (default false) spreads them evenly through the
+    /// * options: `axis` (default `"z"`) that the slices lie across; `planes` (default 6), how many at most; `even` (default false) spreads them evenly through the
     ///   particle instead of where most atoms lie; `at` (Å, heights from the centre) says where they lie; `title`.
     ///
     /// A ring, coloured by element, is about each atom within half the distance between slices, at most 1 Å. All slices are on one grey scale.
