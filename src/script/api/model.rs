@@ -92,7 +92,7 @@ pub mod api {
 
     /// The images as refined atoms explain them, beside the images as they are, and how much is left.
     ///
-    /// * `refined`: the map that `model::refine` gave; `particles`: those that were refined.
+    /// * `refined`: the map that `model::refine` gave, or `multislice_model::refine`; `particles`: those that were refined.
     /// * `images` (default: all): numbers of the images that are wanted.
     ///
     /// Gives a map: `observed` and `predicted`, Images up to the refinement's limit of resolution on one scale, with the contrast that explains each best; `noise`,
@@ -391,10 +391,11 @@ fn refinement_map(refined: Refinement) -> Map {
     ])
 }
 
-/// What `model::predicted` and `plot::residuals` need of the map that `model::refine` gives.
+/// What `model::predicted` and `plot::residuals` need of the map that `model::refine` gives; atoms that were corrected later are there beside those that
+/// were fitted.
 pub(super) fn fitted(refined: &Map) -> ScriptResult<Fitted> {
     Ok(Fitted {
-        model: entry(refined, "atoms")?,
+        model: entry(refined, if refined.contains_key("fitted") { "fitted" } else { "atoms" })?,
         poses: entry(refined, "poses")?,
         transfers: entry::<Array>(refined, "transfers")?.iter().map(transfer_curve).collect::<ScriptResult<_>>()?,
         low_pass: entry(refined, "low_pass")?,

@@ -147,7 +147,7 @@ pub mod api {
 
     /// Images beside what refined atoms say they should show, and where in the spectrum the two differ.
     ///
-    /// * `particles`: those that were refined; `refined`: the map that `model::refine` gave.
+    /// * `particles`: those that were refined; `refined`: the map that `model::refine` gave, or `multislice_model::refine`.
     /// * options: `count` of images (default 3), from the best explained to the worst; `images`, their numbers instead; `title`.
     ///
     /// A row shows the image up to the refinement's limit of resolution, the model of it, and the difference, all in units of the noise's standard deviation: what
@@ -206,7 +206,7 @@ pub mod api {
     pub fn pulls_of_several(call: NativeCallContext, atoms: Array, truth: Structure) -> ScriptResult<Figure> {
         let mut all = Vec::new();
         for atoms in atoms {
-            let found = atoms.type_name();
+            let found = atoms.type_name().rsplit("::").next().unwrap_or_default();
             let wrong = || fault(format!("pulls are of refined models, as model::refine gives them, not of a {found}"));
             let atoms = atoms.try_cast::<Model>().ok_or_else(wrong)?;
             all.extend(run(&call, |task| model::pulls(&atoms, &truth, task))?);
