@@ -193,6 +193,7 @@ fn draw(sections: &[Section], atoms: &[Atom], volume: &Volume, axes: [usize; 3],
     // edges of voxels, not their centres
     let edge = (to - from) as f64 * voxel;
     let (start, scale) = ((from as f64 - center as f64 - 0.5) * voxel, f64::from(side) / edge);
+    let stroke = (0.13 * scale).clamp(2.0, 4.0) as u32;
     let margin = (WIDTH - BAR - columns * (side + GAP)) / 2;
     style::render(size, title, |area| {
         let below = style::legend(area, &items)?;
@@ -205,7 +206,7 @@ fn draw(sections: &[Section], atoms: &[Atom], volume: &Volume, axes: [usize; 3],
                 let [right, up] = [axes[0], axes[1]].map(|axis| (atom.position[axis] - start) * scale);
                 let at = (right.round() as i32, side as i32 - up.round() as i32);
                 let color = style::element_color(atom.element, &elements);
-                tile.draw(&Circle::new(at, (RING * scale) as i32, color.stroke_width(4))).map_err(drawing)?;
+                tile.draw(&Circle::new(at, (RING * scale) as i32, color.stroke_width(stroke))).map_err(drawing)?;
             }
             if i == 0 {
                 scale_bar(&below, (x, y), side, edge)?;

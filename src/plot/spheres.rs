@@ -158,18 +158,24 @@ fn draw(
     reach: f64,
     ball: impl Fn(&Mark, &Matrix3<f64>) -> Ball,
 ) -> Result<Figure, Error> {
-    let columns = views.len() as u32;
+    let columns = match views.len() as u32 {
+        count @ 1..=3 => count,
+        4 => 2,
+        _ => 3,
+    };
     let side = ((WIDTH - GAP) / columns - GAP).min(900);
     let width = WIDTH.min(columns * (side + GAP) + GAP).max(1000);
     let margin = (width - columns * (side + GAP) + GAP) / 2;
     let legend = if items.len() > 4 && width < 1400 { 2 } else { 1 };
-    let height = TITLE_STRIP + legend * LEGEND_ROW + rows.len() as u32 * (CAPTION + side) + GAP;
+    let lines = (views.len() as u32).div_ceil(columns) * rows.len() as u32;
+    let height = TITLE_STRIP + legend * LEGEND_ROW + lines * (CAPTION + side) + GAP;
     let scale = f64::from(side) / (2.0 * reach);
     style::render((width, height), title, |area| {
         let below = style::legend(area, items)?;
         for (i, row) in rows.iter().enumerate() {
             for (j, (view, frame)) in views.iter().zip(frames).enumerate() {
-                let corner = (margin + j as u32 * (side + GAP), i as u32 * (CAPTION + side) + CAPTION);
+                let (column, line) = (j as u32 % columns, j as u32 / columns * rows.len() as u32 + i as u32);
+                let corner = (margin + column * (side + GAP), line * (CAPTION + side) + CAPTION);
                 let at = (corner.0 as i32, corner.1 as i32);
                 let balls: Vec<Ball> = row.marks.iter().map(|mark| ball(mark, frame)).collect();
                 blit(&below, at, (side, side), balls::render(&balls, side, scale))?;

@@ -78,7 +78,8 @@ pub mod api {
     }
 
     #[rhai_fn(name = "spheres", return_raw)]
-    pub fn spheres_of_structure(call: NativeCallContext, atoms: Structure, mut options: Map) -> ScriptResult<Figure> {
+    pub fn spheres_of_structure(call: NativeCallContext, atoms: Structure, options: Map) -> ScriptResult<Figure> {
+        let mut options = options;
         let truth = options::take::<Structure>(&mut options, "truth", "a Structure")?;
         let options: SpheresOptions = options::parse(&call, &options)?;
         match truth {
