@@ -212,9 +212,10 @@ fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
         })
         .collect();
     let out = runs[0].path().join("a/b");
-    for name in
-        ["atoms.xyz", "run.h5", "summary.json", "images.png", "density.png", "fsc.png", "intensity.png", "atoms.png"]
-    {
+    let pictures = ["images", "density", "fsc", "intensity", "sections", "spheres", "residuals", "atoms"];
+    let pictures = pictures.map(|name| format!("{name}.png"));
+    let others = ["atoms.xyz", "run.h5", "summary.json"].map(str::to_owned);
+    for name in others.iter().chain(&pictures) {
         assert!(out.join(name).is_file(), "no {name}");
     }
     let atoms = std::fs::read_to_string(out.join("atoms.xyz")).unwrap();

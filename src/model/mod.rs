@@ -19,9 +19,9 @@
 //!    decline or growth of intensity towards the surface); the heavier the element, the brighter. `mixture`: how sure that is.
 //!
 //! [`refine`] then fits the atoms to the raw images, with the poses and the transfer functions of the elements; [`corrected`] takes off what several
-//! scatterings of one electron do to the positions.
+//! scatterings of one electron do to the positions. [`Predictor`] shows the images as the refined atoms explain them.
 //!
-//! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another.
+//! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another; [`pulls`] are the errors in units of what the refinement says they are.
 //!
 //! Positions are in Å from voxel N/2 of the density, intensities in its units.
 
@@ -31,6 +31,7 @@ mod mixture;
 mod parts;
 mod peaks;
 mod profile;
+mod pulls;
 mod refine;
 mod species;
 mod trace;
@@ -45,7 +46,10 @@ use crate::task::Cancelled;
 
 pub use compare::{CompareOptions, Comparison, Pair, compare};
 pub use parts::Parts;
-pub use refine::{RefineOptions, Refinement, TransferCurve, corrected, refine};
+pub use pulls::pulls;
+pub use refine::{
+    Fitted, Predicted, Predictor, RefineOptions, Refinement, Residuals, TransferCurve, corrected, refine,
+};
 use trace::reclassify;
 pub use trace::{TraceOptions, check_species, classify, trace};
 
@@ -78,6 +82,22 @@ pub enum Error {
     PoseCount { images: usize, poses: usize },
     #[error("the model has no atoms to refine")]
     NoAtoms,
+    #[error("there are {images} images, numbered from 0, and none has number {number}")]
+    ImageNumber { number: usize, images: usize },
+    #[error(
+        "there are atoms of {0}, but no transfer for them; give all that model::refine gave, with atoms of the same elements"
+    )]
+    NoTransfer(Element),
+    #[error(
+        "a transfer has {rings} rings, but these particles have {expected} at the refinement's limit; give the particles that were refined"
+    )]
+    OtherTransfers { rings: usize, expected: usize },
+    #[error("the transfers are zero or not numbers, and no atom would show; give what model::refine gave")]
+    EmptyTransfers,
+    #[error("{without} of {atoms} atoms have no sigma_A, how uncertain they are; refine them first (model::refine)")]
+    NoUncertainties { atoms: usize, without: usize },
+    #[error("{0} atoms are paired with true ones, too few to lay one particle on another; pulls need three")]
+    TooFewPairs(usize),
     #[error(transparent)]
     Images(#[from] crate::images::Error),
     #[error(transparent)]

@@ -4,15 +4,23 @@ use nalgebra::Point3;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
+use super::gray::{BAR_WIDTH, bar, color_bar};
 use super::style::{
-    self, ALARM, Area, BOTTOM, FAINT, INK, LABEL, LEFT, LEGEND_ROW, Symbol, TITLE_STRIP, anchored, drawing,
+    self, ALARM, Area, BOTTOM, FAINT, INK, LABEL, LEFT, LEGEND_ROW, NOTE, Symbol, TITLE_STRIP, anchored, drawing,
 };
 use super::{Error, Figure};
-use crate::model::{Comparison, Model};
-use crate::structure::{Element, Structure};
+use crate::model::{Class, Comparison, Model, TracedAtom};
+use crate::structure::{Atom, Element, Structure};
+
+/// Atoms whose element is less probable than this are marked.
+const SURE: f64 = 0.9;
+/// Room beside the plot for the colour bars of probability \[pixels\].
+const BARS: u32 = 240;
 
 /// The intensity of each traced atom against its distance from the centre of mass, coloured by element; what was taken for
 /// noise in grey, the noise cut dashed, and for each element the mean with its decline towards the surface.
+///
+/// Atoms whose element is less than 90 % sure have a dark edge, and the greyer a colour the less probable it is.
 pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
     if model.is_empty() {
         return Err(Error::Empty("the model has no atoms"));
@@ -28,23 +36,14 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
         .map(|peak| ((peak.position - model.center()).norm(), peak.intensity))
         .filter(|&(radius, intensity)| ranges[0].contains(&radius) && ranges[1].contains(&intensity))
         .collect();
-    let mut items: Vec<_> = model
-        .classes()
-        .iter()
-        .rev()
-        .map(|class| {
-            (Symbol::Disc, style::element_color(class.element, &elements), format!("{} {}", class.count, class.element))
-        })
-        .collect();
-    if !rejected.is_empty() {
-        items.push((Symbol::Disc, FAINT, "rejected".to_owned()));
-    }
-    items.push((Symbol::Dashes, ALARM, "noise cut".to_owned()));
+    let unsure = model.atoms().iter().filter(|atom| atom.probability < SURE).count();
+    let items = radial_items(model, &elements, unsure, !rejected.is_empty());
     style::render((1600, 1000), "Intensity of the traced atoms", |area| {
         let below = style::legend(area, &items)?;
         let intensity = if model.slope().norm() > 0.0 { "intensity, without its slope" } else { "intensity" };
         let titles = ["distance from the centre of mass [Å]", intensity];
-        let mut chart = style::axes(&below, ranges.clone(), titles, [10, 40], true)?;
+        let right = if unsure > 0 { BARS } else { 40 };
+        let mut chart = style::axes(&below, ranges.clone(), titles, [10, right], true)?;
         chart.draw_series(rejected.iter().map(|&point| Circle::new(point, 5, FAINT.filled()))).map_err(drawing)?;
         for class in model.classes() {
             let color = style::element_color(class.element, &elements);
@@ -52,14 +51,94 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
                 (radius, class.mean * (1.0 - model.radial_trend() * (radius / outermost.max(1e-9)).powi(2)))
             });
             chart.draw_series(LineSeries::new(decline, color.mix(0.5).stroke_width(3))).map_err(drawing)?;
-            let members = model.atoms().iter().zip(&intensities).filter(|(atom, _)| atom.element == class.element);
-            let disc = |point| Circle::new(point, 9, color.mix(0.75).filled());
-            chart.draw_series(members.map(|(atom, &intensity)| disc((atom.radius, intensity)))).map_err(drawing)?;
+        }
+        // doubtful ones last, so that no sure one hides them
+        for doubtful in [false, true] {
+            for (atom, &intensity) in model.atoms().iter().zip(&intensities) {
+                if (atom.probability < SURE) == doubtful {
+                    draw_atom(&chart, atom, intensity, &elements)?;
+                }
+            }
         }
         let cut = [(0.0, model.noise_cut()), (ranges[0].end, model.noise_cut())];
         chart.draw_series(DashedLineSeries::new(cut, 14, 10, ALARM.stroke_width(3))).map_err(drawing)?;
-        Ok(())
+        if unsure > 0 { probability_bars(&below, &chart, &elements) } else { Ok(()) }
     })
+}
+
+fn radial_items(
+    model: &Model,
+    elements: &[Element],
+    unsure: usize,
+    has_rejected: bool,
+) -> Vec<(Symbol, RGBColor, String)> {
+    let of_class = |class: &Class| {
+        (Symbol::Disc, style::element_color(class.element, elements), format!("{} {}", class.count, class.element))
+    };
+    let mut items: Vec<_> = model.classes().iter().rev().map(of_class).collect();
+    items.push((Symbol::Ring, INK, format!("{unsure} unsure (p < {SURE})")));
+    let change = -100.0 * model.radial_trend();
+    let trend = match style::tick_label(change.round()).as_str() {
+        "0" => "fitted trend (flat)".to_owned(),
+        percent if change > 0.0 => format!("fitted trend (+{percent} % outwards)"),
+        percent => format!("fitted trend ({percent} % outwards)"),
+    };
+    items.push((Symbol::Line, style::color(0), trend));
+    if has_rejected {
+        items.push((Symbol::Disc, FAINT, "rejected".to_owned()));
+    }
+    items.push((Symbol::Dashes, ALARM, "noise cut".to_owned()));
+    items
+}
+
+/// A disc: in full colour if its element is sure, else with a dark edge and grey by its doubt.
+fn draw_atom(chart: &style::Chart, atom: &TracedAtom, intensity: f64, elements: &[Element]) -> Result<(), Error> {
+    let color = style::element_color(atom.element, elements);
+    let (area, at) = (chart.plotting_area(), (atom.radius, intensity));
+    if atom.probability >= SURE {
+        return area.draw(&Circle::new(at, 9, color.mix(0.75).filled())).map_err(drawing);
+    }
+    let [red, green, blue] = faded(color, level_of(atom.probability, elements.len()));
+    area.draw(&Circle::new(at, 11, RGBColor(red, green, blue).filled())).map_err(drawing)?;
+    area.draw(&Circle::new(at, 11, INK.stroke_width(3))).map_err(drawing)
+}
+
+/// Least probability that the most probable of some elements can have.
+fn guess(elements: usize) -> f64 {
+    1.0 / elements.max(2) as f64
+}
+
+/// Where a probability lies between that of a guess (0) and certainty (1).
+fn level_of(probability: f64, elements: usize) -> f32 {
+    let lowest = guess(elements);
+    ((probability - lowest) / (1.0 - lowest)).clamp(0.0, 1.0) as f32
+}
+
+/// From light grey to the full colour.
+fn faded(RGBColor(red, green, blue): RGBColor, level: f32) -> [u8; 3] {
+    [red, green, blue].map(|channel| (225.0 + (f32::from(channel) - 225.0) * level).round() as u8)
+}
+
+/// A bar of colours for each element beside the plot, with the probabilities that they stand for.
+fn probability_bars(area: &Area, chart: &style::Chart, elements: &[Element]) -> Result<(), Error> {
+    let (x, y) = chart.plotting_area().get_pixel_range();
+    let base = area.get_base_pixel();
+    let (left, top, height) = (x.end - base.0 + 30, y.start - base.1 + 90, 360);
+    let step = BAR_WIDTH as i32 + 10;
+    for (i, &element) in elements.iter().rev().enumerate() {
+        let color = style::element_color(element, elements);
+        let at = (left + i as i32 * step, top);
+        if i + 1 < elements.len() {
+            bar(area, at, height, |level| faded(color, level))?;
+        } else {
+            color_bar(area, at, height, (guess(elements.len()) as f32, 1.0), |level| faded(color, level))?;
+        }
+        let middle = (at.0 + BAR_WIDTH as i32 / 2, top - 8);
+        let style = anchored(NOTE, INK, HPos::Center, VPos::Bottom);
+        area.draw_text(element.symbol(), &style, middle).map_err(drawing)?;
+    }
+    let style = anchored(NOTE, INK, HPos::Left, VPos::Bottom);
+    area.draw_text("probability", &style, (left - 6, top - 44)).map_err(drawing)
 }
 
 /// Views of [`against_truth`]: name, and the coordinates that run right, up and towards the viewer.
@@ -69,15 +148,16 @@ const AXES: [&str; 3] = ["x [Å]", "y [Å]", "z [Å]"];
 const TRUE_RADIUS: f64 = 0.85;
 const TRACED_RADIUS: f64 = 0.58;
 
-/// A mark at an atom, with the colour of its element.
-struct Mark {
-    position: Point3<f64>,
-    kind: Kind,
-    color: RGBColor,
+/// A mark at an atom, with the colour of its element; the position is from the centroid of the truth.
+pub(super) struct Mark {
+    pub position: Point3<f64>,
+    pub kind: Kind,
+    pub element: Element,
+    pub color: RGBColor,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     True,
     Missing,
     Traced,
@@ -91,9 +171,7 @@ pub fn against_truth(found: &Structure, truth: &Structure, comparison: &Comparis
     if found.is_empty() && truth.is_empty() {
         return Err(Error::Empty("neither structure has any atoms"));
     }
-    let mut elements: Vec<Element> = truth.atoms().iter().chain(found.atoms()).map(|atom| atom.element).collect();
-    elements.sort_unstable();
-    elements.dedup();
+    let elements = elements_of(truth.atoms().iter().chain(found.atoms()));
     let marks = marks(found, truth, comparison, &elements)?;
     let reach = marks.iter().flat_map(|mark| mark.position.iter().map(|x| x.abs())).fold(1.0, f64::max) + 1.5;
     if !reach.is_finite() {
@@ -104,16 +182,7 @@ pub fn against_truth(found: &Structure, truth: &Structure, comparison: &Comparis
         items.push((Symbol::Disc, style::element_color(element, &elements), format!("{element} traced")));
         items.push((Symbol::Ring, style::element_color(element, &elements), format!("{element} true")));
     }
-    for (kind, symbol, words) in [
-        (Kind::Missing, Symbol::Cross, "missing"),
-        (Kind::Extra, Symbol::Square, "extra"),
-        (Kind::Wrong, Symbol::Ring, "wrong element"),
-    ] {
-        let count = marks.iter().filter(|mark| mark.kind == kind).count();
-        if count > 0 {
-            items.push((symbol, ALARM, format!("{count} {words}")));
-        }
-    }
+    items.extend(fault_items(&marks));
     let (side, caption, right) = (560, 56, 24);
     let panel = (LEFT + side + right, caption + side + BOTTOM);
     let size = (3 * panel.0, TITLE_STRIP + 2 * LEGEND_ROW + panel.1);
@@ -131,12 +200,33 @@ pub fn against_truth(found: &Structure, truth: &Structure, comparison: &Comparis
     })
 }
 
+/// The elements of some atoms, each once, lightest first.
+pub(super) fn elements_of<'a>(atoms: impl Iterator<Item = &'a Atom>) -> Vec<Element> {
+    let mut elements: Vec<Element> = atoms.map(|atom| atom.element).collect();
+    elements.sort_unstable();
+    elements.dedup();
+    elements
+}
+
+/// What a legend says of the faults that there are.
+pub(super) fn fault_items(marks: &[Mark]) -> Vec<(Symbol, RGBColor, String)> {
+    let faults = [
+        (Kind::Missing, Symbol::Cross, "missing"),
+        (Kind::Extra, Symbol::Square, "extra"),
+        (Kind::Wrong, Symbol::Ring, "wrong element"),
+    ];
+    let count = |kind: Kind| marks.iter().filter(|mark| mark.kind == kind).count();
+    let counted = faults.into_iter().map(|(kind, symbol, words)| (count(kind), symbol, words));
+    counted.filter(|(count, ..)| *count > 0).map(|(n, symbol, words)| (symbol, ALARM, format!("{n} {words}"))).collect()
+}
+
 fn heading(area: &Area, name: &str, (x, y): (u32, u32)) -> Result<(), Error> {
     let style = anchored(LABEL, INK, HPos::Center, VPos::Bottom);
     area.draw_text(name, &style, (x as i32, y as i32 - 10)).map_err(drawing)
 }
 
-fn marks(
+/// All atoms of both, in the frame of the truth about its centroid, and what is wrong with them.
+pub(super) fn marks(
     found: &Structure,
     truth: &Structure,
     comparison: &Comparison,
@@ -157,11 +247,8 @@ fn marks(
     let mut marks = Vec::new();
     for (atom, partner) in truth.atoms().iter().zip(&partner_of_truth) {
         let kind = if partner.is_some() { Kind::True } else { Kind::Missing };
-        marks.push(Mark {
-            position: atom.position - center,
-            kind,
-            color: style::element_color(atom.element, elements),
-        });
+        let color = style::element_color(atom.element, elements);
+        marks.push(Mark { position: atom.position - center, kind, element: atom.element, color });
     }
     for (atom, partner) in found.atoms().iter().zip(&partner_of_found) {
         let kind = match partner {
@@ -170,7 +257,8 @@ fn marks(
             Some(_) => Kind::Traced,
         };
         let position = comparison.to_reference(&atom.position) - center;
-        marks.push(Mark { position, kind, color: style::element_color(atom.element, elements) });
+        let color = style::element_color(atom.element, elements);
+        marks.push(Mark { position, kind, element: atom.element, color });
     }
     Ok(marks)
 }
@@ -193,23 +281,32 @@ fn draw_view(chart: &style::Chart, marks: &[Mark], axes: [usize; 3], scale: f64)
         }
         .map_err(drawing)?;
     }
-    // faults last, so that nothing hides them
+    let places = order.iter().map(|mark| (mark.kind, (mark.position[axes[0]], mark.position[axes[1]])));
+    draw_faults(area, places, TRACED_RADIUS, scale)
+}
+
+/// Marks faults in red at places in Å: crosses on what is missing, squares about what is extra, rings about wrong elements. After all else, so that nothing
+/// hides them. `radius` in Å, `scale` in pixels per Å.
+pub(super) fn draw_faults(
+    area: &style::Plane,
+    places: impl Iterator<Item = (Kind, (f64, f64))>,
+    radius: f64,
+    scale: f64,
+) -> Result<(), Error> {
     let red = ALARM.stroke_width(4);
-    for mark in &order {
-        let at = (mark.position[axes[0]], mark.position[axes[1]]);
-        let r = disc as f64 / scale;
-        match mark.kind {
+    for (kind, (x, y)) in places {
+        match kind {
             Kind::Missing => {
                 for hand in [1.0, -1.0] {
-                    let ends = vec![(at.0 - r, at.1 - hand * r), (at.0 + r, at.1 + hand * r)];
+                    let ends = vec![(x - radius, y - hand * radius), (x + radius, y + hand * radius)];
                     area.draw(&PathElement::new(ends, red)).map_err(drawing)?;
                 }
             }
             Kind::Extra => {
-                let corners = [(at.0 - r, at.1 - r), (at.0 + r, at.1 + r)];
+                let corners = [(x - radius, y - radius), (x + radius, y + radius)];
                 area.draw(&Rectangle::new(corners, red)).map_err(drawing)?;
             }
-            Kind::Wrong => area.draw(&Circle::new(at, disc, red)).map_err(drawing)?,
+            Kind::Wrong => area.draw(&Circle::new((x, y), (radius * scale) as i32, red)).map_err(drawing)?,
             Kind::True | Kind::Traced => {}
         }
     }

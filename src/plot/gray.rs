@@ -210,7 +210,18 @@ fn half_width(volume: &Volume, width: Option<f64>) -> Result<usize, Error> {
     Ok((half.ceil() as usize).clamp(1, center))
 }
 
-/// A bar from the lowest to the highest colour, with their values.
+/// Width of a colour bar \[pixels\].
+pub(super) const BAR_WIDTH: u32 = 26;
+
+/// A bar from the lowest to the highest colour, without values.
+pub(super) fn bar(area: &Area, (x, y): (i32, i32), height: u32, color: impl Fn(f32) -> [u8; 3]) -> Result<(), Error> {
+    let ramp = Array2::from_shape_fn((256, 1), |(i, _)| i as f32 / 255.0);
+    blit(area, (x, y), (BAR_WIDTH, height), colored(ramp.view(), (BAR_WIDTH, height), (0.0, 1.0), true, color))?;
+    let corners = [(x, y), (x + BAR_WIDTH as i32, y + height as i32)];
+    area.draw(&Rectangle::new(corners, INK)).map_err(drawing)
+}
+
+/// The same with the values of its ends and its middle.
 pub(super) fn color_bar(
     area: &Area,
     (x, y): (i32, i32),
@@ -218,11 +229,8 @@ pub(super) fn color_bar(
     (low, high): (f32, f32),
     color: impl Fn(f32) -> [u8; 3],
 ) -> Result<(), Error> {
-    let width = 26;
-    let ramp = Array2::from_shape_fn((256, 1), |(i, _)| i as f32 / 255.0);
-    blit(area, (x, y), (width, height), colored(ramp.view(), (width, height), (0.0, 1.0), true, color))?;
-    let corners = [(x, y), (x + width as i32, y + height as i32)];
-    area.draw(&Rectangle::new(corners, INK)).map_err(drawing)?;
+    let width = BAR_WIDTH;
+    bar(area, (x, y), height, color)?;
     for (part, vertical) in [(0.0, VPos::Bottom), (0.5, VPos::Center), (1.0, VPos::Top)] {
         let value = f64::from(low) + part * f64::from(high - low);
         let place = (x + width as i32 + 10, y + (f64::from(height) * (1.0 - part)) as i32);

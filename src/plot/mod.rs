@@ -8,6 +8,10 @@
 //! | [`fsc`], [`corrected_fsc`] | Fourier shell correlation, with the resolution where it falls through 0.5 and 0.143 |
 //! | [`radial_intensity`] | intensity of each traced atom against its distance from the centre of mass, by element |
 //! | [`against_truth`] | traced atoms on the true ones, along x, y and z |
+//! | [`spheres`] | atoms as shaded spheres along zone axes, above the true ones |
+//! | [`atoms_in_density`] | slices through a density with the atoms in them |
+//! | [`residuals`] | images, what refined atoms predict, the difference; by spatial frequency too |
+//! | [`pulls`] | errors of positions in units of their uncertainties |
 //! | [`coverage`] | how many images look from where |
 //! | [`power_spectrum`] | mean power spectrum of images, its radial mean and a profile |
 //! | [`reprojections`] | images beside the projections of a density at their poses |
@@ -17,12 +21,17 @@
 //! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
 mod atoms;
+mod balls;
 mod coverage;
 mod curves;
 mod gray;
 mod local;
 mod power;
+mod pulls;
 mod reprojections;
+mod residuals;
+mod sections;
+mod spheres;
 mod style;
 
 use std::fmt;
@@ -37,7 +46,11 @@ pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
 pub use gray::{ImagesOptions, SlicesOptions, images, slices};
 pub use local::{LocalResolutionPlot, local_resolution};
 pub use power::{PowerOptions, power_spectrum};
+pub use pulls::pulls;
 pub use reprojections::{ReprojectionsOptions, reprojections};
+pub use residuals::{ResidualsOptions, residuals};
+pub use sections::{SectionAxis, SectionsOptions, atoms_in_density};
+pub use spheres::{SpheresOptions, spheres};
 
 /// Why a figure cannot be drawn or saved.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +69,8 @@ pub enum Error {
     NotPng(PathBuf),
     #[error(transparent)]
     Orient(#[from] crate::orient::Error),
+    #[error(transparent)]
+    Model(#[from] crate::model::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("the figure could not be drawn: {0}")]

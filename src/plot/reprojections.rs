@@ -103,7 +103,7 @@ fn with_diameter(stack: Stack, diameter: Option<f64>) -> Result<Stack, Error> {
 }
 
 /// Indices of images at even steps of rank, from the best, with the words for it.
-fn by_quantile(values: &[f64], count: usize) -> Vec<(usize, String)> {
+pub(super) fn by_quantile(values: &[f64], count: usize) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     let count = count.min(order.len());
@@ -163,7 +163,7 @@ fn draw(rows: &[Shown], stack: &Stack, title: &str) -> Result<Figure, Error> {
 }
 
 /// Writes what is said of an image to the left of its row.
-fn describe(area: &Area, words: &[String; 4], top: i32, tile: u32) -> Result<(), Error> {
+pub(super) fn describe(area: &Area, words: &[String; 4], top: i32, tile: u32) -> Result<(), Error> {
     for (line, words) in words.iter().enumerate() {
         let place = (24, top + tile as i32 / 2 + 42 * (line as i32 - 1) - 21);
         area.draw_text(words, &anchored(NOTE, INK, HPos::Left, VPos::Center), place).map_err(drawing)?;

@@ -92,7 +92,10 @@ pub(super) fn render(
 }
 
 /// Axes of all charts: from plain numbers to pixels.
-pub(super) type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(super) type Axes = Cartesian2d<RangedCoordf64, RangedCoordf64>;
+pub(super) type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Axes>;
+/// What a chart's curves are drawn on.
+pub(super) type Plane<'a> = DrawingArea<BitMapBackend<'a>, Axes>;
 
 /// Room around the plot for tick labels and axis titles \[pixels\].
 pub(super) const LEFT: u32 = 132;

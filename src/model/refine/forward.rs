@@ -47,6 +47,11 @@ impl Workspace {
             contracted: vec![[Complex64::default(); 3]; atoms],
         }
     }
+
+    /// Coefficients that the model gives, one a sample.
+    pub fn shown(&self) -> &[Complex32] {
+        &self.shown[0]
+    }
 }
 
 /// What one image asks of the atoms.

@@ -11,6 +11,7 @@
 mod correct;
 mod curvature;
 mod forward;
+mod predict;
 mod rounds;
 mod transfer;
 mod views;
@@ -19,6 +20,7 @@ mod waves;
 use serde::{Deserialize, Serialize};
 
 pub use self::correct::corrected;
+pub use self::predict::{Fitted, Predicted, Predictor, Residuals};
 use self::rounds::State;
 use self::views::Views;
 use self::waves::Atoms;
@@ -68,6 +70,8 @@ pub struct Refinement {
     pub unexplained: f64,
     /// Resolution to which images and atoms were compared \[Å\].
     pub low_pass: f64,
+    /// Energy of the electrons \[kV\].
+    pub energy: f64,
     /// What the microscope lets through of each element, lightest first.
     pub transfers: Vec<TransferCurve>,
     /// Root mean square error of the positions that the noise alone allows (Cramér–Rao) \[Å\].
@@ -171,6 +175,7 @@ pub fn refine(
         chi2,
         weights,
         low_pass,
+        energy: options.energy,
         transfers,
         bound,
         rounds,

@@ -1,4 +1,4 @@
-//! What a script can call: one file a namespace (two of `orient`), listed in [`namespaces`].
+//! What a script can call: one file a namespace (two of `orient` and of `plot`), listed in [`namespaces`].
 //!
 //! # Adding a function
 //!
@@ -42,6 +42,7 @@ mod global;
 mod images;
 mod microscope;
 mod model;
+mod model_figures;
 mod orient;
 mod path;
 mod plot;
@@ -96,7 +97,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(volume),
         namespace!(model),
         namespace!(store),
-        namespace!(plot),
+        namespace!(plot, model_figures),
         namespace!(sweep),
         namespace!(table),
         namespace!(path),

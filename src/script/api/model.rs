@@ -2,22 +2,32 @@
 
 use rhai::plugin::*;
 use rhai::{Array, Map};
+use serde::{Deserialize, Serialize};
 
+use super::array;
 use crate::images::Particles;
 use crate::model::{
-    self, Class, CompareOptions, Comparison, Model, RefineOptions, Refinement, TraceOptions, TransferCurve,
+    self, Class, CompareOptions, Comparison, Fitted, Model, Predicted, Predictor, RefineOptions, Refinement, Residuals,
+    TraceOptions, TransferCurve,
 };
 use crate::pose::Poses;
-use crate::script::{ScriptResult, options, run};
+use crate::script::{ScriptResult, fault, options, run};
 use crate::structure::{Element, Structure};
 use crate::volume::Volume;
+
+/// Options of `predicted`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PredictedOptions {
+    images: Option<Vec<usize>>,
+}
 
 /// Atoms: traced in a density, told apart by element, compared with known ones.
 #[export_module(manifest)]
 pub mod api {
     use std::path::Path;
 
-    use crate::script::{Session, fault};
+    use crate::script::Session;
     use crate::store;
 
     /// Traces the atoms of a density: peaks, 3D Gaussian fits with the neighbours subtracted, noise cut, elements by intensity.
@@ -52,7 +62,7 @@ pub mod api {
     /// In each round the transfer function of each element is found from the images, with the defocus that an atom has by its height along the beam; then
     /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths.
     ///
-    /// Gives a map: `low_pass`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise allows), `poses`, `chi2` (mean
+    /// Gives a map: `low_pass`, `energy`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise allows), `poses`, `chi2` (mean
     /// squared residual in units of the noise), `unexplained` (share of the signal that is left), `bound_pm` (RMSD that the noise allows, Cramér–Rao),
     /// `rounds`, `last_step_pm` (change of the positions in the last one), one number an image: `residuals` (χ²) and `weights`; and `transfers`, one an
     /// element: maps with `element`, `frequencies`, `even`, `odd`. An atom at height z has the transfer even·cos(πλk²z) + odd·sin(πλk²z).
@@ -78,6 +88,66 @@ pub mod api {
     ) -> ScriptResult<Map> {
         let options: RefineOptions = options::parse(&call, &options)?;
         run(&call, |task| model::refine(&atoms, &particles, &poses, &options, task)).map(super::refinement_map)
+    }
+
+    /// The images as refined atoms explain them, beside the images as they are, and how much is left.
+    ///
+    /// * `refined`: the map that `model::refine` gave, or `multislice_model::refine`; `particles`: those that were refined.
+    /// * `images` (default: all): numbers of the images that are wanted.
+    ///
+    /// Gives a map: `observed` and `predicted`, Images up to the refinement's limit of resolution on one scale, with the contrast that explains each best; `noise`,
+    /// the standard deviation of the noise in a pixel of them; `chi2`, one an image of all, the mean squared residual in units of the noise; and means over all
+    /// images by spatial frequency: `frequencies` (1/Å), `residual_power` and `image_power`, in units of the noise.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 40, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 1.5 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.5 });
+    /// let atoms = model::trace(map.volume, #{ species: ["Fe", "Pt"] });
+    /// let refined = model::refine(atoms, particles, images.true_poses(), #{ low_pass: 1.5, rounds: 4 });
+    /// let shown = model::predicted(refined, particles, #{ images: [0, 5] });
+    /// print(shown.predicted);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn predicted(call: NativeCallContext, refined: Map, particles: Particles, options: Map) -> ScriptResult<Map> {
+        let PredictedOptions { images } = options::parse(&call, &options)?;
+        let fitted = super::fitted(&refined)?;
+        let numbers = images.unwrap_or_else(|| (0..particles.len()).collect());
+        run(&call, |task| {
+            let predictor = Predictor::new(&fitted, &particles)?;
+            Ok::<_, model::Error>((predictor.pictures(&numbers, task)?, predictor.residuals(task)?))
+        })
+        .map(super::predicted_map)
+    }
+
+    #[rhai_fn(name = "predicted", return_raw)]
+    pub fn predicted_default(call: NativeCallContext, refined: Map, particles: Particles) -> ScriptResult<Map> {
+        predicted(call, refined, particles, Map::new())
+    }
+
+    /// Errors of refined atoms in units of their uncertainties: an array, (found − true)/σ along x, y and z for each pair.
+    ///
+    /// * `truth`: a structure; compared as `compare` does, with `sigma_A` of the `columns` for σ.
+    ///
+    /// Numbers of a standard deviation of 1 say that the uncertainties are right. Motions of the whole particle are in neither: `compare` takes them off the errors,
+    /// and `sigma_A` is that of a particle at rest. Atoms that are not refined, and fewer than three pairs, are errors.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 40, size: 100 })
+    ///     .invert().normalize().add_noise(#{ snr: 1, seed: 1 });
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 1.5 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.5 });
+    /// let atoms = model::trace(map.volume, #{ species: ["Fe", "Pt"] });
+    /// let refined = model::refine(atoms, particles, images.true_poses(), #{ low_pass: 1.5, rounds: 4 });
+    /// let square = 0.0;
+    /// for pull in refined.atoms.pulls(truth) { square += pull * pull / (3 * truth.len()); }
+    /// print(square.sqrt());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn pulls(call: NativeCallContext, model: Model, truth: Structure) -> ScriptResult<Array> {
+        run(&call, |task| model::pulls(&model, &truth, task)).map(|pulls| super::array(&pulls))
     }
 
     /// Refined atoms without what the model of their images gets wrong.
@@ -301,7 +371,7 @@ fn class_map(class: &Class) -> Map {
 }
 
 fn refinement_map(refined: Refinement) -> Map {
-    let array = |values: &[f64]| Dynamic::from_array(values.iter().copied().map(Dynamic::from).collect());
+    let array = |values: &[f64]| Dynamic::from_array(array(values));
     let transfer = |curve: &TransferCurve| {
         Dynamic::from_map(Map::from([
             ("element".into(), curve.element.symbol().into()),
@@ -319,10 +389,52 @@ fn refinement_map(refined: Refinement) -> Map {
         ("weights".into(), array(&refined.weights)),
         ("unexplained".into(), refined.unexplained.into()),
         ("low_pass".into(), refined.low_pass.into()),
+        ("energy".into(), refined.energy.into()),
         ("bound_pm".into(), (100.0 * refined.bound).into()),
         ("rounds".into(), (refined.rounds as i64).into()),
         ("last_step_pm".into(), (100.0 * refined.last_step).into()),
         ("transfers".into(), refined.transfers.iter().map(transfer).collect::<Array>().into()),
+    ])
+}
+
+/// What `model::predicted` and `plot::residuals` need of the map that `model::refine` gives; atoms that were corrected later are there beside those that
+/// were fitted.
+pub(super) fn fitted(refined: &Map) -> ScriptResult<Fitted> {
+    Ok(Fitted {
+        model: entry(refined, if refined.contains_key("fitted") { "fitted" } else { "atoms" })?,
+        poses: entry(refined, "poses")?,
+        transfers: entry::<Array>(refined, "transfers")?.iter().map(transfer_curve).collect::<ScriptResult<_>>()?,
+        low_pass: entry(refined, "low_pass")?,
+        energy: entry(refined, "energy")?,
+    })
+}
+
+fn transfer_curve(value: &Dynamic) -> ScriptResult<TransferCurve> {
+    let map = value.clone().try_cast::<Map>().ok_or_else(|| fault("a transfer is a map, as model::refine gives it"))?;
+    let column = |name: &str| options::numbers(&entry::<Array>(&map, name)?, name);
+    Ok(TransferCurve {
+        element: entry::<rhai::ImmutableString>(&map, "element")?.parse().map_err(fault)?,
+        frequencies: column("frequencies")?,
+        even: column("even")?,
+        odd: column("odd")?,
+    })
+}
+
+/// What a refinement's map holds under a name.
+fn entry<T: Clone + Send + Sync + 'static>(refined: &Map, name: &str) -> ScriptResult<T> {
+    let value = refined.get(name).and_then(|value| value.clone().try_cast::<T>());
+    value.ok_or_else(|| fault(format!("the refinement has no {name}; give the map that model::refine gave")))
+}
+
+fn predicted_map((pictures, left): (Predicted, Residuals)) -> Map {
+    Map::from([
+        ("observed".into(), Dynamic::from(pictures.observed)),
+        ("predicted".into(), Dynamic::from(pictures.predicted)),
+        ("noise".into(), pictures.noise.into()),
+        ("chi2".into(), array(&left.chi2).into()),
+        ("frequencies".into(), array(&left.frequencies).into()),
+        ("residual_power".into(), array(&left.residual).into()),
+        ("image_power".into(), array(&left.image).into()),
     ])
 }
 

@@ -1,11 +1,10 @@
-//! `plot::` figures as PNG files.
+//! `plot::` figures as PNG files: images, densities, curves.
 
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
 use crate::images::{Images, Particles, PowerSpectrum};
-use crate::model::{self, CompareOptions, Model};
 use crate::orient::Stack;
 use crate::plot::{
     self, CoverageOptions, Curve, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, ReprojectionsOptions,
@@ -13,7 +12,6 @@ use crate::plot::{
 };
 use crate::pose::Poses;
 use crate::script::{ScriptResult, fault, options, run};
-use crate::structure::Structure;
 use crate::volume::{CorrectedFsc, Fsc, Volume};
 
 /// Figures as PNG files: images, densities, curves, atoms.
@@ -120,43 +118,6 @@ pub mod api {
     #[rhai_fn(name = "local_resolution", return_raw)]
     pub fn local_resolution_default(call: NativeCallContext, map: Volume) -> ScriptResult<Figure> {
         local_resolution(call, map, Map::new())
-    }
-
-    /// The intensity of each traced atom against its distance from the centre of mass, coloured by element.
-    ///
-    /// ```rhai
-    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
-    /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
-    /// plot::radial_intensity(atoms).save("intensity.png");
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn radial_intensity(model: Model) -> ScriptResult<Figure> {
-        plot::radial_intensity(&model).map_err(fault)
-    }
-
-    /// Traced atoms laid on the true ones, seen along z, x and y; atoms that are missing, extra or of the wrong element in red.
-    ///
-    /// * `found`: a model or a structure; `truth`: a structure. They are compared as `compare` does.
-    ///
-    /// ```rhai
-    /// let truth = structure::bundled("fept_1.5nm");
-    /// let atoms = model::trace(volume::of_structure(truth), #{ species: ["Fe", "Pt"] });
-    /// plot::against_truth(atoms, truth).save("atoms.png");
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn against_truth(call: NativeCallContext, found: Model, truth: Structure) -> ScriptResult<Figure> {
-        structures_against_truth(call, found.structure(), truth)
-    }
-
-    #[rhai_fn(name = "against_truth", return_raw)]
-    pub fn structures_against_truth(
-        call: NativeCallContext,
-        found: Structure,
-        truth: Structure,
-    ) -> ScriptResult<Figure> {
-        let options = CompareOptions::default();
-        let comparison = run(&call, |task| model::compare(&found, &truth, &options, task))?;
-        plot::against_truth(&found, &truth, &comparison).map_err(fault)
     }
 
     /// A map of the viewing directions of poses: how many images look from where, on patches of equal area.
