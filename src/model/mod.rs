@@ -22,9 +22,11 @@
 //! scatterings of one electron do to the positions.
 //!
 //! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another.
+//! [`analysis`] says what the atoms are like: bonds, lattice, strain, surface, order.
 //!
 //! Positions are in Å from voxel N/2 of the density, intensities in its units.
 
+pub mod analysis;
 mod compare;
 mod fit;
 mod parts;

@@ -1,4 +1,4 @@
-//! What a script can call: one file a namespace (two of `orient`), listed in [`namespaces`].
+//! What a script can call: one file a namespace (two of `orient`, `model` and `plot`), listed in [`namespaces`].
 //!
 //! # Adding a function
 //!
@@ -37,6 +37,7 @@
 //! * [`Session::tell`](super::Session::tell) shows a message that is not a result; `eprintln!` would tear the progress bars.
 //! * A new type is named in [`register`] and gets `to_string`, `info` and `save` in the file of its namespace.
 
+mod analysis;
 mod cell;
 mod global;
 mod images;
@@ -94,7 +95,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(images),
         namespace!(orient, poses),
         namespace!(volume),
-        namespace!(model),
+        namespace!(model, analysis),
         namespace!(store),
         namespace!(plot),
         namespace!(sweep),
