@@ -36,7 +36,7 @@ pub struct Shell {
     /// Least and largest depth \[Å\]; both 0 for the surface.
     pub depth: [f64; 2],
     pub atoms: usize,
-    /// Share of each element (0 … 1) and its standard error, lightest first.
+    /// Share of each element (0 … 1) and its standard error, in alphabetical order.
     pub composition: Vec<(Element, f64, f64)>,
     /// Number of neighbours.
     pub coordination: Summary,

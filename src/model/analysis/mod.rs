@@ -99,12 +99,9 @@ fn positions(structure: &Structure, needed: usize, what: &'static str) -> Result
     structure.atoms().iter().enumerate().map(place).collect()
 }
 
-/// The elements of a structure, lightest first.
+/// The elements of a structure, in alphabetical order of the symbols.
 fn elements(structure: &Structure) -> Vec<Element> {
-    let mut elements: Vec<Element> = structure.atoms().iter().map(|atom| atom.element).collect();
-    elements.sort_unstable();
-    elements.dedup();
-    elements
+    structure.composition().into_iter().map(|(element, _)| element).collect()
 }
 
 /// The place of every atom's element among `elements`.

@@ -36,7 +36,7 @@ pub struct Bond {
 /// Bond lengths between two elements \[Å\].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairLengths {
-    /// Lighter element first.
+    /// In alphabetical order.
     pub elements: [Element; 2],
     pub lengths: Summary,
 }
@@ -60,7 +60,7 @@ pub struct Neighbours {
     pub angle_counts: Vec<usize>,
     /// All bond angles \[°\].
     pub angles: Summary,
-    /// The same at the atoms of each element, lightest first.
+    /// The same at the atoms of each element, in alphabetical order.
     pub angles_at: Vec<(Element, Summary)>,
 }
 

@@ -51,7 +51,7 @@ pub struct ShellOrder {
     pub shell: usize,
     /// Distance of the sites \[Å\].
     pub distance: f64,
-    /// Lighter first.
+    /// In alphabetical order.
     pub elements: [Element; 2],
     /// Number of pairs of these elements in the shell; with `interior` each counts half for either of its atoms whose shell is full.
     pub pairs: usize,

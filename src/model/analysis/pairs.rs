@@ -38,7 +38,7 @@ impl Default for PairOptions {
 /// The pair distribution between two elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partial {
-    /// Lighter first.
+    /// In alphabetical order.
     pub elements: [Element; 2],
     /// One value a bin.
     pub g: Vec<f64>,

@@ -33,6 +33,9 @@ const BONDED: [f64; 2] = [0.7, 1.3];
 const STRAIGHT: f64 = 0.8;
 /// Angles between two bonds and between the lattice's that are laid on each other differ by no more [rad].
 const SAME_ANGLE: f64 = 0.35;
+/// Bonds tried as the second one; and the score that the bonds reach under a rotation worth more work, as a share of the best.
+const SECONDS: usize = 4;
+const MATCHED: f64 = 0.4;
 /// How much the frame of the neighbours counts beside the bonds of an atom itself [bonds].
 const PRIOR: f64 = 2.0;
 
@@ -55,12 +58,17 @@ pub fn seed(cloud: &Cloud, template: &Template, atom: usize, basis: usize) -> Op
     first.sort_by(|a, b| a.norm().total_cmp(&b.norm()));
     let (leading, others) = first.split_first()?;
     let mut best: Option<(f64, Matrix3<f64>)> = None;
-    for other in others.iter().filter(|other| leading.normalize().dot(&other.normalize()).abs() < STRAIGHT) {
+    let is_apart = |other: &&Vector3<f64>| leading.normalize().dot(&other.normalize()).abs() < STRAIGHT;
+    for other in others.iter().filter(is_apart).take(SECONDS) {
         for one in &bonds {
             for two in
                 bonds.iter().filter(|two| (one.vector.angle(&two.vector) - leading.angle(other)).abs() < SAME_ANGLE)
             {
                 let turn = triad(leading, other) * triad(&one.vector, &two.vector).transpose() * cloud.bond;
+                // most rotations do not even lay the bonds on each other
+                if agreement(cloud, &first, &bonds, &turn).0 < MATCHED * first.len().min(bonds.len()) as f64 {
+                    continue;
+                }
                 let score = agreement(cloud, &around, &steps, &turn).0;
                 if best.as_ref().is_none_or(|best| score > best.0) {
                     best = Some((score, turn));

@@ -2,7 +2,7 @@
 //!
 //! No orientation is searched. `grow` reads it from the directions of the neighbours of one atom, and gives out sites from there along the bonds, so that
 //! vacancies, atoms between sites and a relaxed surface do no harm. `solve` then lays one rigid lattice through all atoms that have a site: rotation,
-//! origin, a, and in wurtzite c and u, by least squares (Gauss and Newton); the standard errors are those of independent displacements of equal size.
+//! origin, a, and in wurtzite c and u, by least squares (Gauss and Newton). Atoms more than half a bond from their site are then on none. The standard errors are those of independent displacements of equal size.
 //! The four lattices are their own mirror images, so that a particle of either hand is fitted by a rotation.
 //!
 //! Several rotations give the same lattice; the one nearest to none is taken (of 24 for fcc and rock salt, 12 for zinc blende, whose
@@ -22,7 +22,7 @@ use nalgebra::{Matrix3, Point3, Rotation3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{NeighbourOptions, neighbours};
-use super::{Error, centroid, positions};
+use super::{Error, centroid, elements, positions};
 use crate::structure::{Element, LatticeKind, Structure, within};
 
 use grow::{Cloud, Seed};
@@ -186,10 +186,12 @@ const KINDS: [LatticeKind; 4] =
 const FEWEST: usize = 8;
 /// Default of the tolerance [mean bond lengths].
 const TOLERANCE: f64 = 0.35;
+/// Farther from a site an atom is not on it [mean bond lengths].
+const ON_SITE: f64 = 0.5;
 /// With a smaller share of the atoms on sites it is not their lattice.
 const LEAST_SHARE: f64 = 0.25;
 /// Atoms nearest to the centroid that are looked at for a seed.
-const SEEDS: usize = 48;
+const SEEDS: usize = 32;
 /// Growths from seeds apart, and the share of the atoms from which one is enough: grains and twins.
 const GROWTHS: usize = 3;
 const ENOUGH: f64 = 0.8;
@@ -225,7 +227,7 @@ struct Atoms<'a> {
 
 impl Atoms<'_> {
     fn fit(&self, kind: LatticeKind) -> Result<LatticeFit, Error> {
-        let species: Vec<Element> = self.structure.composition().iter().map(|(element, _)| *element).collect();
+        let species = elements(self.structure);
         let is_compound = kind != LatticeKind::Fcc;
         if is_compound && species.len() != 2 {
             return Err(Error::Elements { lattice: name(kind), elements: species.len() });
@@ -234,24 +236,43 @@ impl Atoms<'_> {
         let element = |atom: usize| self.structure.atoms()[atom].element;
         let first = species[0];
         let sublattice = |atom: usize| usize::from(is_compound && element(atom) != first);
-        let places = self.largest_growth(&template, &sublattice);
-        let members: Vec<(Point3<f64>, Place)> = self
-            .cloud
-            .points
-            .iter()
-            .zip(&places)
-            .filter_map(|(&point, place)| place.map(|place| (point, place)))
-            .collect();
-        let (on_sites, atoms) = (members.len(), places.len());
-        let nothing = Error::NoLattice { lattice: name(kind), on_sites, atoms };
-        if on_sites < FEWEST || (on_sites as f64) < LEAST_SHARE * atoms as f64 {
-            return Err(nothing);
-        }
-        let solution = solve::solve(&template, &members, self.cloud.bond).ok_or(nothing)?;
+        let mut places = self.largest_growth(&template, &sublattice);
+        let solution = self.solve(&template, &mut places)?;
         let (rigid, places) = canonical(&solution.rigid, &template, &places, &centroid(self.cloud.points))?;
         let agrees = |atom: usize, place: &Place| is_compound.then(|| sublattice(atom) == template.sublattice(place));
         let solution = Solution { rigid, ..solution };
         self.describe(&solution, &template, &places, species, &agrees)
+    }
+
+    /// The lattice through the atoms on sites; atoms that turn out to be far from theirs lose them.
+    fn solve(&self, template: &Template, places: &mut [Option<Place>]) -> Result<Solution, Error> {
+        loop {
+            let with_site = |(&point, place): (&Point3<f64>, &Option<Place>)| place.map(|place| (point, place));
+            let members: Vec<_> = self.cloud.points.iter().zip(places.iter()).filter_map(with_site).collect();
+            let (on_sites, atoms) = (members.len(), places.len());
+            let nothing = Error::NoLattice { lattice: name(template.kind), on_sites, atoms };
+            if on_sites < FEWEST || (on_sites as f64) < LEAST_SHARE * atoms as f64 {
+                return Err(nothing);
+            }
+            let solution = solve::solve(template, &members, self.cloud.bond).ok_or(nothing)?;
+            let rigid = &solution.rigid;
+            let vectors = rigid.vectors()?;
+            let mut lost = false;
+            for (point, place) in self.cloud.points.iter().zip(places.iter_mut()) {
+                let is_far = |site: &Place| {
+                    let way =
+                        point.coords - rigid.origin - rigid.rotation * (vectors * rigid.fractional(template, site));
+                    way.norm() > ON_SITE * self.cloud.bond
+                };
+                if place.as_ref().is_some_and(is_far) {
+                    *place = None;
+                    lost = true;
+                }
+            }
+            if !lost {
+                return Ok(solution);
+            }
+        }
     }
 
     /// The sites given out from the seed that reaches most atoms.
