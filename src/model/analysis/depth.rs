@@ -3,7 +3,8 @@
 //! An atom is at the surface if an empty cone opens from it: no other atom within the cone of a half angle of 50° and a length of 2.1 bonds around some
 //! direction (the cone algorithm of Wang, Teitel & Dellago 2005, J. Chem. Phys. 122, 214722, here with all directions tried: a cone that is empty can be moved until
 //! two atoms lie on its mantle). A vacancy inside opens none, since there are atoms behind it, nor does the particle have to be convex. The depth of an atom is its
-//! distance from the nearest surface atom; shell 1 is the surface itself, the others are one width thick each.
+//! distance from the nearest surface atom; the first shell is the surface itself, the others are
+//! one width thick each, but that an innermost one of fewer than five atoms is joined to the next.
 //!
 //! Errors of a composition are binomial, √(p(1 − p)/n); of a bond length and a displacement, those of a mean. A bond belongs to the shell of
 //! each of its atoms.
@@ -91,6 +92,8 @@ const CONE: f64 = 50.0;
 const CONE_LENGTH: f64 = 2.1;
 /// Default thickness of a shell [mean bond lengths].
 const WIDTH: f64 = 1.1;
+/// An innermost shell of fewer atoms is joined to the one around it: a single atom has no composition.
+const FEWEST_INSIDE: usize = 5;
 /// Fewer atoms have no inside.
 const FEWEST: usize = 4;
 
@@ -118,10 +121,16 @@ pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<C
     };
     // depths are multiples of spacings: rounding must not move an atom across the border of a shell
     let shell_of = |&depth: &f64| if depth > 0.0 { 1 + (depth / width - 1e-6).max(0.0) as usize } else { 0 };
-    let shell: Vec<usize> = depths.iter().map(shell_of).collect();
+    let mut shell: Vec<usize> = depths.iter().map(shell_of).collect();
+    while let Some(innermost) = shell.iter().copied().max().filter(|&n| n > 1)
+        && shell.iter().filter(|&&n| n == innermost).count() < FEWEST_INSIDE
+    {
+        shell.iter_mut().filter(|n| **n == innermost).for_each(|n| *n -= 1);
+    }
     let elements = elements(structure);
     let kinds = kinds(structure, &elements);
-    let particle = Particle { points: &points, elements, kinds, bonds: &bonds, displacements, shell: &shell };
+    let particle =
+        Particle { points: &points, elements, kinds, bonds: &bonds, displacements, depths: &depths, shell: &shell };
     let deepest = shell.iter().copied().max().unwrap_or(0);
     let shells = (0..=deepest).filter(|n| shell.contains(n)).map(|n| particle.describe(n, width)).collect();
     Ok(CoreShell { width, depths, surface, shells })
@@ -134,6 +143,7 @@ struct Particle<'a> {
     kinds: Vec<usize>,
     bonds: &'a Neighbours,
     displacements: Option<Vec<Option<Vector3<f64>>>>,
+    depths: &'a [f64],
     /// Of each atom, 0 for the surface.
     shell: &'a [usize],
 }
@@ -160,8 +170,10 @@ impl Particle<'_> {
             let squares: f64 = moved.iter().map(|(_, displacement)| displacement.norm_squared()).sum();
             (squares / moved.len() as f64).sqrt()
         };
+        let deepest = members.iter().map(|&atom| self.depths[atom]).fold(0.0, f64::max);
+        let depth = if n == 0 { [0.0; 2] } else { [(n - 1) as f64 * width, deepest.max(n as f64 * width)] };
         Shell {
-            depth: if n == 0 { [0.0; 2] } else { [(n - 1) as f64 * width, n as f64 * width] },
+            depth,
             atoms,
             composition: (0..self.elements.len()).map(share).collect(),
             coordination: Summary::of(members.iter().map(|&atom| lists[atom].len() as f64)),

@@ -130,7 +130,7 @@ pub mod api {
     ///
     /// Gives a map: `surface` (true or false for each atom), `depths` (Å), `width`, `shells` (a table from the surface inwards: depths, atoms, share of each element with its binomial
     /// standard error, coordination, bond length with its standard error, and with a lattice displacements in pm: RMS, and mean component outwards, away from the centroid, with its standard
-    /// error) and `text`.
+    /// error), `table` (by atoms) and `text`.
     ///
     /// ```rhai
     /// let layers = structure::bundled("fept_2.0nm_fe50pt50").core_shell(#{ lattice: "fcc" });
@@ -141,7 +141,7 @@ pub mod api {
     pub fn core_shell(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Map> {
         let (atoms, options) = (atoms_of(&atoms)?, options::parse::<CoreShellOptions>(&call, &options)?);
         let layers = run(&call, |_| analysis::core_shell(&atoms, &options))?;
-        super::core_shell_map(&layers)
+        super::core_shell_map(&atoms, &layers)
     }
 
     #[rhai_fn(global, name = "core_shell", return_raw)]
@@ -387,12 +387,17 @@ fn strain_table(atoms: &Structure, field: &StrainField) -> ScriptResult<Table> {
     table(&columns, rows.into_iter())
 }
 
-fn core_shell_map(layers: &CoreShell) -> ScriptResult<Map> {
+fn core_shell_map(atoms: &Structure, layers: &CoreShell) -> ScriptResult<Map> {
+    let row = |(i, (&depth, &outer)): (usize, (&f64, &bool))| -> Array {
+        vec![(i as i64).into(), atoms.atoms()[i].element.symbol().into(), depth.into(), outer.into()]
+    };
+    let by_atom = layers.depths.iter().zip(&layers.surface).enumerate().map(row);
     Ok(Map::from([
         ("surface".into(), layers.surface.iter().map(|&outer| outer.into()).collect::<Array>().into()),
         ("depths".into(), array(&layers.depths).into()),
         ("width".into(), layers.width.into()),
         ("shells".into(), Dynamic::from(shell_table(layers)?)),
+        ("table".into(), Dynamic::from(table(&names(&["atom", "element", "depth_A", "surface"]), by_atom)?)),
         ("text".into(), layers.to_string().into()),
     ]))
 }

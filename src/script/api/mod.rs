@@ -39,6 +39,7 @@
 
 mod analysis;
 mod cell;
+mod figures;
 mod global;
 mod images;
 mod microscope;
@@ -97,7 +98,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(volume),
         namespace!(model, analysis),
         namespace!(store),
-        namespace!(plot),
+        namespace!(plot, figures),
         namespace!(sweep),
         namespace!(table),
         namespace!(path),
