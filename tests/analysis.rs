@@ -13,10 +13,8 @@ use pedesis::model::analysis::{
     CoreShellOptions, Error, LatticeFit, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
     core_shell, fit_lattice, neighbours, pair_distribution, short_range_order, strain,
 };
-use pedesis::model::{CompareOptions, compare};
 use pedesis::random::{self, stream};
 use pedesis::structure::{Alloy, Atom, Element, Lattice, LatticeKind, Sphere, Structure, bundled, bundled_names};
-use pedesis::task::Task;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -266,26 +264,27 @@ fn relaxed_particles_are_put_on_the_sites_they_came_from() {
         let fit = fit(&mapped(&bundled(name).unwrap(), |r| turn * r), "find");
         assert_eq!(fit.kind.to_string(), kind, "{name}");
         assert!(fit.share() > 0.75 && fit.agreement().unwrap_or(1.0) == 1.0, "{name}: {fit}");
-        if fit.sites.len() > 400 {
-            continue;
-        }
-        // the sites, brought to the size of the unrelaxed lattice, lie on the unrelaxed atoms, each on its own
+        // brought to the size of the unrelaxed lattice, sites are as far from each other as the unrelaxed atoms are
         let ideal = bundled(&format!("{}_ideal", name.replace("_sevennet", ""))).unwrap();
         let unrelaxed = self::fit(&ideal, "find");
-        let members: Vec<usize> = (0..fit.sites.len()).filter(|&i| fit.sites[i].is_some()).collect();
-        let site = |&i: &usize| {
-            let relative = fit.rotation.inverse() * (fit.sites[i].unwrap().position - fit.origin);
-            let across = unrelaxed.a.value / fit.a.value;
-            let up = unrelaxed.c.map_or(across, |c| c.value / fit.c.unwrap().value);
-            let scaled = relative.component_mul(&Vector3::new(across, across, up));
-            Atom { element: ideal.atoms()[i].element, position: scaled.into() }
+        let across = unrelaxed.a.value / fit.a.value;
+        let up = unrelaxed.c.map_or(across, |c| c.value / fit.c.unwrap().value);
+        let scaled = |i: usize| {
+            let relative = fit.rotation.inverse() * (fit.sites[i]?.position - fit.origin);
+            Some((relative.component_mul(&Vector3::new(across, across, up)), ideal.atoms()[i].position))
         };
-        let sites = Structure::new("sites", members.iter().map(site).collect());
-        let pairs = compare(&sites, &ideal, &CompareOptions { tolerance: 0.4 }, &Task::silent()).unwrap().pairs;
-        let same = pairs.iter().filter(|pair| members[pair.found] == pair.truth).count() as f64 / members.len() as f64;
+        let members: Vec<_> = (0..ideal.len()).filter_map(scaled).collect();
+        let (mut same, mut all) = (0.0, 0.0);
+        for (i, (site, atom)) in members.iter().enumerate() {
+            for (other_site, other_atom) in &members[..i] {
+                all += 1.0;
+                let apart = (site - other_site).norm() - (atom - other_atom).norm();
+                same += f64::from(u8::from(apart.abs() < 0.15));
+            }
+        }
         // one side of the disordered particle has slipped
-        let least = if name.starts_with("FePt_1.8nm") { 0.9 } else { 0.98 };
-        assert!(same > least, "{name}: {same}");
+        let least = if name.starts_with("FePt_1.8nm") { 0.85 } else { 0.97 };
+        assert!(same / all > least, "{name}: {}", same / all);
     }
 }
 

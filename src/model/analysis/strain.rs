@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-use nalgebra::{Matrix3, Rotation3, Vector3};
+use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::lattice::{LatticeFit, LatticeOptions, Nearby, fit_lattice};
@@ -190,7 +190,8 @@ fn local_strain(pairs: &[(Vector3<f64>, Vector3<f64>)], fit: &LatticeFit, sigma:
     let roots = Matrix3::from_diagonal(&stretched.eigenvalues.map(|value| value.max(0.0).sqrt()));
     let stretch = stretched.eigenvectors * roots * stretched.eigenvectors.transpose();
     let turn = gradient * stretch.try_inverse()?;
-    let rotation = fit.rotation.inverse().to_rotation_matrix() * Rotation3::from_matrix_unchecked(turn);
+    let turn = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(turn));
+    let rotation = fit.rotation.inverse() * turn;
     Some(LocalStrain {
         tensor: stretch - Matrix3::identity(),
         volumetric: gradient.determinant() - 1.0,
