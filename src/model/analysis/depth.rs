@@ -43,9 +43,7 @@ pub struct Shell {
     pub coordination: Summary,
     /// \[Å\]
     pub bond_length: Summary,
-    /// Length of the displacements of atoms on sites \[Å\].
-    pub displacement: Option<Summary>,
-    /// The same, root mean square \[Å\].
+    /// Of the displacements of atoms on sites, root mean square \[Å\].
     pub displacement_rms: Option<f64>,
     /// Their component away from the centroid \[Å\].
     pub outward: Option<Summary>,
@@ -178,7 +176,6 @@ impl Particle<'_> {
             composition: (0..self.elements.len()).map(share).collect(),
             coordination: Summary::of(members.iter().map(|&atom| lists[atom].len() as f64)),
             bond_length: Summary::of(self.bonds.bonds.iter().filter(is_counted).map(|bond| bond.length)),
-            displacement: moved.as_ref().map(|moved| Summary::of(moved.iter().map(|(_, way)| way.norm()))),
             displacement_rms: moved.as_ref().map(rms),
             outward: moved.as_ref().map(|moved| Summary::of(moved.iter().map(outward))),
         }
