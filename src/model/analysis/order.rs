@@ -6,8 +6,8 @@
 //!
 //! A particle is mostly surface. Shells are those of the fitted lattice, and every atom is counted with the neighbours that it has: with B pairs of elements A and
 //! B in the shell, and Z_A, Z_B places in it around the atoms of each that are occupied at all, α = 1 − 2B/(Z_A·c_B + Z_B·c_A), c_B = N_B/(N − 1) since an atom is not its own
-//! neighbour (for A = B: α = 1 − 2B/(Z_A·c_A), c_A = (N_A − 1)/(N − 1)). An element that gathers at the surface, where neighbours are few, is thus not
-//! taken for ordered. With `interior` only atoms count whose shell is full.
+//! neighbour (for A = B: α = 1 − 2B/(Z_A·c_A), c_A = (N_A − 1)/(N − 1)). The neighbours that surface atoms lack are thus not taken for
+//! order; a composition that changes with depth is one, and shows as a positive α of unlike atoms. With `interior` only atoms count whose shell is full.
 //!
 //! What a random alloy of the same atoms on the same sites would give, mean and standard deviation, is found by exchanging the elements at random.
 
