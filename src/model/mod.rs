@@ -21,10 +21,12 @@
 //! [`refine`] then fits the atoms to the raw images, with the poses and the transfer functions of the elements; [`corrected`] takes off what several
 //! scatterings of one electron do to the positions. [`Predictor`] shows the images as the refined atoms explain them.
 //!
-//! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another; [`pulls`] are the errors in units of what the refinement says they are.
+//! [`compare`] finds the rigid motion, of either hand, that lays one structure best on another; [`pulls`] are the errors in units of what the
+//! refinement says they are. [`analysis`] says what the atoms are like: bonds, lattice, strain, surface, order.
 //!
 //! Positions are in Å from voxel N/2 of the density, intensities in its units.
 
+pub mod analysis;
 mod compare;
 mod fit;
 mod mixture;

@@ -15,15 +15,21 @@
 //! | [`coverage`] | how many images look from where |
 //! | [`power_spectrum`] | mean power spectrum of images, its radial mean and a profile |
 //! | [`reprojections`] | images beside the projections of a density at their poses |
+//! | [`neighbours`] | coordination numbers, bond lengths, bond angles |
+//! | [`displacements`], [`strain`] | slices of the particle along the axes of its lattice, atoms coloured by displacement or strain |
+//! | [`core_shell`] | composition, bond length and displacement against depth |
+//! | [`pair_distribution`], [`short_range_order`] | g(r) and Warren–Cowley parameters by pairs of elements |
 //! | [`lines`] | any curves |
 //!
 //! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
 //! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
+mod analysis;
 mod atoms;
 mod balls;
 mod coverage;
 mod curves;
+mod field;
 mod gray;
 mod local;
 mod power;
@@ -40,9 +46,11 @@ use std::sync::Arc;
 
 use crate::store;
 
+pub use analysis::{Titled, core_shell, neighbours, pair_distribution, short_range_order};
 pub use atoms::{against_truth, radial_intensity};
 pub use coverage::{CoverageOptions, coverage};
 pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
+pub use field::{DisplacementsPlot, StrainPlot, displacements, strain};
 pub use gray::{ImagesOptions, SlicesOptions, images, slices};
 pub use local::{LocalResolutionPlot, local_resolution};
 pub use power::{PowerOptions, power_spectrum};
@@ -63,6 +71,8 @@ pub enum Error {
     Lengths { label: String, x: usize, y: usize },
     #[error("{name} is {value}; it must be {requirement}")]
     OutOfRange { name: &'static str, value: f64, requirement: &'static str },
+    #[error("{name} is \"{value}\"; it must be {requirement}")]
+    Choice { name: &'static str, value: String, requirement: &'static str },
     #[error("the comparison is of other structures: it names atom {index}, the structure has {len}")]
     OtherStructures { index: usize, len: usize },
     #[error("{} does not end in .png; figures are saved as PNG", .0.display())]

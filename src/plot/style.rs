@@ -221,6 +221,8 @@ pub(super) fn round_down(length: f64) -> f64 {
 
 /// A number as a tick label: no digits that say nothing, a true minus sign.
 pub(super) fn tick_label(value: f64) -> String {
+    // sums of steps miss zero by their rounding
+    let value = if value.abs() < 1e-12 { 0.0 } else { value };
     let text = if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
         format!("{value:.1e}")
     } else {
@@ -238,6 +240,7 @@ mod tests {
     fn ticks_and_scale_bars_are_round_numbers() {
         assert_eq!([0.3, 1.0, 7.0, 23.0].map(round_down), [0.2, 1.0, 5.0, 20.0]);
         assert_eq!([-0.2, 20.0, 0.0, -0.0, 0.143, 2e-5].map(tick_label), ["−0.2", "20", "0", "0", "0.143", "2.0e−5"]);
+        assert_eq!(tick_label(-0.3 + 0.1 + 0.2), "0");
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub fn map_from_stored(values: BTreeMap<String, Value>) -> Map {
     values.into_iter().map(|(name, value)| (name.into(), from_stored(value))).collect()
 }
 
-/// A map as JSON; a number that is not finite, which JSON does not have, becomes null.
+/// A map as JSON, tables as arrays of rows; a number that is not finite, which JSON does not have, becomes null.
 ///
 /// # Errors
 /// If the map holds something that has no counterpart in JSON, such as a volume; the message says where it is.
@@ -165,6 +165,9 @@ fn json_of(value: &Dynamic) -> Result<serde_json::Value, String> {
     }
     if let Ok(items) = value.as_array_ref() {
         return items.iter().map(json_of).collect();
+    }
+    if let Some(table) = value.read_lock::<Table>() {
+        return Ok(table.to_json());
     }
     match value.as_float() {
         Ok(number) => Ok(json!(number)),

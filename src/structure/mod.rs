@@ -21,8 +21,8 @@ use nalgebra::{Point3, UnitQuaternion, Vector3};
 
 pub use bundled::{UnknownBundle, bundled, bundled_names};
 pub use element::{Element, UnknownElement};
-pub use lattice::{Lattice, LatticeKind};
-pub(crate) use neighbours::within as neighbours_within;
+pub use lattice::{IDEAL_U, Lattice, LatticeKind, Site};
+pub(crate) use neighbours::within;
 pub use particle::{Alloy, Displacement, Sphere};
 pub use xyz::XyzError;
 pub(crate) use xyz::entry as xyz_entry;

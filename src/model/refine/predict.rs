@@ -88,12 +88,14 @@ impl Predictor {
         let views = Views::new(particles, *low_pass);
         let transfers = gathered(transfers, views.ring_count())?;
         let (mut atoms, peaks) = apart(model, &elements);
-        let strengths = transfers.strengths(&views.ring_weights());
-        let groups = atoms.group_of();
-        for ((amplitude, peak), group) in atoms.amplitudes.iter_mut().zip(&peaks).zip(groups) {
-            *amplitude = peak.intensity / strengths[group];
+        for group in atoms.groups.iter().filter(|group| !group.is_empty()) {
+            let mean = peaks[group.clone()].iter().map(|peak| peak.intensity).sum::<f64>() / group.len() as f64;
+            for (amplitude, peak) in atoms.amplitudes[group.clone()].iter_mut().zip(&peaks[group.clone()]) {
+                *amplitude = peak.intensity / mean;
+            }
         }
-        if !atoms.amplitudes.iter().all(|amplitude| amplitude.is_finite()) {
+        let shows = |values: &Array2<f64>| values.iter().any(|&value| value != 0.0);
+        if !(shows(&transfers.even) || shows(&transfers.odd)) || !atoms.amplitudes.iter().all(|a| a.is_finite()) {
             return Err(Error::EmptyTransfers);
         }
         Ok(Self {
@@ -210,7 +212,7 @@ impl Predictor {
 /// Transfers of groups as a refinement gave them.
 fn gathered(curves: &[TransferCurve], rings: usize) -> Result<Transfers, Error> {
     let nothing = Array2::zeros((rings, curves.len()));
-    let mut transfers = Transfers { even: nothing.clone(), odd: nothing };
+    let mut transfers = Transfers { even: nothing.clone(), odd: nothing, strengths: vec![1.0; curves.len()] };
     for (group, curve) in curves.iter().enumerate() {
         for (of, values) in [(&mut transfers.even, &curve.even), (&mut transfers.odd, &curve.odd)] {
             if values.len() != rings {

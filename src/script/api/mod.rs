@@ -1,4 +1,4 @@
-//! What a script can call: one file a namespace (two of `orient` and of `plot`), listed in [`namespaces`].
+//! What a script can call: one file a namespace (more of `orient`, `model` and `plot`), listed in [`namespaces`].
 //!
 //! # Adding a function
 //!
@@ -37,6 +37,8 @@
 //! * [`Session::tell`](super::Session::tell) shows a message that is not a result; `eprintln!` would tear the progress bars.
 //! * A new type is named in [`register`] and gets `to_string`, `info` and `save` in the file of its namespace.
 
+mod analysis;
+mod analysis_figures;
 mod cell;
 mod global;
 mod images;
@@ -95,9 +97,9 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(images),
         namespace!(orient, poses),
         namespace!(volume),
-        namespace!(model),
+        namespace!(model, analysis),
         namespace!(store),
-        namespace!(plot, model_figures),
+        namespace!(plot, model_figures, analysis_figures),
         namespace!(sweep),
         namespace!(table),
         namespace!(path),

@@ -156,7 +156,7 @@ pub mod api {
 
     /// Writes a map as JSON, in one step as `store::write` does.
     ///
-    /// Numbers that are not finite become null. A value that JSON does not have, such as a volume, is an error.
+    /// A table becomes an array of rows. Numbers that are not finite become null. A value that JSON does not have, such as a volume, is an error.
     ///
     /// ```rhai
     /// store::write_json("summary.json", #{ seed: 1, atoms: #{ Fe: 62, Pt: 62 } });

@@ -12,7 +12,7 @@ use crate::store::pdb::isotope;
 use crate::store::structure::stem;
 use crate::store::unit_cell::{Crystal, UnitCell};
 use crate::store::words::Fault;
-use crate::structure::{Atom, Element, Structure, neighbours_within};
+use crate::structure::{Atom, Element, Structure, within};
 
 const FRACTIONAL: [&str; 3] = ["_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z"];
 const CARTESIAN: [&str; 3] = ["_atom_site_cartn_x", "_atom_site_cartn_y", "_atom_site_cartn_z"];
@@ -188,7 +188,7 @@ fn operations(block: &Block) -> Result<Vec<Operation>, Fault> {
 /// Fails if two of these places, each of the site of that index, are the same.
 fn check_apart(places: Vec<(Point3<f64>, usize)>, sites: &[Site]) -> Result<(), Fault> {
     let (positions, origins): (Vec<Point3<f64>>, Vec<usize>) = places.into_iter().unzip();
-    let neighbours = neighbours_within(&positions, SHARED);
+    let neighbours = within(&positions, SHARED);
     let Some((i, j)) = neighbours.iter().enumerate().find_map(|(i, near)| near.first().map(|&j| (i, j))) else {
         return Ok(());
     };
