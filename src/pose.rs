@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use nalgebra::{Matrix3, UnitQuaternion, Vector2, Vector3};
+use nalgebra::{Matrix3, Quaternion, UnitQuaternion, Vector2, Vector3};
 
 /// Half tilt \[rad\] nearer than this to 0 or 90° is rounding, and leaves rot and psi undetermined.
 const DEGENERATE: f64 = 1e-14;
@@ -59,6 +59,13 @@ pub struct Pose {
 }
 
 impl Pose {
+    /// The pose at which the mirror image of the particle, z reversed, has the same projection.
+    pub fn mirrored(&self) -> Self {
+        let q = self.rotation.quaternion();
+        let rotation = UnitQuaternion::new_unchecked(Quaternion::new(q.w, -q.i, -q.j, q.k));
+        Self { rotation, shift: self.shift }
+    }
+
     /// A pose without a shift.
     pub fn from_rotation(rotation: UnitQuaternion<f64>) -> Self {
         Self { rotation, shift: Vector2::zeros() }
@@ -92,6 +99,11 @@ impl Poses {
     pub fn new(poses: Vec<Pose>, scores: Vec<f64>) -> Self {
         assert_eq!(poses.len(), scores.len(), "one score a pose");
         Self { poses: Arc::new(poses), scores: Arc::new(scores) }
+    }
+
+    /// The poses at which the mirror image of the particle, z reversed, has the same projections.
+    pub fn mirrored(&self) -> Self {
+        Self { poses: Arc::new(self.poses.iter().map(Pose::mirrored).collect()), scores: self.scores.clone() }
     }
 
     /// Poses that nothing has scored yet.

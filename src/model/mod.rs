@@ -50,7 +50,7 @@ pub use compare::{CompareOptions, Comparison, Pair, compare};
 pub use parts::Parts;
 pub use pulls::pulls;
 pub use refine::{
-    Fitted, Predicted, Predictor, RefineOptions, Refinement, Residuals, TransferCurve, corrected, refine,
+    Fitted, Hand, Predicted, Predictor, RefineOptions, Refinement, Residuals, TransferCurve, corrected, hand, refine,
 };
 use trace::reclassify;
 pub use trace::{TraceOptions, check_species, classify, trace};
@@ -146,7 +146,7 @@ pub struct Class {
     pub deviation: f64,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Inner {
     atoms: Vec<TracedAtom>,
     rejected: Vec<Peak>,
@@ -253,6 +253,17 @@ impl Model {
             ));
         }
         doubts
+    }
+
+    /// The mirror image: z reversed.
+    pub fn mirrored(&self) -> Self {
+        let mut inner = (*self.0).clone();
+        let turn = |position: &mut Point3<f64>| position.z = -position.z;
+        inner.atoms.iter_mut().for_each(|atom| turn(&mut atom.peak.position));
+        inner.rejected.iter_mut().for_each(|peak| turn(&mut peak.position));
+        turn(&mut inner.center);
+        inner.slope.z = -inner.slope.z;
+        Self(Arc::new(inner))
     }
 
     /// The atoms as a structure, in the frame of the density.

@@ -122,6 +122,13 @@ impl Volume {
         Self::new(data, self.pixel_size)
     }
 
+    /// The mirror image: z reversed about the centre, voxel N/2. Of an even number of voxels the first layer has no mirror image and stays where it is.
+    pub fn mirrored(&self) -> Self {
+        let n = self.size();
+        let order: Vec<usize> = (0..n).map(|z| (2 * (n / 2) + n - z) % n).collect();
+        Self::new(self.data.select(ndarray::Axis(0), &order), self.pixel_size)
+    }
+
     /// The density with its transform multiplied by `transfer(s)`, a real function of spatial frequency [1/Å].
     pub fn filtered(&self, transfer: impl Fn(f64) -> f64 + Sync) -> Self {
         let (n, even) = (self.size(), self.size().next_multiple_of(2));

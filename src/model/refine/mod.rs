@@ -11,6 +11,7 @@
 mod correct;
 mod curvature;
 mod forward;
+mod hand;
 mod predict;
 mod rounds;
 mod transfer;
@@ -20,6 +21,7 @@ mod waves;
 use serde::{Deserialize, Serialize};
 
 pub use self::correct::corrected;
+pub use self::hand::{Hand, hand};
 pub use self::predict::{Fitted, Predicted, Predictor, Residuals};
 use self::rounds::State;
 use self::views::Views;
@@ -92,6 +94,10 @@ pub struct TransferCurve {
     pub even: Vec<f64>,
     /// Q [noise s.d. · Å²].
     pub odd: Vec<f64>,
+    /// Standard deviation of each P; infinite where the images say nothing.
+    pub even_deviation: Vec<f64>,
+    /// And of each Q.
+    pub odd_deviation: Vec<f64>,
 }
 
 /// Rounds in which each atom has a strength of its own and all one transfer, before the elements are told apart.

@@ -212,7 +212,12 @@ impl Predictor {
 /// Transfers of groups as a refinement gave them.
 fn gathered(curves: &[TransferCurve], rings: usize) -> Result<Transfers, Error> {
     let nothing = Array2::zeros((rings, curves.len()));
-    let mut transfers = Transfers { even: nothing.clone(), odd: nothing, strengths: vec![1.0; curves.len()] };
+    let mut transfers = Transfers {
+        even: nothing.clone(),
+        odd: nothing.clone(),
+        deviations: [nothing.clone(), nothing],
+        strengths: vec![1.0; curves.len()],
+    };
     for (group, curve) in curves.iter().enumerate() {
         for (of, values) in [(&mut transfers.even, &curve.even), (&mut transfers.odd, &curve.odd)] {
             if values.len() != rings {

@@ -269,6 +269,8 @@ impl<'a> State<'a> {
             frequencies: (0..rings).map(|ring| ring as f64 / self.views.edge).collect(),
             even: self.transfers.even.column(group).to_vec(),
             odd: self.transfers.odd.column(group).to_vec(),
+            even_deviation: self.transfers.deviations[0].column(group).to_vec(),
+            odd_deviation: self.transfers.deviations[1].column(group).to_vec(),
         };
         elements.iter().enumerate().map(curve).collect()
     }

@@ -18,6 +18,8 @@ pub struct Transfers {
     pub even: Array2<f64>,
     /// `[ring][group]`.
     pub odd: Array2<f64>,
+    /// Standard deviations of both, infinite where the images say nothing.
+    pub deviations: [Array2<f64>; 2],
     /// How strong each group is; their mean is 1.
     pub strengths: Vec<f64>,
 }
@@ -89,6 +91,7 @@ impl Equations {
         let mut transfers = Transfers {
             even: Array2::zeros((rings, self.groups)),
             odd: Array2::zeros((rings, self.groups)),
+            deviations: std::array::from_fn(|_| Array2::from_elem((rings, self.groups), f64::INFINITY)),
             strengths,
         };
         for (ring, common) in common.iter().enumerate() {
@@ -98,10 +101,16 @@ impl Equations {
                 matrix[(row, row)] += pull;
                 target[row] += pull * transfers.strengths[row % self.groups] * common[row / self.groups];
             }
-            let Some(found) = solved(matrix, &target) else { continue };
+            let Some(factors) = raised(matrix).cholesky() else { continue };
+            let (found, inverse) = (factors.solve(&target), factors.inverse());
             for group in 0..self.groups {
                 transfers.even[[ring, group]] = found[group];
                 transfers.odd[[ring, group]] = found[self.groups + group];
+                for (part, deviations) in transfers.deviations.iter_mut().enumerate() {
+                    let row = part * self.groups + group;
+                    // the sum of squares is −log-likelihood, not half of that
+                    deviations[[ring, group]] = (0.5 * inverse[(row, row)]).sqrt();
+                }
             }
         }
         transfers
@@ -152,12 +161,16 @@ impl Equations {
     }
 }
 
-/// The solution of a symmetric system that is raised a little.
-fn solved(mut matrix: DMatrix<f64>, target: &DVector<f64>) -> Option<DVector<f64>> {
+/// A symmetric matrix with a little more on its diagonal.
+fn raised(mut matrix: DMatrix<f64>) -> DMatrix<f64> {
     let unknowns = matrix.nrows();
     let ridge = RIDGE * matrix.trace() / unknowns as f64 + f64::MIN_POSITIVE;
     (0..unknowns).for_each(|i| matrix[(i, i)] += ridge);
-    Some(matrix.cholesky()?.solve(target))
+    matrix
+}
+
+fn solved(matrix: DMatrix<f64>, target: &DVector<f64>) -> Option<DVector<f64>> {
+    Some(raised(matrix).cholesky()?.solve(target))
 }
 
 impl Transfers {

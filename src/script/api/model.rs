@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::array;
 use crate::images::Particles;
+use crate::microscope::Microscope;
 use crate::model::{
     self, Class, CompareOptions, Comparison, Fitted, Model, Predicted, Predictor, RefineOptions, Refinement, Residuals,
     TraceOptions, TransferCurve,
@@ -65,7 +66,8 @@ pub mod api {
     /// Gives a map: `low_pass`, `energy`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise allows), `poses`, `chi2` (mean
     /// squared residual in units of the noise), `unexplained` (share of the signal that is left), `bound_pm` (RMSD that the noise allows, Cramér–Rao),
     /// `rounds`, `last_step_pm` (change of the positions in the last one), one number an image: `residuals` (χ²) and `weights`; and `transfers`, one an
-    /// element: maps with `element`, `frequencies`, `even`, `odd`. An atom at height z has the transfer even·cos(πλk²z) + odd·sin(πλk²z).
+    /// element: maps with `element`, `frequencies`, `even`, `odd`, and their standard deviations `even_deviation` and `odd_deviation`. An atom at height z has the
+    /// transfer even·cos(πλk²z) + odd·sin(πλk²z).
     ///
     /// Poses that are no more images than there are, a limit finer than what the particles were prepared for, and no atoms are errors.
     ///
@@ -148,6 +150,48 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn pulls(call: NativeCallContext, model: Model, truth: Structure) -> ScriptResult<Array> {
         run(&call, |task| model::pulls(&model, &truth, task)).map(|pulls| super::array(&pulls))
+    }
+
+    /// Which of the two mirror images refined atoms are.
+    ///
+    /// * `refined`: the map of `refine`, from images with white atoms; `microscope`: as they were taken.
+    ///
+    /// Atoms at another height along the beam have another defocus, by which the images tell a particle from its mirror image, if the microscope's own defocus is
+    /// known to some ten Å. Gives a map: `mirrored`, whether the mirror image explains the images better; `chi2` and `chi2_mirrored`, what each leaves unexplained,
+    /// in squared standard deviations of the noise: a difference of 25 is no accident.
+    ///
+    /// `atoms.mirrored()`, `poses.mirrored()` and `volume.mirrored()` belong together.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let scope = microscope::paper();
+    /// let images = microscope::simulate(truth, scope, #{ method: "kinematic", n: 40, size: 100 }).invert();
+    /// let particles = images.prepare(#{ diameter: 15, low_pass: 1.5 });
+    /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.5 });
+    /// let atoms = model::trace(map.volume, #{ species: ["Fe", "Pt"] });
+    /// let refined = model::refine(atoms, particles, images.true_poses(), #{ low_pass: 1.5, rounds: 4 });
+    /// print(model::hand(refined, scope).mirrored);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn hand(refined: Map, microscope: Microscope) -> ScriptResult<Map> {
+        let found = model::hand(&super::fitted(&refined)?.transfers, &microscope);
+        Ok(Map::from([
+            ("mirrored".into(), found.is_mirrored().into()),
+            ("chi2".into(), found.chi2.into()),
+            ("chi2_mirrored".into(), found.chi2_mirrored.into()),
+        ]))
+    }
+
+    /// The mirror image of atoms: z reversed.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
+    /// print(atoms.mirrored().compare(atoms.structure()).rmsd_pm);
+    /// ```
+    #[rhai_fn(global)]
+    pub fn mirrored(atoms: Model) -> Model {
+        atoms.mirrored()
     }
 
     /// Refined atoms without what the model of their images gets wrong.
@@ -378,6 +422,8 @@ fn refinement_map(refined: Refinement) -> Map {
             ("frequencies".into(), array(&curve.frequencies)),
             ("even".into(), array(&curve.even)),
             ("odd".into(), array(&curve.odd)),
+            ("even_deviation".into(), array(&curve.even_deviation)),
+            ("odd_deviation".into(), array(&curve.odd_deviation)),
         ]))
     };
     let chi2 = refined.chi2.iter().sum::<f64>() / refined.chi2.len().max(1) as f64;
@@ -417,6 +463,8 @@ fn transfer_curve(value: &Dynamic) -> ScriptResult<TransferCurve> {
         frequencies: column("frequencies")?,
         even: column("even")?,
         odd: column("odd")?,
+        even_deviation: column("even_deviation")?,
+        odd_deviation: column("odd_deviation")?,
     })
 }
 

@@ -286,6 +286,16 @@ pub mod api {
         poses.mean_score()
     }
 
+    /// Poses at which the mirror image of the particle, z reversed, has the same projections.
+    ///
+    /// ```rhai
+    /// print(orient::random(2, 1).mirrored().views());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn mirrored(poses: Poses) -> Poses {
+        poses.mirrored()
+    }
+
     /// Viewing directions: for each pose the direction `[x, y, z]` in the particle's frame that the beam runs along.
     ///
     /// ```rhai

@@ -259,6 +259,16 @@ pub mod api {
         }
     }
 
+    /// The mirror image: z reversed.
+    ///
+    /// ```rhai
+    /// print(volume::of_structure(structure::bundled("fept_1.5nm")).mirrored());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn mirrored(volume: Volume) -> Volume {
+        volume.mirrored()
+    }
+
     /// One line: size and voxel.
     #[rhai_fn(global)]
     pub fn to_string(volume: Volume) -> String {
