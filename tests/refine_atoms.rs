@@ -105,3 +105,110 @@ fn what_cannot_be_refined_is_said_in_words() {
         assert!(run.stderr.contains(message), "{call}: {}", run.stderr);
     }
 }
+
+/// Images of a random alloy at known poses, prepared and refined from the atoms that a density without noise shows.
+const ALLOY: &str = r#"
+    fn refined(truth, species, snr, seed) {
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 60, size: 120, seed: seed })
+            .invert().normalize().add_noise(#{ snr: snr, seed: seed });
+        let particles = images.prepare(#{ diameter: truth.diameter() + 1, tolerance: 0 });
+        let atoms = model::trace(volume::of_structure(truth), #{ species: species });
+        model::refine(atoms, particles, images.true_poses(), #{})
+    }
+"#;
+
+#[test]
+fn errors_are_as_large_as_they_are_said_to_be() {
+    let script = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        for seed in 1..=10 {
+            for pull in refined(truth, ["Fe", "Pt"], 0.5, seed).atoms.pulls(truth) { print(pull); }
+        }
+    "#;
+    let pulls = numbers(&[ALLOY, script].concat(), &[]);
+    assert_eq!(pulls.len(), 10 * 3 * 124);
+    let mean = |value: fn(f64) -> f64| pulls.iter().map(|&pull| value(pull)).sum::<f64>() / pulls.len() as f64;
+    let deviation = mean(|pull| pull * pull).sqrt();
+    assert!(mean(|pull| pull).abs() < 0.1 && (0.9..1.2).contains(&deviation), "{deviation}");
+}
+
+/// At a noise where palladium and platinum, or cadmium and selenium, overlap.
+#[test]
+fn elements_are_as_sure_as_they_are_said_to_be() {
+    let script = r#"
+        for pair in [[["Pd", "Pt"], 0.006], [["Cd", "Se"], 0.008]] {
+            for seed in 1..=8 {
+                let truth = structure::fcc([pair[0][0]], 3.9).sphere(15).alloyed(pair[0], #{ seed: seed });
+                let atoms = refined(truth, pair[0], pair[1], seed).atoms;
+                let found = atoms.structure();
+                let probability = atoms.columns().probability;
+                for i in 0..atoms.len() {
+                    let place = found.positions()[i];
+                    for j in 0..truth.len() {
+                        let other = truth.positions()[j];
+                        let square = (place[0] - other[0]) ** 2 + (place[1] - other[1]) ** 2 + (place[2] - other[2]) ** 2;
+                        if square < 1.0 { print(`${probability[i]} ${if found.species()[i] == truth.species()[j] { 1 } else { 0 }}`); }
+                    }
+                }
+            }
+        }
+    "#;
+    let pairs = numbers(&[ALLOY, script].concat(), &[]);
+    let (mut said, mut right, mut count) = ([0.0; 3], [0.0; 3], [0.0; 3]);
+    for pair in pairs.chunks(2) {
+        let bin = [0.8, 0.95].iter().filter(|&&edge| pair[0] > edge).count();
+        (said[bin], right[bin], count[bin]) = (said[bin] + pair[0], right[bin] + pair[1], count[bin] + 1.0);
+    }
+    let curve: Vec<[f64; 3]> =
+        (0..3).map(|bin| [said[bin] / count[bin], right[bin] / count[bin], count[bin]]).collect();
+    assert!(curve.iter().all(|[said, right, count]| *count > 100.0 && (said - right).abs() < 0.05), "{curve:?}");
+}
+
+/// Faint atoms beside bright ones: a density of few noisy images leaves some of them below its noise cut.
+#[test]
+fn atoms_that_the_density_left_in_doubt_are_found() {
+    let script = r#"
+        for seed in [1, 6] {
+            let truth = structure::fcc(["Pt"], 3.9).sphere(15).alloyed(["Ni", "Pt"], #{ seed: seed });
+            let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 60, seed: seed, max_shift: 0.5 })
+                .invert().normalize().add_noise(#{ snr: 0.04, seed: seed });
+            let particles = images.prepare(#{ diameter: truth.diameter() + 1, tolerance: 0 });
+            let atoms = model::trace(volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1 }).volume, #{ species: ["Ni", "Pt"] });
+            let refined = model::refine(atoms, particles, images.true_poses(), #{});
+            let found = refined.atoms.compare(truth);
+            print(`${atoms.compare(truth).missing} ${found.missing} ${found.extra} ${found.species_accuracy}`);
+        }
+    "#;
+    let results = numbers(script, &[]);
+    for result in results.chunks(4) {
+        assert!(result[0] >= 1.0 && result[1..] == [0.0, 0.0, 1.0], "{results:?}");
+    }
+}
+
+#[test]
+fn the_depth_of_focus_tells_a_particle_from_its_mirror_image() {
+    let script = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        let scope = microscope::paper(#{ cell_height: 50 });
+        let images = microscope::simulate(truth, scope, #{ method: "kinematic", n: 60, size: 120, seed: 5 })
+            .invert().normalize().add_noise(#{ snr: 0.5, seed: 5 });
+        let particles = images.prepare(#{ diameter: 15 });
+        for poses in [images.true_poses(), images.true_poses().mirrored()] {
+            let density = volume::reconstruct(particles, poses, #{ low_pass: 1 }).volume;
+            let refined = model::refine(model::trace(density, #{ species: ["Fe", "Pt"] }), particles, poses, #{});
+            let is_mirrored = |found| if found.compare(truth).mirrored { 1 } else { 0 };
+            let density_atoms = model::trace(density.mirrored(), #{ species: ["Fe", "Pt"] });
+            print(`${is_mirrored.call(refined.atoms)} ${is_mirrored.call(refined.atoms.mirrored())} ${is_mirrored.call(density_atoms)}`);
+            for defocus in [45, 60, 75] {
+                let hand = model::hand(refined, microscope::paper(#{ cell_height: 50, defocus: defocus }));
+                print(`${if hand.mirrored { 1 } else { 0 }} ${(hand.chi2 - hand.chi2_mirrored).abs()}`);
+            }
+        }
+    "#;
+    for (hand, result) in [0.0, 1.0].into_iter().zip(numbers(script, &[]).chunks(9)) {
+        assert_eq!(result[..3], [hand, 1.0 - hand, 1.0 - hand], "{result:?}");
+        for decision in result[3..].chunks(2) {
+            assert!(decision[0] == hand && decision[1] > 1000.0, "{result:?}");
+        }
+    }
+}

@@ -148,16 +148,13 @@ fn factored(matrix: DMatrix<f64>) -> Cholesky<f64, Dyn> {
 }
 
 impl Curvature {
-    /// Newton's step of the positions.
-    pub fn position_step(&self, gradient: &[Vector3<f64>]) -> Vec<Vector3<f64>> {
-        let target = DVector::from_iterator(3 * gradient.len(), gradient.iter().flat_map(|g| [g.x, g.y, g.z]));
-        let step = self.positions.solve(&target);
-        (0..gradient.len()).map(|a| Vector3::new(step[3 * a], step[3 * a + 1], step[3 * a + 2])).collect()
-    }
-
-    /// Newton's step of the amplitudes.
-    pub fn amplitude_step(&self, gradient: &[f64]) -> Vec<f64> {
-        self.amplitudes.solve(&DVector::from_row_slice(gradient)).as_slice().to_vec()
+    /// Newton's step for a gradient with respect to the positions, and if there is more of it also to the amplitudes.
+    pub fn step(&self, gradient: &DVector<f64>) -> DVector<f64> {
+        let coordinates = self.positions.l_dirty().nrows();
+        let positions = self.positions.solve(&gradient.rows(0, coordinates).into_owned());
+        let rest = gradient.rows(coordinates, gradient.len() - coordinates).into_owned();
+        let amplitudes = if rest.is_empty() { rest } else { self.amplitudes.solve(&rest) };
+        DVector::from_iterator(gradient.len(), positions.iter().chain(amplitudes.iter()).copied())
     }
 
     /// Standard deviation of each atom's position along an axis, mean of the three \[Å\], the particle as a whole at rest.

@@ -13,6 +13,7 @@ mod curvature;
 mod forward;
 mod hand;
 mod predict;
+mod quasi_newton;
 mod rounds;
 mod transfer;
 mod views;

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use nalgebra::DVector;
 use rayon::prelude::*;
 
 use super::curvature::{Curvature, Matrices};
 use super::forward::{Coupling, Forward, Request, Workspace, stepped};
+use super::quasi_newton::QuasiNewton;
 use super::transfer::{Equations, Transfers};
 use super::views::Views;
 use super::waves::Atoms;
@@ -36,6 +38,7 @@ pub struct State<'a> {
     transfers: Transfers,
     /// Of the positions, as it was when last asked for.
     curvature: Option<Curvature>,
+    memory: QuasiNewton,
     pub poses: Vec<Pose>,
     scales: Vec<f64>,
     pub weights: Vec<f64>,
@@ -67,6 +70,7 @@ impl<'a> State<'a> {
             transfers: Equations::new(views, atoms.groups.len()).solve(&views.ring_weights()),
             atoms,
             curvature: None,
+            memory: QuasiNewton::default(),
             poses: poses.as_slice().to_vec(),
             scales: vec![1.0; images],
             weights: vec![1.0; images],
@@ -78,6 +82,7 @@ impl<'a> State<'a> {
     pub fn take(&mut self, atoms: Atoms) {
         self.atoms = atoms;
         self.curvature = None;
+        self.memory = QuasiNewton::default();
     }
 
     /// Strength of each atom in units of its group's.
@@ -94,18 +99,26 @@ impl<'a> State<'a> {
             None => self.curved()?,
         };
         let count = self.atoms.len();
-        let mut step = curvature.position_step(&request.positions);
-        let longest = step.iter().map(|step| step.norm()).fold(0.0, f64::max);
+        let is_free = self.atoms.groups.len() == 1;
+        let strengths = if is_free { &request.amplitudes[..] } else { &[] };
+        let slopes = request.positions.iter().flat_map(|slope| [slope.x, slope.y, slope.z]);
+        let gradient = DVector::from_vec(slopes.chain(strengths.iter().copied()).collect());
+        let mut step = self.memory.step(&gradient, |gradient| curvature.step(gradient));
+        let square = |step: &DVector<f64>, atom: usize| step.fixed_rows::<3>(3 * atom).norm_squared();
+        let longest = (0..count).map(|atom| square(&step, atom)).fold(0.0, f64::max).sqrt();
         if longest > LONGEST_STEP {
-            step.iter_mut().for_each(|step| *step *= LONGEST_STEP / longest);
+            step *= LONGEST_STEP / longest;
         }
-        self.atoms.positions.iter_mut().zip(&step).for_each(|(position, step)| *position += step);
-        if self.atoms.groups.len() == 1 {
-            self.strengthen(&curvature.amplitude_step(&request.amplitudes));
+        for (atom, position) in self.atoms.positions.iter_mut().enumerate() {
+            *position += step.fixed_rows::<3>(3 * atom);
         }
+        if is_free {
+            self.strengthen(&step.as_slice()[3 * count..]);
+        }
+        let mean = (0..count).map(|atom| square(&step, atom)).sum::<f64>() / count as f64;
+        self.memory.taken(step, gradient);
         self.curvature = Some(curvature);
-        let square = step.iter().map(|step| step.norm_squared()).sum::<f64>() / count as f64;
-        Ok(Round { step: square.sqrt(), bound: self.bound() })
+        Ok(Round { step: mean.sqrt(), bound: self.bound() })
     }
 
     /// Brings all but the positions to where they belong, and gives the bound of the positions [Å].
