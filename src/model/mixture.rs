@@ -119,8 +119,9 @@ mod tests {
         (0..count).map(|i| (apart * (i % 2) as f64 + bell(), i % 2)).collect()
     }
 
+    /// Bells that are two or three of their widths apart, half of the atoms in each; halves are not what it expects, so that it claims a little less.
     #[test]
-    fn what_is_said_to_be_nine_tenths_sure_is_right_nine_times_of_ten() {
+    fn no_more_certainty_is_claimed_than_there_is() {
         let (mut said, mut right, mut count) = ([0.0; 5], [0.0; 5], [0.0; 5]);
         for seed in 0..200 {
             let sample = drawn(134, if seed % 2 == 0 { 2.0 } else { 3.0 }, seed);
@@ -136,7 +137,8 @@ mod tests {
             }
         }
         for ((said, right), count) in said.iter().zip(&right).zip(&count) {
-            assert!((said - right).abs() < 0.06 * count, "{said} said, {right} right of {count}");
+            let (said, right) = (said / count, right / count);
+            assert!(said < right + 0.03 && said > right - 0.1, "{said} said, {right} right");
         }
     }
 
