@@ -11,7 +11,7 @@
 //!
 //!                store (HDF5, MRC, XYZ, …)   plot (PNG)   sweep (many runs)
 //! ──────────────────────────────────────────────────────────────────────────
-//! script: the Rhai embedding, one binding file a namespace, help, errors
+//! script: the Rhai embedding, binding files by namespace, help, errors
 //! cli:    repl · run · help · info
 //! ```
 //!

@@ -188,14 +188,12 @@ fn partition(intensities: &[f64], radii: &[f64], k: usize, with_trend: bool, sha
     let better = |a: (f64, _, _, _, _), b: (f64, _, _, _, _)| if b.0 > a.0 { b } else { a };
     let steps = range(TRENDS.0)..=range(TRENDS.1);
     let level = attempt(0);
-    let (without, total) = (level.0, intensities.iter().map(|value| value * value).sum::<f64>());
-    let mut best = steps.map(attempt).fold(level, better);
+    let total: f64 = intensities.iter().map(|value| value * value).sum();
     let left = |explained: f64| (total - explained).max(0.0);
-    if left(best.0) > (-TREND_GAIN * f64::ln(intensities.len() as f64) / intensities.len() as f64).exp() * left(without)
-    {
-        best = attempt(0);
-    }
-    let (_, trend, decline, sorted, cuts) = best;
+    let count = intensities.len() as f64;
+    let clear = left(level.0) * (-TREND_GAIN * count.ln() / count).exp();
+    let best = steps.map(attempt).fold(attempt(0), better);
+    let (_, trend, decline, sorted, cuts) = if left(best.0) <= clear { best } else { level };
     let mut classes = vec![0; intensities.len()];
     for (rank, &atom) in sorted.order.iter().enumerate() {
         classes[atom] = cuts.iter().filter(|&&cut| rank >= cut).count();

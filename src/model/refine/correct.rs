@@ -4,15 +4,19 @@
 //! too far out. Images simulated from the refined atoms by multislice are led astray in the same way, by an amount that is known exactly; taking that off
 //! leaves second-order errors only (indirect inference: Gouriéroux, Monfort and Renault, J. Appl. Econometrics 8 (1993) S85).
 
-use crate::model::{Model, Peak, TraceOptions, reclassify};
+use super::RefineOptions;
+use crate::model::{Error, Model, Peak, reclassify};
 use crate::structure::Element;
 
 /// Farthest that the simulation leads an atom astray \[Å\]; what is farther is another atom.
 const FARTHEST: f64 = 0.5;
 
 /// `refined` atoms moved back by how far the same refinement of images simulated from them, `misled`, went from them; and their intensities by how much
-/// those of their element differ there, after which elements are told apart anew.
-pub fn corrected(refined: &Model, misled: &Model) -> Model {
+/// those of their element differ there, after which elements are told apart anew as in the refinement, whose `options` these are.
+///
+/// # Errors
+/// If the composition is not one of as many species.
+pub fn corrected(refined: &Model, misled: &Model, options: &RefineOptions) -> Result<Model, Error> {
     let partner = |peak: &Peak| {
         let distance = |other: &&Peak| (other.position - peak.position).norm();
         let others = misled.atoms().iter().map(|atom| &atom.peak);
@@ -38,6 +42,7 @@ pub fn corrected(refined: &Model, misled: &Model) -> Model {
             ..atom.peak
         }
     });
-    let options = TraceOptions { species: elements, ..TraceOptions::default() };
-    reclassify(peaks.collect(), refined.rejected().to_vec(), refined.noise_cut(), &options)
+    let classes = options.classes(&elements);
+    classes.check()?;
+    Ok(reclassify(peaks.collect(), refined.rejected().to_vec(), refined.noise_cut(), &classes))
 }

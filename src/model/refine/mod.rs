@@ -137,12 +137,7 @@ pub fn refine(
     let views = Views::new(particles, low_pass);
     let stage = task.stage("refine atoms", options.rounds);
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
-    let trace = TraceOptions {
-        species: elements.clone(),
-        composition: options.composition.clone(),
-        radial_trend: options.radial_trend,
-        ..TraceOptions::default()
-    };
+    let trace = options.classes(&elements);
     trace.check()?;
 
     let (possible, hopeless) = possible_atoms(model);
@@ -238,6 +233,16 @@ fn scaled(peaks: &[Peak], scale: f64) -> Vec<Peak> {
 }
 
 impl RefineOptions {
+    /// How elements are told apart.
+    fn classes(&self, elements: &[Element]) -> TraceOptions {
+        TraceOptions {
+            species: elements.to_vec(),
+            composition: self.composition.clone(),
+            radial_trend: self.radial_trend,
+            ..TraceOptions::default()
+        }
+    }
+
     fn check(&self) -> Result<(), Error> {
         let refuse = |name, value, requirement| Err(Error::OutOfRange { name, value, requirement });
         if !(1.0..=2000.0).contains(&self.energy) {

@@ -132,22 +132,17 @@ impl Equations {
         let mut common = vec![Vector2::zeros(); rings.len()];
         for _ in 0..TURNS {
             for ((matrix, target), common) in rings.iter().zip(&mut common) {
-                let spread =
-                    DMatrix::from_fn(
-                        2 * groups,
-                        2,
-                        |row, part| {
-                            if row / groups == part { strengths[row % groups] } else { 0.0 }
-                        },
-                    );
+                let of_part =
+                    |row: usize, part: usize| if row / groups == part { strengths[row % groups] } else { 0.0 };
+                let spread = DMatrix::from_fn(2 * groups, 2, of_part);
                 let of_ring = solved(spread.transpose() * matrix * &spread, &(spread.transpose() * target));
                 *common = of_ring.map_or(Vector2::zeros(), |found| Vector2::new(found[0], found[1]));
             }
             let (mut matrix, mut target) = (DMatrix::zeros(groups, groups), DVector::zeros(groups));
             for ((of_ring, wanted), common) in rings.iter().zip(&common) {
-                let gather = DMatrix::from_fn(2 * groups, groups, |row, group| {
-                    if row % groups == group { common[row / groups] } else { 0.0 }
-                });
+                let of_group =
+                    |row: usize, group: usize| if row % groups == group { common[row / groups] } else { 0.0 };
+                let gather = DMatrix::from_fn(2 * groups, groups, of_group);
                 matrix += gather.transpose() * of_ring * &gather;
                 target += gather.transpose() * wanted;
             }

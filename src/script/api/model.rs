@@ -196,7 +196,7 @@ pub mod api {
 
     /// Refined atoms without what the model of their images gets wrong.
     ///
-    /// * `misled`: what the same refinement made of images that were simulated from these atoms.
+    /// * `misled`: what the same refinement made of images that were simulated from these atoms; `options`: that it was made with.
     ///
     /// Each atom goes back by how far its double went from it; intensities are divided by their doubles', and the elements told apart anew. See
     /// `multislice_model` in the stdlib, which does all of it.
@@ -204,11 +204,12 @@ pub mod api {
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
     /// let atoms = model::trace(density, #{ species: ["Fe", "Pt"] });
-    /// print(atoms.corrected(atoms));
+    /// print(atoms.corrected(atoms, #{}));
     /// ```
-    #[rhai_fn(global)]
-    pub fn corrected(atoms: Model, misled: Model) -> Model {
-        model::corrected(&atoms, &misled)
+    #[rhai_fn(global, return_raw)]
+    pub fn corrected(call: NativeCallContext, atoms: Model, misled: Model, options: Map) -> ScriptResult<Model> {
+        let options: RefineOptions = options::parse(&call, &options)?;
+        model::corrected(&atoms, &misled, &options).map_err(fault)
     }
 
     /// Checks a list of one to three different elements, and gives their symbols as they are written in tables.
