@@ -76,6 +76,8 @@ pub enum Error {
     Every,
     #[error("{path} is not a liquid: {problem}")]
     NotLiquid { path: PathBuf, problem: String },
+    #[error("{particle} (read as a liquid: {liquid})")]
+    Neither { particle: Box<Error>, liquid: Box<Error> },
     #[error("{path} is not a truth file: {problem}")]
     Truth { path: PathBuf, problem: String },
 

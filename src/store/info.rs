@@ -43,7 +43,7 @@ pub fn info(path: &Path) -> Result<String, Error> {
                 facts.iter().fold(Lines::new("STAR"), |lines, (name, fact)| lines.and(name, fact))
             }
             Format::Xyz => info_structure("XYZ", &read_structure(path)?),
-            Format::Pdb => info_liquid(path).or_else(|_| Ok(info_structure("PDB", &pdb::read(path)?)))?,
+            Format::Pdb => info_pdb(path)?,
             Format::Cif => info_crystal("CIF", &cif::read(path)?),
             Format::Poscar => info_crystal("POSCAR", &poscar::read(path)?),
             Format::Dump | Format::Gro => info_liquid(path)?,
@@ -84,6 +84,17 @@ fn info_crystal(format: &str, crystal: &Crystal) -> Lines {
         lines.push("cell", &cell.to_string());
     }
     lines
+}
+
+fn info_pdb(path: &Path) -> Result<Lines, Error> {
+    let liquid = match info_liquid(path) {
+        Err(error @ (Error::Line { .. } | Error::NotLiquid { .. })) => error,
+        described_or_unreadable => return described_or_unreadable,
+    };
+    match pdb::read(path) {
+        Ok(structure) => Ok(info_structure("PDB", &structure)),
+        Err(particle) => Err(Error::Neither { particle: Box::new(particle), liquid: Box::new(liquid) }),
+    }
 }
 
 fn info_liquid(path: &Path) -> Result<Lines, Error> {
@@ -276,4 +287,36 @@ fn describe_dataset(dataset: &Dataset) -> Result<String, Problem> {
 /// As in "600×160×160".
 fn sizes(dataset: &Dataset) -> String {
     dataset.shape().iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pdb_that_is_neither_a_particle_nor_a_liquid_is_told_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pdb");
+        let row = "HETATM    1 QQ   UNX A   1       1.000   2.000   3.000  1.00  0.00          QQ\n";
+        std::fs::write(&path, row).unwrap();
+        let message = info(&path).unwrap_err().to_string();
+        assert!(message.contains("a.pdb, line 1: \"QQ\" is not the symbol of an element"), "{message}");
+        // two frames, the second in another box
+        let row = row.replace("QQ", "O ");
+        let frame = |edge| format!("CRYST1   {edge}   12.000   12.000  90.00  90.00  90.00\n{row}END\n");
+        std::fs::write(&path, [frame("12.000"), frame("15.000")].concat()).unwrap();
+        let message = info(&path).unwrap_err().to_string();
+        assert!(message.contains("a second model begins here"), "{message}");
+        assert!(message.contains("frame 2 of the file has a box of 15.000"), "{message}");
+    }
+
+    #[test]
+    fn a_liquid_too_large_for_the_memory_is_not_read_as_a_particle() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pdb");
+        // as sparse as a file can be
+        File::create(&path).unwrap().set_len(1 << 43).unwrap();
+        let message = info(&path).unwrap_err().to_string();
+        assert!(message.contains("the frames of the liquid need 8192.0 GiB of memory"), "{message}");
+    }
 }

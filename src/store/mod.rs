@@ -14,8 +14,9 @@
 //! | atoms and poses that simulated images were made from | JSON beside the stack | [`read_truth`] | |
 //! | a run: every value and where it came from | HDF5 | [`read_h5`] | [`write_h5`] |
 //!
-//! Of a crystal's file the atoms of one unit cell are read, as they are placed in it. PDB and CIF carry what is known of a traced atom where crystallographers look for
-//! it: occupancy is the probability of its element, B and U are the uncertainty of its position.
+//! Of a CIF or POSCAR the atoms of one unit cell are read, a CIF's symmetry operations applied; of a PDB the atoms it lists. Occupancies are not looked at; in a CIF two
+//! atoms on one site are an error. PDB and CIF carry what is known of a traced atom where crystallographers look for it: occupancy is the probability of its element,
+//! B and U are the uncertainty of its position.
 //!
 //! The stack and structure readers also look into HDF5 files, ours and those of other programs with one stack in them.
 //! MRC is the format of MRC2014 (Cheng et al., J. Struct. Biol. 192, 146, 2015); the layout of our HDF5 files is

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use nalgebra::Point3;
 
-use super::structure::{PROBABILITY, SIGMA, stem, text};
+use super::structure::{PROBABILITY, SIGMA, atom, not_particle, stem, text};
 use super::words::{Fault, position};
 use super::{Error, atomic};
 use crate::structure::{Atom, Element, Structure};
@@ -34,6 +34,9 @@ const INSTEAD: &str = "save as .xyz or .cif";
 ///
 /// # Errors
 /// If there are no atoms or more than 99,999, a number does not fit into its columns or is not finite, or the file cannot be written.
+///
+/// # Panics
+/// If one of these columns has fewer numbers than there are atoms.
 pub fn write_pdb(path: &Path, structure: &Structure, columns: &BTreeMap<String, Vec<f64>>) -> Result<(), Error> {
     let unwritable = |problem| Error::Unwritable { path: path.to_owned(), problem };
     if structure.is_empty() {
@@ -45,14 +48,14 @@ pub fn write_pdb(path: &Path, structure: &Structure, columns: &BTreeMap<String, 
     }
     let known = |name| move |i: usize| columns.get(name).map(|column: &Vec<f64>| column[i]);
     let (probability, sigma) = (known(PROBABILITY), known(SIGMA));
-    let row = |(i, atom)| row(i, atom, probability(i), sigma(i));
-    structure.atoms().iter().enumerate().try_for_each(|atom| row(atom).map(drop)).map_err(unwritable)?;
+    let rows = structure.atoms().iter().enumerate().map(|(i, atom)| row(i, atom, probability(i), sigma(i)));
+    let rows: Vec<String> = rows.collect::<Result<_, _>>().map_err(unwritable)?;
     atomic::write_bytes(path, |writer| {
         for line in heading(structure.name(), columns.contains_key(PROBABILITY), columns.contains_key(SIGMA)) {
             writeln!(writer, "{line:<80}")?;
         }
-        for atom in structure.atoms().iter().enumerate() {
-            writeln!(writer, "{}", row(atom).expect("every row has been made above"))?;
+        for row in &rows {
+            writeln!(writer, "{row}")?;
         }
         writeln!(writer, "{:<80}", "END")
     })
@@ -109,7 +112,6 @@ fn row(i: usize, atom: &Atom, probability: Option<f64>, sigma: Option<f64>) -> R
 /// # Errors
 /// If there are none, or there is more than one model or location of an atom, or a line cannot be read.
 pub fn read(path: &Path) -> Result<Structure, Error> {
-    let not_particle = |path, problem| Error::NotParticle { path, problem };
     let atoms = atoms(&text(path)?).map_err(|fault| fault.in_file(path, not_particle))?;
     Ok(Structure::new(stem(path), atoms))
 }
@@ -178,8 +180,7 @@ impl<'a> Row<'a> {
                 self.location
             ));
         }
-        let element = self.element()?;
-        Ok(Atom { element, position: self.position })
+        atom(self.element()?, self.position)
     }
 
     /// By the columns of the element, or if they are empty by the name, in which the symbol is right-justified in the first two columns.
@@ -249,6 +250,7 @@ mod tests {
         assert_eq!(atoms(&format!("{one}{}\n", &one[..50])).unwrap_err().line, Some(2));
         assert!(message(&one[..50]).contains("too short"));
         assert!(message(&line("PT  ", ' ', "NaN", "PT")).contains("x must be a number, not \"NaN\""));
+        assert!(message(&line("PT  ", ' ', "1e30", "PT")).contains("x of the atom is 1e30"));
         assert!(message("REMARK\nEND\n").contains("no line begins with ATOM"));
         assert!(message("").contains("no line begins with ATOM"));
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use nalgebra::{Point3, Vector3};
 
 use super::Error;
-use super::structure::{stem, text};
+use super::structure::{atom, not_particle, stem, text};
 use super::unit_cell::{Crystal, UnitCell};
 use super::words::{Fault, numbers, position};
 use crate::structure::{Atom, Element, Structure};
@@ -18,7 +18,6 @@ use crate::structure::{Atom, Element, Structure};
 /// # Errors
 /// If a line is missing or cannot be read, or elements have no names.
 pub fn read(path: &Path) -> Result<Crystal, Error> {
-    let not_particle = |path, problem| Error::NotParticle { path, problem };
     let (atoms, cell) = parse(&text(path)?).map_err(|fault| fault.in_file(path, not_particle))?;
     Ok(Crystal { structure: Structure::new(stem(path), atoms), cell: Some(cell) })
 }
@@ -75,8 +74,8 @@ fn parse(text: &str) -> Result<(Vec<Atom>, UnitCell), Fault> {
     for (element, count) in elements {
         for _ in 0..count {
             let line = lines.needed(&format!("atom {} of {total}", atoms.len() + 1))?;
-            let position = vector(line).map_err(|problem| lines.fault(problem))?;
-            atoms.push(Atom { element, position: place(position) });
+            let atom = vector(line).and_then(|position| atom(element, place(position)));
+            atoms.push(atom.map_err(|problem| lines.fault(problem))?);
         }
     }
     if atoms.is_empty() {
@@ -177,6 +176,8 @@ mod tests {
             ("1 2\n", "1 18446744073709551615\n", 12, "three numbers must stand here, not \"\""),
             ("Direct", "Wrong", 8, "not \"Wrong\""),
             ("0.5 0.5 0.5", "0.5 nan 0.5", 10, "y must be a number, not \"nan\""),
+            ("0.5 0.5 0.5", "0.5 1e308 0.5", 10, "an atom must be nearer than 1e9 Å"),
+            ("0.5 0.5 0.5", "-1e9 0 0", 10, "x of the atom is -2e9"),
         ] {
             let found = fault(&good.replacen(from, to, 1));
             assert!(found.line == Some(line) && found.problem.contains(said), "{said} in {line}: {found:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector2};
 use serde::Deserialize;
@@ -144,6 +144,28 @@ pub fn read_poses(path: &Path) -> Result<Poses, Error> {
 /// If a column has not one number an atom.
 pub fn write_xyz(path: &Path, structure: &Structure, columns: &BTreeMap<String, Vec<f64>>) -> Result<(), Error> {
     atomic::write_text(path, &structure.to_xyz_with(columns))
+}
+
+/// No atom is so far from the origin \[Å\]: nearer ones are told apart to 10⁻⁶ Å, and the cube that each lies in can be counted.
+const FAR: f64 = 1e9;
+
+/// An atom of a file at a position \[Å\].
+///
+/// # Errors
+/// If a coordinate is not finite or 10⁹ Å or more.
+pub(super) fn atom(element: Element, position: Point3<f64>) -> Result<Atom, String> {
+    let mut coordinates = position.iter().zip(["x", "y", "z"]);
+    match coordinates.find(|(x, _)| !(0.0..FAR).contains(&x.abs())) {
+        None => Ok(Atom { element, position }),
+        Some((x, axis)) => Err(format!(
+            "{axis} of the atom is {x:e} Å: an atom must be nearer than {FAR:e} Å to the origin, correct its coordinates"
+        )),
+    }
+}
+
+/// The error of a file that has no particle in it.
+pub(super) fn not_particle(path: PathBuf, problem: String) -> Error {
+    Error::NotParticle { path, problem }
 }
 
 /// A file's name without its ending.

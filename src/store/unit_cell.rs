@@ -40,7 +40,8 @@ impl UnitCell {
         let sine = (1.0 - gamma * gamma).sqrt();
         let across = (alpha - beta * gamma) / sine;
         let upwards = 1.0 - beta * beta - across * across;
-        if lengths.iter().any(|length| *length <= 0.0) || upwards.is_nan() || upwards <= 1e-12 {
+        let are_angles = angles.iter().all(|angle| *angle > 0.0 && *angle < 180.0);
+        if lengths.iter().any(|length| *length <= 0.0) || !are_angles || upwards.is_nan() || upwards <= 1e-12 {
             return Err(format!("no cell has the edges {lengths:?} Å and the angles {angles:?}°"));
         }
         Self::from_vectors([
@@ -60,8 +61,9 @@ impl UnitCell {
         (self.0 * (to - from).map(|part| part - part.round())).norm()
     }
 
-    /// The place \[Å\] at fractional coordinates from 0 to 1, and if it is nearer than `reach` \[Å\] to the faces at 0, its copies at the faces at 1.
+    /// The place \[Å\] at fractional coordinates, moved into the cell, and if it is nearer than `reach` \[Å\] to the faces at 0, its copies at the faces at 1.
     pub fn with_copies(&self, fractional: Vector3<f64>, reach: f64) -> Vec<Point3<f64>> {
+        let fractional = fractional.map(|part| part - part.floor());
         let inverse = self.0.try_inverse().expect("a cell has a volume");
         let is_near = [0, 1, 2].map(|axis| (0.0..reach * inverse.row(axis).norm()).contains(&fractional[axis]));
         let steps = (0..8).map(|n| [n & 1, n >> 1 & 1, n >> 2]);
@@ -109,6 +111,9 @@ mod tests {
             [copies(0.26, 0.5, 0.99), copies(0.24, 0.5, 0.5), copies(0.0, 0.2, 0.5), copies(0.0, 0.1, 0.2)],
             [1, 2, 4, 8]
         );
+        assert_eq!([copies(-0.74, 3.5, 0.99), copies(1.0, -0.8, 0.5), copies(-1.0, 2.1, 9.2)], [1, 4, 8]);
+        let folded = right.with_copies(Vector3::new(-0.25, 1.25, 0.5), 0.4);
+        assert_eq!(folded, [Point3::new(1.5, 0.5, 1.0)]);
         assert!((right.distance(Vector3::new(0.99, 0.0, 0.0), Vector3::new(0.01, 0.0, 3.0)) - 0.04).abs() < 1e-12);
     }
 
@@ -121,6 +126,9 @@ mod tests {
             ([1.0; 3], [90.0, 90.0, 180.0]),
             ([1.0; 3], [120.0; 3]),
             ([1.0; 3], [f64::NAN, 90.0, 90.0]),
+            ([1.0; 3], [270.0, 90.0, 90.0]),
+            ([1.0; 3], [90.0, -90.0, 90.0]),
+            ([1.0; 3], [90.0, 90.0, 300.0]),
         ] {
             assert!(UnitCell::from_parameters(lengths, angles).is_err(), "{lengths:?} {angles:?}");
         }

@@ -22,7 +22,7 @@ use nalgebra::{Point3, UnitQuaternion, Vector3};
 pub use bundled::{UnknownBundle, bundled, bundled_names};
 pub use element::{Element, UnknownElement};
 pub use lattice::{IDEAL_U, Lattice, LatticeKind, Site};
-pub(crate) use neighbours::within;
+pub(crate) use neighbours::{pair_within, within};
 pub use particle::{Alloy, Displacement, Sphere};
 pub use xyz::XyzError;
 pub(crate) use xyz::entry as xyz_entry;

@@ -39,6 +39,13 @@ pub fn within(points: &[Point3<f64>], cutoff: f64) -> Vec<Vec<usize>> {
     (0..points.len()).map(|i| grid.around(i).filter(|&j| near(i, j)).collect()).collect()
 }
 
+/// Two points within `cutoff` \[Å\] of each other, if there are such; the index of the first is the lowest of all that have one so near.
+pub fn pair_within(points: &[Point3<f64>], cutoff: f64) -> Option<(usize, usize)> {
+    let grid = Grid::new(points, cutoff);
+    let near = |i: usize, j: usize| (points[i] - points[j]).norm() <= cutoff;
+    (0..points.len()).find_map(|i| grid.around(i).find(|&j| near(i, j)).map(|j| (i, j)))
+}
+
 /// Smallest distance between two points; infinite if there are fewer than two.
 pub fn smallest_distance(points: &[Point3<f64>]) -> f64 {
     let mut order: Vec<&Point3<f64>> = points.iter().collect();
@@ -75,5 +82,16 @@ mod tests {
             smallest = (0..i).map(|j| (points[j] - p).norm()).fold(smallest, f64::min);
         }
         assert_eq!(smallest_distance(&points), smallest);
+        let (i, j) = pair_within(&points, 1.7).unwrap();
+        assert!(lists[..i].iter().all(Vec::is_empty) && lists[i].contains(&j));
+        assert_eq!(pair_within(&points, 0.999 * smallest), None);
+        let (i, j) = pair_within(&points, 1.001 * smallest).unwrap();
+        assert_eq!((points[i] - points[j]).norm(), smallest);
+    }
+
+    #[test]
+    fn a_pair_of_very_many_points_in_one_place_is_found_at_once() {
+        assert_eq!(pair_within(&vec![Point3::origin(); 1_000_000], 0.5), Some((0, 1)));
+        assert_eq!(pair_within(&[Point3::origin()], 0.5), None);
     }
 }

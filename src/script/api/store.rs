@@ -79,8 +79,8 @@ pub mod api {
     /// * `path`: XYZ, plain or extended (`.xyz`); PDB (`.pdb`); CIF (`.cif`); POSCAR of VASP 5 (`.vasp`, `.poscar`, or a name that begins with `POSCAR` or `CONTCAR`); the
     ///   truth beside a simulated stack (`.json`); or HDF5 that holds exactly one structure or model (`.h5`).
     ///
-    /// Positions are those of the file (`centred()` moves their centroid to the origin). Of a crystal it is the atoms of one unit cell, symmetry operations of a CIF applied;
-    /// occupancies are not looked at, but two elements on one site are an error. Files with several models or structures are errors too.
+    /// Positions are those of the file (`centred()` moves their centroid to the origin). Of a CIF or POSCAR it is the atoms of one unit cell, a CIF's symmetry operations
+    /// applied; of a PDB the atoms it lists. Occupancies are not looked at; in a CIF two atoms on one site are an error. Files with several models or structures are errors too.
     ///
     /// A file that is missing or malformed is an error; it names the line of a text.
     ///

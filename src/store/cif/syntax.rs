@@ -52,9 +52,9 @@ impl<'a> Value<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// The values of the first of these names that the block has.
-    pub fn first_of(&self, names: &[&str]) -> Option<&[Value<'a>]> {
-        names.iter().find_map(|name| self.items.get(*name)).map(Vec::as_slice)
+    /// The values of a name in small letters, if the block has it.
+    pub fn values(&self, name: &str) -> Option<&[Value<'a>]> {
+        self.items.get(name).map(Vec::as_slice)
     }
 
     /// Whether a name with this beginning is in the block.
@@ -169,16 +169,15 @@ mod tests {
         let text = text.replace(" data_\n", " 5 #\n");
         let blocks = parse(&text).unwrap();
         assert_eq!(blocks.iter().map(|block| (block.name, block.line)).collect::<Vec<_>>(), [("a", 3), ("b", 17)]);
-        let texts = |name: &str| -> Vec<Option<&str>> {
-            blocks[0].first_of(&["_none", name]).unwrap().iter().map(Value::known).collect()
-        };
+        let texts =
+            |name: &str| -> Vec<Option<&str>> { blocks[0].values(name).unwrap().iter().map(Value::known).collect() };
         assert_eq!(texts("_title"), [Some("two\r\nlines")]);
         assert_eq!(texts("_empty"), [None]);
         assert_eq!(texts("_x"), [Some("1"), Some("?")]);
         assert_eq!(texts("_y"), [Some("it's"), None]);
         assert_eq!(texts("_z"), [Some("5")]);
-        assert_eq!(blocks[1].first_of(&["_w"]).unwrap()[0].known(), Some("_no name"));
-        let length = blocks[0].first_of(&["_cell_length_a"]).unwrap()[0];
+        assert_eq!(blocks[1].values("_w").unwrap()[0].known(), Some("_no name"));
+        let length = blocks[0].values("_cell_length_a").unwrap()[0];
         assert_eq!((length.number("a").unwrap(), length.line), (4.3, 4));
     }
 

@@ -20,6 +20,9 @@ const WIDEST: f64 = 1e5;
 ///
 /// # Errors
 /// If there are no atoms, a position is not finite, they are spread over more than 10⁵ Å, or the file cannot be written.
+///
+/// # Panics
+/// If one of these columns has fewer numbers than there are atoms.
 pub fn write_cif(path: &Path, structure: &Structure, columns: &BTreeMap<String, Vec<f64>>) -> Result<(), Error> {
     let placed = Placed::new(structure).map_err(|problem| Error::Unwritable { path: path.to_owned(), problem })?;
     let (probability, sigma) = (columns.get(PROBABILITY), columns.get(SIGMA));

@@ -1,7 +1,7 @@
 //! The syntax of STAR files (Hall, J. Chem. Inf. Comput. Sci. 31 (1991) 326) as RELION and its kin use it: blocks with one table each,
 //! one row a line.
 
-use crate::store::words::{Fault, Word, words};
+use crate::store::words::{Fault, Word, number, words};
 
 /// A data block: a table, or single values, which count as a table of one row.
 #[derive(Debug)]
@@ -36,9 +36,7 @@ impl Block<'_> {
 
     /// The finite number at a column of a row.
     pub fn number(&self, row: &Row, column: usize) -> Result<f64, Fault> {
-        let text = row.values[column];
-        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-        number.ok_or_else(|| Fault::at(row.line, format!("{} must be a number, not \"{text}\"", self.labels[column])))
+        number(row.values[column], self.labels[column]).map_err(|problem| Fault::at(row.line, problem))
     }
 }
 
