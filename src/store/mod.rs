@@ -34,6 +34,7 @@ mod error;
 pub mod h5;
 mod images;
 mod info;
+mod lines;
 mod liquid;
 mod mrc;
 mod pdb;

@@ -8,6 +8,7 @@ use std::path::Path;
 use nalgebra::{Point3, Vector3};
 
 use super::Error;
+use super::lines::Lines;
 use super::structure::{atom, not_particle, stem, text};
 use super::unit_cell::{Crystal, UnitCell};
 use super::words::{Fault, numbers, position};
@@ -22,44 +23,22 @@ pub fn read(path: &Path) -> Result<Crystal, Error> {
     Ok(Crystal { structure: Structure::new(stem(path), atoms), cell: Some(cell) })
 }
 
-/// The lines of a text, one at a time, counted from 1.
-struct Lines<'a> {
-    lines: std::str::Lines<'a>,
-    number: usize,
-}
-
-impl<'a> Lines<'a> {
-    /// The next line, which must be there, being `what`.
-    fn needed(&mut self, what: &str) -> Result<&'a str, Fault> {
-        let ended = || match self.number {
-            0 => Fault::of_file("it is empty"),
-            number => Fault::at(number, format!("the file ends after this line, where {what} must follow")),
-        };
-        let line = self.lines.next().ok_or_else(ended)?;
-        self.number += 1;
-        Ok(line)
-    }
-
-    fn fault(&self, problem: impl Into<String>) -> Fault {
-        Fault::at(self.number, problem)
-    }
-}
-
 fn parse(text: &str) -> Result<(Vec<Atom>, UnitCell), Fault> {
-    let mut lines = Lines { lines: text.lines(), number: 0 };
+    let mut lines = Lines::of(text.as_bytes());
+    atoms_and_cell(&mut lines).map_err(|problem| lines.fault(problem))
+}
+
+/// What is wrong is told of the line that was read last.
+fn atoms_and_cell(lines: &mut Lines) -> Result<(Vec<Atom>, UnitCell), String> {
     lines.needed("a comment")?;
-    let scale = lines.needed("the scale")?;
-    let scale = numbers(scale, "the scale").map_err(|problem| lines.fault(problem))?;
-    let scale_line = lines.number;
+    let scale = Scale::read(lines.needed("the scale")?)?;
     let mut edges = [Vector3::zeros(); 3];
     for (edge, name) in edges.iter_mut().zip(["the first edge of the cell", "the second", "the third"]) {
-        *edge = vector(lines.needed(name)?).map_err(|problem| lines.fault(problem))?.coords;
+        *edge = vector(lines.needed(name)?)?.coords;
     }
-    let cell = UnitCell::from_vectors(edges).map_err(|problem| lines.fault(problem))?;
-    let scale = scales(&scale, cell.volume()).map_err(|problem| Fault::at(scale_line, problem))?;
-    let cell =
-        UnitCell::from_vectors(edges.map(|edge| edge.component_mul(&scale))).map_err(|problem| lines.fault(problem))?;
-    let elements = elements(&mut lines)?;
+    let scale = scale.factors(UnitCell::from_vectors(edges)?.volume());
+    let cell = UnitCell::from_vectors(edges.map(|edge| edge.component_mul(&scale)))?;
+    let elements = elements(lines)?;
     let mut mode = lines.needed("\"Direct\" or \"Cartesian\"")?;
     if mode.trim_start().starts_with(['S', 's']) {
         mode = lines.needed("\"Direct\" or \"Cartesian\"")?;
@@ -67,54 +46,70 @@ fn parse(text: &str) -> Result<(Vec<Atom>, UnitCell), Fault> {
     let place: &dyn Fn(Point3<f64>) -> Point3<f64> = match mode.trim_start().chars().next() {
         Some('D' | 'd') => &|fractional| cell.place(fractional.coords),
         Some('C' | 'c' | 'K' | 'k') => &|position| Point3::from(position.coords.component_mul(&scale)),
-        _ => return Err(lines.fault(format!("\"Direct\" or \"Cartesian\" must stand here, not \"{}\"", mode.trim()))),
+        _ => return Err(format!("\"Direct\" or \"Cartesian\" must stand here, not \"{}\"", mode.trim())),
     };
     let total: usize = elements.iter().map(|(_, count)| *count).fold(0, usize::saturating_add);
     let mut atoms = Vec::new();
     for (element, count) in elements {
         for _ in 0..count {
-            let line = lines.needed(&format!("atom {} of {total}", atoms.len() + 1))?;
-            let atom = vector(line).and_then(|position| atom(element, place(position)));
-            atoms.push(atom.map_err(|problem| lines.fault(problem))?);
+            let position = vector(lines.needed(format_args!("atom {} of {total}", atoms.len() + 1))?)?;
+            atoms.push(atom(element, place(position))?);
         }
     }
     if atoms.is_empty() {
-        return Err(lines.fault("there are no atoms: every count is 0"));
+        return Err("there are no atoms: every count is 0".to_owned());
     }
     Ok((atoms, cell))
 }
 
 /// Elements and how many atoms each has, from two lines.
-fn elements(lines: &mut Lines) -> Result<Vec<(Element, usize)>, Fault> {
+fn elements(lines: &mut Lines) -> Result<Vec<(Element, usize)>, String> {
     let names: Vec<&str> = lines.needed("the symbols of the elements")?.split_whitespace().collect();
     if names.iter().all(|name| name.parse::<usize>().is_ok()) {
         let problem = "counts stand here, where VASP 5 names the elements: write a line with their symbols above, as in \"Fe Pt\"";
-        return Err(lines.fault(problem));
+        return Err(problem.to_owned());
     }
     // VASP adds the kind of the potential, as in Fe_pv or Fe/5a1b
     let symbol = |name: &&str| name.split(['_', '/']).next().unwrap_or(name).parse::<Element>();
     let elements: Vec<Element> =
-        names.iter().map(symbol).collect::<Result<_, _>>().map_err(|error| lines.fault(error.to_string()))?;
-    let counts = lines.needed("the numbers of atoms")?;
-    let count = |word: &str| word.parse().map_err(|_| lines.fault(format!("\"{word}\" is not a number of atoms")));
-    let counts: Vec<usize> = counts.split_whitespace().map(count).collect::<Result<_, _>>()?;
+        names.iter().map(symbol).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let counts = lines.needed("the numbers of atoms")?.split_whitespace();
+    let count = |word: &str| word.parse().map_err(|_| format!("\"{word}\" is not a number of atoms"));
+    let counts: Vec<usize> = counts.map(count).collect::<Result<_, _>>()?;
     if counts.len() != elements.len() {
         let (elements, counts) = (elements.len(), counts.len());
-        return Err(lines.fault(format!("there are {elements} elements, and {counts} numbers of atoms")));
+        return Err(format!("there are {elements} elements, and {counts} numbers of atoms"));
     }
     Ok(elements.into_iter().zip(counts).collect())
 }
 
-/// By what the axes are multiplied, from the numbers of the second line; `volume` \[Å³\] is that of the edges as they stand.
-fn scales(numbers: &[f64], volume: f64) -> Result<Vector3<f64>, String> {
-    match *numbers {
-        [scale] if scale > 0.0 => Ok(Vector3::repeat(scale)),
-        [minus_volume] if minus_volume < 0.0 => Ok(Vector3::repeat((-minus_volume / volume).cbrt())),
-        [x, y, z] if x > 0.0 && y > 0.0 && z > 0.0 => Ok(Vector3::new(x, y, z)),
-        _ => {
-            let problem =
-                "the scale is one number that is not 0, or three positive ones (1.0 leaves the cell as it is)";
-            Err(format!("{problem}, not {numbers:?}"))
+/// What the second line says of the size of the cell.
+enum Scale {
+    /// By what its axes are multiplied.
+    Factors(Vector3<f64>),
+    /// Its volume \[Å³\].
+    Volume(f64),
+}
+
+impl Scale {
+    fn read(line: &str) -> Result<Self, String> {
+        match numbers(line, "the scale")?[..] {
+            [scale] if scale > 0.0 => Ok(Self::Factors(Vector3::repeat(scale))),
+            [minus_volume] if minus_volume < 0.0 => Ok(Self::Volume(-minus_volume)),
+            [x, y, z] if x > 0.0 && y > 0.0 && z > 0.0 => Ok(Self::Factors(Vector3::new(x, y, z))),
+            ref numbers => {
+                let problem =
+                    "the scale is one number that is not 0, or three positive ones (1.0 leaves the cell as it is)";
+                Err(format!("{problem}, not {numbers:?}"))
+            }
+        }
+    }
+
+    /// By what the axes of a cell of this volume \[Å³\] are multiplied.
+    fn factors(&self, volume: f64) -> Vector3<f64> {
+        match self {
+            Self::Factors(factors) => *factors,
+            Self::Volume(wanted) => Vector3::repeat((wanted / volume).cbrt()),
         }
     }
 }

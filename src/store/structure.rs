@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Error, Format, Value, atomic, cif, h5, pdb, poscar, star};
 use crate::pose::{Pose, Poses};
-use crate::structure::{Atom, Element, Structure};
+use crate::structure::{Atom, Element, FAR, Structure};
 
 /// What a simulated stack was made from. For evaluation only: no reconstruction reads it.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,9 +51,9 @@ impl TruthFile {
         if atoms != species || atoms == 0 {
             return Err(format!("it has {atoms} positions (atoms_A) and {species} elements (species)"));
         }
-        let atoms = self.atoms.iter().zip(&self.species).map(|(&position, symbol)| {
+        let atoms = (1..).zip(&self.atoms).zip(&self.species).map(|((i, &position), symbol)| {
             let element = symbol.parse::<Element>().map_err(|error| error.to_string())?;
-            Ok(Atom { element, position: Point3::from(position) })
+            atom(element, Point3::from(position)).map_err(|problem| format!("atom {i}: {problem}"))
         });
         let structure = Structure::new(name, atoms.collect::<Result<_, String>>()?);
         let (rotations, shifts) = (self.quaternions.len(), self.shifts.len());
@@ -146,17 +146,19 @@ pub fn write_xyz(path: &Path, structure: &Structure, columns: &BTreeMap<String, 
     atomic::write_text(path, &structure.to_xyz_with(columns))
 }
 
-/// No atom is so far from the origin \[Å\]: nearer ones are told apart to 10⁻⁶ Å, and the cube that each lies in can be counted.
-const FAR: f64 = 1e9;
-
 /// An atom of a file at a position \[Å\].
 ///
 /// # Errors
 /// If a coordinate is not finite or 10⁹ Å or more.
 pub(super) fn atom(element: Element, position: Point3<f64>) -> Result<Atom, String> {
+    check_near(position).map(|()| Atom { element, position })
+}
+
+/// Fails if a coordinate is not finite or 10⁹ Å or more.
+pub(super) fn check_near(position: Point3<f64>) -> Result<(), String> {
     let mut coordinates = position.iter().zip(["x", "y", "z"]);
     match coordinates.find(|(x, _)| !(0.0..FAR).contains(&x.abs())) {
-        None => Ok(Atom { element, position }),
+        None => Ok(()),
         Some((x, axis)) => Err(format!(
             "{axis} of the atom is {x:e} Å: an atom must be nearer than {FAR:e} Å to the origin, correct its coordinates"
         )),
@@ -211,6 +213,8 @@ mod tests {
         assert!(message(r#"{"species": []}"#).contains("atoms_A"));
         assert!(message(r#"{"atoms_A": [[0,0,0]], "species": []}"#).contains("1 positions (atoms_A) and 0 elements"));
         assert!(message(r#"{"atoms_A": [[0,0,0]], "species": ["Xx"]}"#).contains("\"Xx\""));
+        let far = r#"{"atoms_A": [[0,0,-1e9]], "species": ["Fe"]}"#;
+        assert!(message(far).contains("atom 1: z of the atom is -1e9 Å: an atom must be nearer"));
         let quaternion = r#"{"atoms_A": [[0,0,0]], "species": ["Fe"], "quaternions": [[1,1,0,0]]}"#;
         assert!(message(quaternion).contains("length 1.41"));
     }

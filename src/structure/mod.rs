@@ -64,6 +64,9 @@ pub enum Error {
     Element(#[from] UnknownElement),
 }
 
+/// No atom is so far from the origin along an axis \[Å\]: nearer ones are told apart to 10⁻⁶ Å, and the cube that each lies in can be counted.
+pub(crate) const FAR: f64 = 1e9;
+
 /// One atom of a particle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Atom {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use nalgebra::Point3;
 
-use super::{Atom, Element, Structure};
+use super::{Atom, Element, FAR, Structure};
 
 /// What is wrong with an XYZ text; lines are counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,10 @@ pub enum XyzError {
     Species { line: usize, text: String },
     #[error("line {line}: {axis} = \"{text}\" is not a finite number")]
     Coordinate { line: usize, axis: char, text: String },
+    #[error(
+        "line {line}: {axis} of the atom is {text} Å: an atom must be nearer than {FAR:e} Å to the origin, correct its coordinates"
+    )]
+    Far { line: usize, axis: char, text: String },
 }
 
 /// Where species and position stand in a row.
@@ -75,7 +79,11 @@ impl Columns {
         for (i, axis) in ['x', 'y', 'z'].into_iter().enumerate() {
             let text = row[self.position + i];
             let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
-            position[i] = value.ok_or_else(|| XyzError::Coordinate { line, axis, text: text.to_owned() })?;
+            let value = value.ok_or_else(|| XyzError::Coordinate { line, axis, text: text.to_owned() })?;
+            if value.abs() >= FAR {
+                return Err(XyzError::Far { line, axis, text: text.to_owned() });
+            }
+            position[i] = value;
         }
         Ok(Atom { element, position })
     }
@@ -218,6 +226,8 @@ mod tests {
         assert!(message("1\n\nQq 0 0 0\n").contains("line 3: \"Qq\""));
         assert!(message("1\n\nPt 0 NaN 0\n").contains("line 3: y = \"NaN\""));
         assert!(message("1\n\nPt 0 0 inf\n").contains("z = \"inf\""));
+        assert!(message("1\n\nPt 0 -1e9 0\n").contains("line 3: y of the atom is -1e9 Å: an atom must be nearer"));
+        assert!(Structure::from_xyz("1\n\nPt 0 -9.9e8 0\n").is_ok());
         assert!(message("1\nProperties=pos:R:3\n0 0 0\n").contains("species:S:1"));
         assert!(message("1\nProperties=species:S:1:pos:R:2\nPt 0 0\n").contains("pos:R:2"));
     }

@@ -136,18 +136,22 @@ fn of_symbol(text: &str) -> Option<Element> {
     isotope(text.trim_end_matches(|c: char| !c.is_alphabetic())).parse().ok()
 }
 
-/// Of "Fe1", "O12A", or "Ow" of water; of two capitals only if they cannot be one element as well as the first of them another ("CO1"). A name such as "Wat" or
-/// "T1", a site of a tetrahedron, says no element.
+/// Of "Fe1", "O12A", or "Ow" of water; of two capitals only if they cannot be one element as well as the first of them another ("CO1"). A word such as "Wat" or
+/// "DUM" says no element, nor does "T1", a site in a tetrahedron.
 fn of_label(text: &str) -> Option<Element> {
     let mut letters = text.chars().take_while(char::is_ascii_alphabetic);
-    let (first, second) = (letters.next()?, letters.next());
+    let (first, second, third) = (letters.next()?, letters.next(), letters.next());
     let known = |symbol: &str| symbol.parse::<Element>().ok();
     let one = if first == 'D' { known("H") } else { known(&first.to_string()) };
     let Some(second) = second else { return one };
+    if third.is_some_and(|third| third.is_ascii_uppercase() == second.is_ascii_uppercase()) {
+        return None;
+    }
     match (one, known(&format!("{first}{second}"))) {
         (Some(_), Some(_)) if second.is_ascii_uppercase() => None,
         (_, Some(two)) => Some(two),
-        (one, None) => one.filter(|_| second.is_ascii_uppercase() || second == 'w'),
+        // "DU1" is a dummy as well as a deuterium
+        (one, None) => one.filter(|_| "wW".contains(second) || second.is_ascii_uppercase() && first != 'D'),
     }
 }
 
@@ -248,8 +252,16 @@ mod tests {
             ("PT1", None),
             ("T1", None),
             ("T", None),
+            ("FeA1", Some("Fe")),
+            ("OwA", Some("O")),
+            ("OH1", Some("O")),
+            ("Dw1", Some("H")),
             ("Wat", None),
+            ("WAT1", None),
+            ("DUM", None),
             ("Du1", None),
+            ("DU1", None),
+            ("DY1", None),
             ("Om1", None),
             ("Q1", None),
             ("1", None),

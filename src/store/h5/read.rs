@@ -14,7 +14,7 @@ use super::{PROVENANCE, Problem};
 use crate::images::Images;
 use crate::pose::Poses;
 use crate::store::{Error, Provenance, RECORDS, StoredModel, Value, structure};
-use crate::structure::{Atom, Element, Structure};
+use crate::structure::{Element, Structure};
 use crate::volume::Volume;
 
 /// Groups inside groups deeper than this mean a file whose links go in circles.
@@ -334,10 +334,11 @@ fn read_structure(group: &Group) -> Result<Structure, Problem> {
         let (atoms, numbers) = (positions.nrows(), numbers.len());
         return Err(Problem(format!("there are {atoms} positions and {numbers} atomic numbers")));
     }
-    let atoms = positions.rows().into_iter().zip(numbers).map(|(position, z)| {
+    let atoms = (1..).zip(positions.rows()).zip(numbers).map(|((i, position), z)| {
         let element =
             Element::from_atomic_number(z).ok_or_else(|| Problem(format!("no element has the number {z}")))?;
-        Ok(Atom { element, position: Point3::new(position[0], position[1], position[2]) })
+        let atom = structure::atom(element, Point3::new(position[0], position[1], position[2]));
+        atom.map_err(|problem| Problem(format!("atom {i}: {problem}")))
     });
     Ok(Structure::new(text(group, "name").unwrap_or_default(), atoms.collect::<Result<_, Problem>>()?))
 }

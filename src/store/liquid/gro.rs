@@ -2,9 +2,9 @@
 //!
 //! The format has no elements: they follow from the names of the atoms.
 
-use super::lines::Lines;
 use super::names::Names;
 use super::{Frame, Residues, Site, Trajectory, numbers, position, rectangular};
+use crate::store::lines::Lines;
 
 /// Å a nm.
 const UNIT: f64 = 10.0;

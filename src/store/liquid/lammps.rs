@@ -4,9 +4,9 @@
 
 use nalgebra::Point3;
 
-use super::lines::Lines;
 use super::names::Names;
 use super::{Frame, NOT_RECTANGULAR, Site, Trajectory, number, numbers, rectangular};
+use crate::store::lines::Lines;
 
 pub struct Dump {
     names: Names,

@@ -8,7 +8,6 @@
 
 mod gro;
 mod lammps;
-mod lines;
 mod molecules;
 mod names;
 mod pdb;
@@ -20,13 +19,13 @@ use std::path::Path;
 use nalgebra::Point3;
 use serde::{Deserialize, Serialize};
 
-use super::structure::stem;
+use super::lines::Lines;
+use super::structure::{check_near, stem};
 use super::words::{number, numbers, position};
 use super::{Error, Format, atomic};
 use crate::cell::Liquid;
 use crate::memory;
 use crate::structure::Element;
-use lines::Lines;
 use names::Names;
 
 pub use names::Elements;
@@ -52,6 +51,13 @@ struct Frame {
     /// Edges of the box \[Å\].
     size: [f64; 3],
     atoms: Vec<Site>,
+}
+
+impl Frame {
+    /// Fails if an atom is too far away.
+    fn check_near(&self) -> Result<(), String> {
+        self.atoms.iter().try_for_each(|atom| check_near(atom.position))
+    }
 }
 
 /// An atom of a frame.
@@ -113,9 +119,9 @@ pub fn read_liquid(path: &Path, options: &LiquidOptions) -> Result<Liquid, Error
         .map_err(|cause| Error::Memory { path: path.to_owned(), cause })?;
     let mut lines = Lines::open(path).map_err(read)?;
     let frames = frames(trajectory.as_mut(), &mut lines, options.every);
-    let at_line = |problem| Error::Line { path: path.to_owned(), line: lines.number(), problem };
-    let frames = frames.map_err(at_line)?;
-    liquid(&stem(path), frames).map_err(|problem| Error::NotLiquid { path: path.to_owned(), problem })
+    let not_liquid = |path, problem| Error::NotLiquid { path, problem };
+    let frames = frames.map_err(|problem| lines.fault(problem).in_file(path, not_liquid))?;
+    liquid(&stem(path), frames).map_err(|problem| not_liquid(path.to_owned(), problem))
 }
 
 /// Writes a liquid as extended XYZ, each snapshot a frame, to 10⁻⁵ Å.
@@ -140,6 +146,7 @@ fn frames(trajectory: &mut dyn Trajectory, lines: &mut Lines, every: usize) -> R
     let mut kept: Vec<Frame> = Vec::new();
     let mut number = 0usize;
     while let Some(frame) = trajectory.next(lines)? {
+        frame.check_near().map_err(|problem| format!("in the frame that ends here, {problem}"))?;
         if let Some(first) = kept.first() {
             same_liquid(first, &frame).map_err(|problem| format!("frame {} of the file {problem}", number + 1))?;
         }

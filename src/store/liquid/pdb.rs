@@ -1,8 +1,8 @@
 //! PDB files, version 3.3: <https://www.wwpdb.org/documentation/file-format>. Frames are models, or end at `END`.
 
-use super::lines::Lines;
 use super::names::Names;
 use super::{Frame, Residues, Site, Trajectory, edges_of, number};
+use crate::store::lines::Lines;
 use crate::store::pdb::{Row, record};
 
 pub struct Pdb {

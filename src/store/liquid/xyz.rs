@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::lines::Lines;
 use super::{Frame, Site, Trajectory, numbers, rectangular};
 use crate::cell::Liquid;
+use crate::store::lines::Lines;
 use crate::structure::{Atom, Structure, xyz_entry};
 
 pub struct ExtendedXyz;

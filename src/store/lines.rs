@@ -1,22 +1,28 @@
-//! The lines of a file, one at a time, counted.
+//! The lines of a text or file, one at a time, counted.
 
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Longest line that can be one of a trajectory: of a file that has no line ends no more is read.
+use super::words::Fault;
+
+/// Longest line of atoms that there can be: of a file that has no line ends no more is read.
 const LONGEST: u64 = 1 << 16;
 
-pub struct Lines {
-    reader: BufReader<File>,
+pub struct Lines<'a> {
+    reader: Box<dyn BufRead + 'a>,
     buffer: Vec<u8>,
     number: usize,
 }
 
-impl Lines {
+impl<'a> Lines<'a> {
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { reader: BufReader::with_capacity(1 << 20, File::open(path)?), buffer: Vec::new(), number: 0 })
+        Ok(Self::of(BufReader::with_capacity(1 << 20, File::open(path)?)))
+    }
+
+    pub fn of(text: impl BufRead + 'a) -> Self {
+        Self { reader: Box::new(text), buffer: Vec::new(), number: 0 }
     }
 
     /// Number of the line that was read last, from 1.
@@ -43,6 +49,17 @@ impl Lines {
     /// The next line, which must be there, being `what`.
     pub fn needed(&mut self, what: impl Display) -> Result<&str, String> {
         let number = self.number;
-        self.next()?.ok_or_else(|| format!("the file ends after line {number}, where {what} must follow"))
+        self.next()?.ok_or_else(|| match number {
+            0 => "it is empty".to_owned(),
+            _ => format!("the file ends after this line, where {what} must follow"),
+        })
+    }
+
+    /// A problem with the line that was read last, or with the whole if none has been.
+    pub fn fault(&self, problem: String) -> Fault {
+        match self.number {
+            0 => Fault::of_file(problem),
+            line => Fault::at(line, problem),
+        }
     }
 }
