@@ -215,6 +215,20 @@ fn a_failed_write_leaves_the_last_complete_file() {
 }
 
 #[test]
+fn atoms_that_are_nowhere_or_too_far_away_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("atoms.h5");
+    let element: Element = "Pt".parse().unwrap();
+    for (x, said) in [(f64::NAN, "atom 2: x of the atom is NaN Å"), (-1e9, "atom 2: x of the atom is -1e9 Å")] {
+        let atoms = [0.0, x].map(|x| Atom { element, position: Point3::new(x, 0.0, 0.0) });
+        let value = Value::Structure(Structure::new("pair", atoms.to_vec()));
+        store::write_h5(&path, &[("atoms".to_owned(), value)].into_iter().collect(), &provenance()).unwrap();
+        let error = store::read_structure(&path).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn the_description_of_a_run_lists_its_values_and_their_origin() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.h5");
