@@ -318,5 +318,6 @@ mod tests {
         File::create(&path).unwrap().set_len(1 << 43).unwrap();
         let message = info(&path).unwrap_err().to_string();
         assert!(message.contains("the frames of the liquid need 8192.0 GiB of memory"), "{message}");
+        assert!(!message.contains("read as a liquid"), "{message}");
     }
 }
