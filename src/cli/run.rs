@@ -44,7 +44,11 @@ impl Console {
             let error = ArgumentError::NoneDeclared { script: path.clone(), name: name.clone() };
             return Err(EvalAltResult::ErrorSystem(String::new(), Box::new(error)).into());
         }
-        self.engine.run_ast(&ast)
+        let mut scope = Scope::new();
+        let result = self.engine.run_ast_with_scope(&mut scope, &ast);
+        // The process ends, and closures nested millions deep would overflow the stack on their way out.
+        std::mem::forget(scope);
+        result
     }
 
     /// Tells the user what ended a script or a line at the prompt; returns the exit status.

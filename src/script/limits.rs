@@ -17,13 +17,13 @@ const CALL_LEVELS: usize = 64;
 /// Depth of nested expressions that the parser accepts; long method chains need more than Rhai's default.
 const EXPRESSION_DEPTH: usize = 128;
 /// Bytes of the strings of a value.
-pub const STRING_BYTES: usize = 16 << 20;
+const STRING_BYTES: usize = 16 << 20;
 /// Items of an array, with those of the arrays in it.
-pub const ARRAY_ITEMS: usize = 4_000_000;
+const ARRAY_ITEMS: usize = 4_000_000;
 /// Entries of a map, with those of the maps in it.
-pub const MAP_ENTRIES: usize = 1_000_000;
+const MAP_ENTRIES: usize = 4_000_000;
 /// Bytes of the text of a script.
-pub const SCRIPT_BYTES: u64 = 4 << 20;
+const SCRIPT_BYTES: u64 = 4 << 20;
 /// Variables in reach at one time.
 const VARIABLES: usize = 10_000;
 const FUNCTIONS: usize = 10_000;
@@ -81,7 +81,7 @@ pub(super) fn too_large(what: &str) -> String {
 /// Reads the text of a script.
 ///
 /// # Errors
-/// If it cannot be read, is not UTF-8, or is longer than [`SCRIPT_BYTES`].
+/// If it cannot be read, is not UTF-8, or is longer than 4 MiB.
 pub fn read_script(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(SCRIPT_BYTES + 1).read_to_end(&mut bytes)?;

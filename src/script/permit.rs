@@ -295,7 +295,7 @@ fn refusal(places: &[Place], path: &Path, target: &Path, access: Access) -> Stri
     let open = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
     let path = path.display();
     format!(
-        "this script may not {verb} {path}{why}; open to it are: {open}; to allow it, run the script with {flag} {path}"
+        "this script may not {verb} {path}{why}; open to it: {open}; to allow it, run the script with {flag} {path}"
     )
 }
 

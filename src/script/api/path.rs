@@ -1,6 +1,7 @@
 //! `path::` names of files.
 
 use std::path::Path;
+use std::{fs, io};
 
 use rhai::plugin::*;
 
@@ -10,10 +11,22 @@ fn name_of(path: &str) -> &Path {
     Path::new(path)
 }
 
+/// Makes the folder of a script that may write there.
+#[allow(clippy::disallowed_methods)]
+fn make(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+/// Removes the file of a script that may do so.
+#[allow(clippy::disallowed_methods)]
+fn unlink(file: &Path) -> io::Result<()> {
+    fs::remove_file(file)
+}
+
 /// Names of files and folders.
 #[export_module(manifest)]
 pub mod api {
-    use super::name_of;
+    use super::{make, name_of, unlink};
     use crate::script::{ScriptResult, fault, readable, writable};
 
     /// Joins a folder and a name into a path.
@@ -63,7 +76,7 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn make_dirs(call: NativeCallContext, folder: &str) -> ScriptResult<()> {
         let path = writable(&call, folder)?;
-        std::fs::create_dir_all(&path).map_err(|error| fault(format!("cannot make the folder {folder}: {error}")))?;
+        make(&path).map_err(|error| fault(format!("cannot make the folder {folder}: {error}")))?;
         // A file that is gone at once shows now, not after hours of work, whether results can be written.
         tempfile::tempfile_in(&path)
             .map(drop)
@@ -77,7 +90,7 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn remove(call: NativeCallContext, path: &str) -> ScriptResult<()> {
-        match std::fs::remove_file(writable(&call, path)?) {
+        match unlink(&writable(&call, path)?) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(fault(format!("cannot remove {path}: {error}")))
             }
