@@ -131,7 +131,8 @@ fn nothing_outside_is_read() {
     let mut made = Command::new("mkfifo").arg(place.path("work/fifo.xyz")).spawn().unwrap();
     assert!(made.wait().unwrap().success());
     fs::write(place.path("work/inner.rhai"), place.filled(r#"import "OUTSIDE/secret" as s;"#)).unwrap();
-    let closed = &["may not read", "script.rhai:1:", "--allow-read", "the current directory"][..];
+    let closed =
+        &["cannot read", "closed to this script", "script.rhai:1:", "--allow-read", "the current directory"][..];
     let attempts: &[(&str, &[&str])] = &[
         (r#"store::structure("OUTSIDE/secret.xyz")"#, closed),
         (r#"store::structure("../outside/secret.xyz")"#, closed),
@@ -140,9 +141,9 @@ fn nothing_outside_is_read() {
         (r#"store::structure(path::join("inside", "OUTSIDE/secret.xyz"))"#, closed),
         // a folder whose name begins like that of the open one
         (r#"store::structure("ROOT/work2/secret.xyz")"#, closed),
-        (r#"store::structure("link.xyz")"#, &["may not read link.xyz", "it leads to", "outside/secret.xyz"]),
-        (r#"store::structure("link_to_link.xyz")"#, &["may not read", "it leads to"]),
-        (r#"store::structure("folder_link/secret.xyz")"#, &["may not read", "it leads to"]),
+        (r#"store::structure("link.xyz")"#, &["cannot read link.xyz", "since it leads to", "outside/secret.xyz"]),
+        (r#"store::structure("link_to_link.xyz")"#, &["cannot read", "closed to this script", "it leads to"]),
+        (r#"store::structure("folder_link/secret.xyz")"#, &["cannot read", "closed to this script", "it leads to"]),
         (r#"store::structure("folder_link/../outside/secret.xyz")"#, closed),
         (r#"store::structure("root_linkOUTSIDE/secret.xyz")"#, closed),
         (r#"store::structure("/proc/self/cwd/../outside/secret.xyz")"#, closed),
@@ -161,27 +162,34 @@ fn nothing_outside_is_read() {
         (r#"let a = args(#{ truth: "OUTSIDE/secret.xyz" }); store::structure(a.truth)"#, closed),
         (r#"import "OUTSIDE/secret" as s; print("REACHED");"#, closed),
         (r#"import "../outside/secret" as s; print("REACHED");"#, closed),
-        (r#"import "folder_link/secret" as s; print("REACHED");"#, &["may not read", "it leads to"]),
+        (
+            r#"import "folder_link/secret" as s; print("REACHED");"#,
+            &["cannot read", "closed to this script", "it leads to"],
+        ),
         (r#"let name = "OUTSIDE/" + "secret.rhai"; import name as s; print("REACHED");"#, closed),
-        (r#"import "inner" as inner; print("REACHED");"#, &["may not read", "inner.rhai:1:8"]),
+        (r#"import "inner" as inner; print("REACHED");"#, &["cannot read", "closed to this script", "inner.rhai:1:8"]),
         (r#"eval("store::structure(\"OUTSIDE/secret.xyz\")")"#, &["eval", "disabled"]),
     ];
     for (script, parts) in attempts {
         place.refuses(script, &[], parts);
     }
     let detector = format!("{IMAGES} images.detect(#{{ mtf: \"OUTSIDE/mtf.star\" }})");
-    place.refuses(&detector, &[], &["may not read", "mtf.star"]);
+    place.refuses(&detector, &[], &["cannot read", "closed to this script", "mtf.star"]);
 }
 
 #[test]
 fn nothing_outside_is_written_made_or_removed() {
     let place = Place::new();
-    let closed = &["may not write", "script.rhai:", "--allow-write", "the current directory"][..];
+    let closed =
+        &["cannot write", "closed to this script", "script.rhai:", "--allow-write", "the current directory"][..];
     let attempts: &[(&str, &[&str])] = &[
         (r#"store::write("OUTSIDE/new.h5", #{ a: 1 })"#, closed),
         (r#"store::write("../outside/secret.h5", #{ a: 1 })"#, closed),
-        (r#"store::write("folder_link/new.h5", #{ a: 1 })"#, &["may not write", "it leads to"]),
-        (r#"store::write("dangling.h5", #{ a: 1 })"#, &["may not write", "it leads to", "new.h5"]),
+        (r#"store::write("folder_link/new.h5", #{ a: 1 })"#, &["cannot write", "closed to this script", "it leads to"]),
+        (
+            r#"store::write("dangling.h5", #{ a: 1 })"#,
+            &["cannot write", "closed to this script", "it leads to", "new.h5"],
+        ),
         (r#"store::write_json("OUTSIDE/other.json", #{ a: 1 })"#, closed),
         (r#"path::make_dirs("OUTSIDE/made")"#, closed),
         (r#"path::make_dirs("missing/../../outside/made")"#, closed),
@@ -195,8 +203,8 @@ fn nothing_outside_is_written_made_or_removed() {
         (r#"plot::lines(#{ a: #{ x: [1, 2], y: [1, 4] } }).save("../outside/lines.png")"#, closed),
         (r#"let a = args(#{ out: "OUTSIDE" }); path::make_dirs(path::join(a.out, "made"))"#, closed),
         // the current directory may be a home
-        (r#"path::make_dirs(".ssh")"#, &["may not write .ssh", "hidden names are closed"]),
-        (r#"store::write_json("inside/.hidden/a.json", #{ a: 1 })"#, &["hidden names are closed"]),
+        (r#"path::make_dirs(".ssh")"#, &["cannot write .ssh", "closed to this script, as hidden names are"]),
+        (r#"store::write_json("inside/.hidden/a.json", #{ a: 1 })"#, &["closed to this script, as hidden names are"]),
     ];
     for (script, parts) in attempts {
         place.refuses(script, &[], parts);
@@ -223,19 +231,19 @@ fn arguments_open_what_they_name_and_no_more() {
     assert_done(&place.run(&reading("secret.xyz"), &["file=OUTSIDE/secret.h5"]), "2\n");
     assert_done(&place.run(&reading("secret.v2.xyz"), &["file=OUTSIDE/secret.h5"]), "2\n");
     assert_done(&place.run(&reading("secret.xyz"), &["file=folder_link/secret.h5"]), "2\n");
-    let closed = &["may not read", "file="][..];
+    let closed = &["cannot read", "closed to this script", "file="][..];
     place.refuses(&reading("secrets.xyz"), &["file=OUTSIDE/secret.h5"], closed);
     place.refuses(&reading("folder/a.xyz"), &["file=OUTSIDE/secret.h5"], closed);
     place.refuses(&reading("secret.xyz"), &["file=OUTSIDE/other.json"], closed);
-    place.refuses(&reading("secret.xyz"), &["text=/"], &["may not read"]);
+    place.refuses(&reading("secret.xyz"), &["text=/"], &["cannot read", "closed to this script"]);
     // to be read is not to be written, and only `out` is
     let write = r#"args(#{ text: "", out: "out" }); store::write_json("OUTSIDE/folder/new.json", #{ a: 1 });"#;
-    place.refuses(write, &["text=OUTSIDE/folder"], &["may not write"]);
-    place.refuses(write, &["out=OUTSIDE/folder/below"], &["may not write", "out="]);
+    place.refuses(write, &["text=OUTSIDE/folder"], &["cannot write", "closed to this script"]);
+    place.refuses(write, &["out=OUTSIDE/folder/below"], &["cannot write", "closed to this script", "out="]);
     assert_done(&place.run(write, &["out=OUTSIDE/folder"]), "");
     assert!(place.path("outside/folder/new.json").is_file());
     let hidden = r#"let a = args(#{ out: "out" }); path::make_dirs(path::join(a.out, ".config"))"#;
-    place.refuses(hidden, &["out=OUTSIDE/folder"], &["hidden names are closed"]);
+    place.refuses(hidden, &["out=OUTSIDE/folder"], &["closed to this script, as hidden names are"]);
 }
 
 #[test]
@@ -264,12 +272,12 @@ fn flags_open_more() {
     let import = r#"import "OUTSIDE/secret" as s; print(s::f());"#;
     assert_done(&place.run(import, &["--allow-read", "OUTSIDE/secret.rhai"]), "42\n");
     let write = r#"path::make_dirs("OUTSIDE/.hidden"); store::write("dangling.h5", #{ a: 1 });"#;
-    place.refuses(write, &["--allow-read", "OUTSIDE"], &["may not write"]);
+    place.refuses(write, &["--allow-read", "OUTSIDE"], &["cannot write", "closed to this script"]);
     assert_done(&place.run(write, &["--allow-write", "OUTSIDE"]), "");
     assert!(place.path("outside/.hidden").is_dir());
     let one = r#"store::write_json("OUTSIDE/folder/one.json", #{ a: 1 }); store::write_json("OUTSIDE/folder/two.json", #{ a: 1 });"#;
     let run = place.run(one, &["--allow-write", "OUTSIDE/folder/one.json"]);
-    assert_refused(one, &run, &["may not write", "two.json", "--allow-write"]);
+    assert_refused(one, &run, &["cannot write", "closed to this script", "two.json", "--allow-write"]);
     assert!(place.path("outside/folder/one.json").is_file());
 }
 
@@ -309,10 +317,14 @@ fn what_lies_beside_the_script_is_read_but_not_written() {
     assert_done(&place.run_file("ROOT/scripts/script.rhai", &[]), "86\n");
     assert_done(&place.run_file("../scripts/script.rhai", &[]), "86\n");
     script(&place.filled(r#"store::write_json("ROOT/scripts/new.json", #{ a: 1 });"#));
-    assert_refused("beside", &place.run_file("../scripts/script.rhai", &[]), &["may not write"]);
+    assert_refused(
+        "beside",
+        &place.run_file("../scripts/script.rhai", &[]),
+        &["cannot write", "closed to this script"],
+    );
     script(r#"import "../work2/secret" as s;"#);
     let run = place.run_file("../scripts/script.rhai", &[]);
-    assert_refused("import", &run, &["may not read", "the script's folder"]);
+    assert_refused("import", &run, &["cannot read", "closed to this script", "the script's folder"]);
     assert!(!place.path("scripts/new.json").exists());
 }
 
@@ -393,7 +405,7 @@ fn a_checkpoint_that_became_a_link_leads_nowhere() {
     symlink(place.path("outside/kept.h5"), &kept).unwrap();
     let before = place.outside();
     let run = place.run(script, &["stop=true"]);
-    assert!(run.stdout == "2\n" && run.stderr.contains("may not write"), "{}", run.stderr);
+    assert!(run.stdout == "2\n" && run.stderr.contains("closed to this script"), "{}", run.stderr);
     assert_eq!(place.outside(), before);
 }
 
@@ -441,7 +453,7 @@ fn every_function_with_a_path_asks() {
     let answers: Vec<&str> = run.stdout.lines().collect();
     assert_eq!(answers.len(), calls.len(), "{}{}", run.stdout, run.stderr);
     for (call, answer) in calls.iter().zip(answers) {
-        assert!(answer.contains("may not read") || answer.contains("may not write"), "{call}: {answer}");
+        assert!(answer.contains("closed to this script"), "{call}: {answer}");
     }
     assert_eq!(place.outside(), before);
 }

@@ -76,7 +76,10 @@ struct Kept {
 pub fn open(session: &Session, folder: &str, key: &Map) -> ScriptResult<()> {
     refuse_inside(session, "opened")?;
     let key = map_to_exact(key).map_err(|problem| fault(format!("the key of the checkpoints: {problem}")))?;
-    let folder = session.permit().write(folder)?;
+    let folder = session
+        .permit()
+        .write(folder)
+        .map_err(|refusal| fault(format!("cannot keep checkpoints in {folder}: {}", refusal.reason)))?;
     let cannot = |error| fault(format!("cannot keep checkpoints in {}: {error}", folder.display()));
     let existed = folder.is_dir();
     fs::create_dir_all(&folder).map_err(cannot)?;

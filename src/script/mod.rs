@@ -63,7 +63,7 @@ pub fn fault(message: impl Display) -> Box<EvalAltResult> {
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().read(path)
+    Session::of(call).permit().read(path).map_err(fault)
 }
 
 /// The path, if the script that made `call` may write, make or remove what is there; every native function that does so asks this.
@@ -71,7 +71,7 @@ pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn writable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().write(path)
+    Session::of(call).permit().write(path).map_err(fault)
 }
 
 /// Runs a kernel for the script that made `call`: in the session's threads, with its progress and cancellation.

@@ -25,8 +25,6 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::{ScriptResult, fault};
-
 /// More links than this in one path go in circles.
 const MOST_LINKS: usize = 40;
 
@@ -85,6 +83,25 @@ enum Access {
     Write,
 }
 
+impl Access {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// A path that a script may not use.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot {} {}: {reason}", .access.verb(), .path.display())]
+pub struct Refusal {
+    access: Access,
+    path: PathBuf,
+    /// What is wrong with it, and what to do.
+    pub reason: String,
+}
+
 impl Permit {
     /// Everything the user may do himself.
     pub fn all() -> Self {
@@ -124,11 +141,11 @@ impl Permit {
     ///
     /// # Errors
     /// If it may not (the message names the open places, and the flag that opens this one), or if it is neither a file nor a folder.
-    pub fn read(&self, path: impl AsRef<Path>) -> ScriptResult<PathBuf> {
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<PathBuf, Refusal> {
         let path = self.check(path.as_ref(), Access::Read)?;
         let special = |known: fs::Metadata| !known.is_file() && !known.is_dir();
         if self.places.is_some() && fs::metadata(&path).is_ok_and(special) {
-            return Err(fault(format!("{} is neither a file nor a folder, and is not read", path.display())));
+            return Err(Refusal { access: Access::Read, path, reason: "it is neither a file nor a folder".into() });
         }
         Ok(path)
     }
@@ -137,17 +154,18 @@ impl Permit {
     ///
     /// # Errors
     /// If it may not; as [`Self::read`].
-    pub fn write(&self, path: impl AsRef<Path>) -> ScriptResult<PathBuf> {
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<PathBuf, Refusal> {
         self.check(path.as_ref(), Access::Write)
     }
 
-    fn check(&self, path: &Path, access: Access) -> ScriptResult<PathBuf> {
+    fn check(&self, path: &Path, access: Access) -> Result<PathBuf, Refusal> {
         let Some(places) = &self.places else { return Ok(path.to_owned()) };
-        let target = resolve(path).map_err(|error| fault(format!("cannot find {}: {error}", path.display())))?;
+        let refusal = |reason| Refusal { access, path: path.to_owned(), reason };
+        let target = resolve(path).map_err(|error| refusal(error.to_string()))?;
         if places.iter().any(|place| place.opens(&target, access)) {
             return Ok(path.to_owned());
         }
-        Err(fault(refusal(places, path, &target, access)))
+        Err(refusal(closed(places, path, &target, access)))
     }
 
     fn add(&mut self, path: PathBuf, name: String, reach: Reach) {
@@ -274,29 +292,22 @@ fn parts(path: &Path) -> Vec<OsString> {
     path.components().rev().map(|component| component.as_os_str().to_owned()).collect()
 }
 
-fn refusal(places: &[Place], path: &Path, target: &Path, access: Access) -> String {
-    let (verb, flag) = match access {
-        Access::Read => ("read", "--allow-read"),
-        Access::Write => ("write", "--allow-write"),
-    };
-    let within = |place: &&Place| place.reach != Reach::Companions && target.starts_with(&place.path);
-    let hidden =
-        access == Access::Write && places.iter().filter(within).any(|place| place.reach == Reach::WriteVisible);
-    let why = if hidden {
-        ": hidden names are closed".to_owned()
+/// Why a path is closed, what is open, and how to open it.
+fn closed(places: &[Place], path: &Path, target: &Path, access: Access) -> String {
+    let within = |place: &&Place| place.reach == Reach::WriteVisible && target.starts_with(&place.path);
+    let why = if access == Access::Write && places.iter().any(|place| within(&place)) {
+        ", as hidden names are".to_owned()
     } else if leads_out(places, path, target) {
-        format!(": it leads to {}", target.display())
+        format!(", since it leads to {}", target.display())
     } else {
         String::new()
     };
-    let mut open: Vec<&str> =
-        places.iter().filter(|place| allows(place, access)).map(|place| place.name.as_str()).collect();
+    let allows = |place: &&Place| access == Access::Read || matches!(place.reach, Reach::Write | Reach::WriteVisible);
+    let mut open: Vec<&str> = places.iter().filter(allows).map(|place| place.name.as_str()).collect();
     open.dedup();
     let open = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
-    let path = path.display();
-    format!(
-        "this script may not {verb} {path}{why}; open to it: {open}; to allow it, run the script with {flag} {path}"
-    )
+    let (verb, path) = (access.verb(), path.display());
+    format!("it is closed to this script{why} (open: {open}); to allow it, run the script with --allow-{verb} {path}")
 }
 
 /// Whether a path seems to be in an open place, but leads out of it.
@@ -310,8 +321,4 @@ fn leads_out(places: &[Place], path: &Path, target: &Path) -> bool {
         }
     }
     written != target && places.iter().any(|place| place.opens(&written, Access::Read))
-}
-
-fn allows(place: &Place, access: Access) -> bool {
-    access == Access::Read || matches!(place.reach, Reach::Write | Reach::WriteVisible)
 }

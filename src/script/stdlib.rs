@@ -205,7 +205,7 @@ fn find(session: Option<&Session>, source: Option<&str>, path: &str, at: Positio
     let folder = source.and_then(|source| Path::new(source).parent()).unwrap_or(Path::new(""));
     let file = folder.join(format!("{stem}.rhai"));
     if let Some(session) = session {
-        session.permit().read(&file).map_err(|error| located(error, at))?;
+        session.permit().read(&file).map_err(|refusal| located(fault(refusal), at))?;
     }
     let key = resolve(&file).unwrap_or_else(|_| file.clone());
     match read_script(&file) {
