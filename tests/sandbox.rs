@@ -484,7 +484,7 @@ fn values_are_bounded() {
         ("fn f(x) { [x].map(|y| f(y)) } f(1);", "too deeply"),
         (r#"let s = "eval(s)"; eval(s);"#, "disabled"),
         (r#"let s = "["; s.pad(1000000, '['); parse_json(s);"#, "recursion limit"),
-        (r#"volume::of_structure(structure::bundled("fept_1.5nm"), #{ size: 100000 });"#, "script.rhai:1:"),
+        (r#"volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 1e6 });"#, "must have 4 to 1000 an edge"),
         (
             r#"microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 1000000000 });"#,
             "GiB",
