@@ -48,6 +48,11 @@ impl Task {
         Self { cancel: self.cancel.clone(), observer: None }
     }
 
+    /// Asks the work to stop, as the user may.
+    pub fn stop(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+
     /// Fails if the user has asked to stop.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.cancel.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }

@@ -114,8 +114,9 @@ fn a_folder_that_cannot_hold_checkpoints_stops_the_run_before_any_work() {
     for folder in ["/proc/self", "/proc/nowhere", "file", "file/inside"] {
         let script =
             format!("store::write_json(\"file\", #{{}});\ncheckpoints(\"{folder}\", #{{ seed: 1 }});\nprint(1);");
-        let run = run_script(&script, &[]);
+        let run = run_script(&script, &["--allow-write", "/proc"]);
         assert_eq!((run.status, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
+        assert!(!run.stderr.contains("closed to this script"), "{}", run.stderr);
         for part in [message(folder).as_str(), "script.rhai:2:1"] {
             assert!(run.stderr.contains(part), "{folder}: {}", run.stderr);
         }
@@ -126,7 +127,7 @@ fn a_folder_that_cannot_hold_checkpoints_stops_the_run_before_any_work() {
         let folder = stack();
         fs::create_dir(folder.path().join("out")).unwrap();
         std::os::unix::fs::symlink("/proc/self", folder.path().join("out/checkpoints")).unwrap();
-        let run: Run = reconstruct(folder.path(), "out", &[]).output().unwrap().into();
+        let run: Run = reconstruct(folder.path(), "out", &["--allow-write", "/proc"]).output().unwrap().into();
         assert_eq!(run.status, Some(1), "{}", run.stderr);
         assert!(run.stderr.contains(&message("out/checkpoints")), "{}", run.stderr);
         assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1, "nothing was written");

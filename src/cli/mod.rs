@@ -7,19 +7,23 @@ mod output;
 mod progress;
 mod repl;
 mod run;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use clap::{Parser, Subcommand};
 use rhai::Engine;
 
 use crate::script::help::Reference;
-use crate::script::{self, Script, Session, SessionError, Setup};
+use crate::script::permit::Flags;
+use crate::script::{self, Session, SessionError, Setup};
 use crate::store;
 use progress::Bars;
+use watch::Limits;
 
 const FAULT: u8 = 1;
 const USAGE: u8 = 2;
@@ -47,6 +51,22 @@ enum Command {
         /// Number of threads that kernels run on [default: one a core].
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..=Session::MAX_THREADS as i64))]
         threads: Option<u16>,
+        /// File or folder that the script may read too; may be given several times.
+        ///
+        /// Open without it: the current directory, the script's folder, what NAME=VALUE names, and what may be written.
+        #[arg(long, value_name = "PATH")]
+        allow_read: Vec<PathBuf>,
+        /// File or folder that the script may write and read too; may be given several times.
+        ///
+        /// Open without it: the current directory and the folder out=FOLDER, all but hidden names.
+        #[arg(long, value_name = "PATH")]
+        allow_write: Vec<PathBuf>,
+        /// Stop when the script holds more memory than this, in GiB [default: when the computer has less than 3 % left].
+        #[arg(long, value_name = "GIB", value_parser = positive)]
+        max_memory: Option<f64>,
+        /// Stop when the script has run for this long, in seconds [default: never].
+        #[arg(long, value_name = "SECONDS", value_parser = positive)]
+        max_time: Option<f64>,
     },
     /// Say what a namespace or function of the script language does.
     Help {
@@ -60,15 +80,38 @@ enum Command {
     },
 }
 
+/// Stack of the thread that scripts run on: values nested a million deep are taken apart by functions that call themselves.
+const STACK: usize = 1 << 30;
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let status = match Cli::parse().command {
-        None => repl::repl(),
-        Some(Command::Run { script, arguments, threads }) => run::run(&script, arguments, threads.map(usize::from)),
-        Some(Command::Help { name }) => help(name.as_deref().unwrap_or("")),
-        Some(Command::Info { file }) => info(&file),
+    let command = Cli::parse().command;
+    let spawned = thread::Builder::new().name("script".into()).stack_size(STACK).spawn(|| obey(command));
+    let status = match spawned {
+        // what it died of is on standard error already
+        Ok(thread) => thread.join().unwrap_or(FAULT),
+        Err(error) => output::fail(&format!("cannot start a thread: {error}"), FAULT),
     };
     ExitCode::from(status)
+}
+
+/// Does what the command line asks; returns the exit status.
+fn obey(command: Option<Command>) -> u8 {
+    match command {
+        None => repl::repl(),
+        Some(Command::Run { script, arguments, threads, allow_read, allow_write, max_memory, max_time }) => {
+            let flags = Flags { read: allow_read, write: allow_write };
+            let limits = Limits { memory: max_memory, seconds: max_time };
+            run::run(&script, arguments, threads.map(usize::from), &flags, limits)
+        }
+        Some(Command::Help { name }) => help(name.as_deref().unwrap_or("")),
+        Some(Command::Info { file }) => info(&file),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "it must be a positive number".into())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -106,12 +149,13 @@ struct Console {
 }
 
 impl Console {
-    fn new(threads: Option<usize>, script: Script, given: Vec<(String, String)>) -> Result<Self, SessionError> {
+    /// `setup` without what the console itself sees to: progress and messages.
+    fn new(setup: Setup) -> Result<Self, SessionError> {
         let cancel = Arc::new(AtomicBool::new(false));
         let bars = Arc::new(Bars::default());
         let below = bars.clone();
         let tell = Box::new(move |text: &str| below.suspend(|| output::complain(text)));
-        let session = Session::new(Setup { task: bars.task(cancel.clone()), tell, threads, script, given })?;
+        let session = Session::new(Setup { task: bars.task(cancel.clone()), tell, ..setup })?;
         let mut engine = script::engine(&session);
         let above = bars.clone();
         engine.on_print(move |text| above.suspend(|| output::say(text)));

@@ -11,9 +11,10 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::{MatchingBracketValidator, ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Editor, Helper, Highlighter, Hinter};
 
+use super::watch::{self, Limits};
 use super::{Console, FAULT, output};
 use crate::script::help::{GLOBAL, Reference};
-use crate::script::{Script, stdlib};
+use crate::script::{Script, Setup, stdlib};
 
 /// The name of what is typed, in messages.
 const PROMPT: &str = "prompt";
@@ -21,13 +22,15 @@ const PROMPT: &str = "prompt";
 /// Reads and runs lines until Ctrl-D; returns the exit status.
 pub fn repl() -> u8 {
     let script = Script { path: PROMPT.into(), text: String::new() };
-    let mut console = match Console::new(None, script, Vec::new()) {
+    // Who types himself may do what he may; only the sizes of values are bounded.
+    let mut console = match Console::new(Setup { script, ..Setup::default() }) {
         Ok(console) => console,
         Err(error) => return output::fail(&error, FAULT),
     };
     // An import on an earlier line is not known to the parser, which would take its name for a mistake.
     console.engine.set_strict_variables(false);
     console.listen_to_interrupts();
+    watch::watch(&console.session, Limits::default(), None);
     let mut editor = match Editor::<Assistant, DefaultHistory>::new() {
         Ok(editor) => editor,
         Err(error) => return output::fail(&error, FAULT),
@@ -79,6 +82,7 @@ impl<'a> Sitting<'a> {
 
     fn run(&mut self, line: &str) {
         let line = as_call(line);
+        self.console.session.go_on();
         self.console.cancel.store(false, Ordering::Relaxed);
         match self.evaluate(&line) {
             Ok(value) if value.is_unit() => {}

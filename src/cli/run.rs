@@ -4,23 +4,30 @@ use std::path::Path;
 
 use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope, Stmt};
 
+use super::watch::{self, Limits};
 use super::{Console, FAULT, INTERRUPTED, USAGE, output};
 use crate::script::args::{ArgumentError, command_line_fault};
 use crate::script::diagnostic::Diagnostic;
-use crate::script::{Script, stdlib};
+use crate::script::permit::{Flags, Permit};
+use crate::script::{Script, Setup, read_script, stdlib};
 
 /// Runs the script at `path` with the `k=v` arguments `given`; returns the exit status.
-pub fn run(path: &Path, given: Vec<(String, String)>, threads: Option<usize>) -> u8 {
-    let text = match std::fs::read_to_string(path) {
+pub fn run(path: &Path, given: Vec<(String, String)>, threads: Option<usize>, flags: &Flags, limits: Limits) -> u8 {
+    let permit = match Permit::of_run(path, &given, flags) {
+        Ok(permit) => permit,
+        Err(error) => return output::fail(&error, USAGE),
+    };
+    let text = match read_script(path) {
         Ok(text) => text,
         Err(error) => return output::fail(&format!("cannot read the script {}: {error}", path.display()), FAULT),
     };
     let script = Script { path: path.to_string_lossy().into_owned(), text };
-    let console = match Console::new(threads, script, given) {
+    let console = match Console::new(Setup { threads, script, given, permit, ..Setup::default() }) {
         Ok(console) => console,
         Err(error) => return output::fail(&error, USAGE),
     };
     console.listen_to_interrupts();
+    watch::watch(&console.session, limits, Some(watch::GRACE));
     match console.run_script() {
         Ok(()) => 0,
         Err(error) => console.report(*error),
@@ -37,7 +44,11 @@ impl Console {
             let error = ArgumentError::NoneDeclared { script: path.clone(), name: name.clone() };
             return Err(EvalAltResult::ErrorSystem(String::new(), Box::new(error)).into());
         }
-        self.engine.run_ast(&ast)
+        let mut scope = Scope::new();
+        let result = self.engine.run_ast_with_scope(&mut scope, &ast);
+        // The process ends, and closures nested millions deep would overflow the stack on their way out.
+        std::mem::forget(scope);
+        result
     }
 
     /// Tells the user what ended a script or a line at the prompt; returns the exit status.
@@ -45,7 +56,7 @@ impl Console {
         if let Some(fault) = command_line_fault(&error) {
             return output::fail(fault, USAGE);
         }
-        if self.session.task().check().is_err() {
+        if self.session.task().check().is_err() && self.session.exceeded().is_none() {
             output::complain("interrupted");
             return INTERRUPTED;
         }

@@ -76,7 +76,10 @@ struct Kept {
 pub fn open(session: &Session, folder: &str, key: &Map) -> ScriptResult<()> {
     refuse_inside(session, "opened")?;
     let key = map_to_exact(key).map_err(|problem| fault(format!("the key of the checkpoints: {problem}")))?;
-    let folder = PathBuf::from(folder);
+    let folder = session
+        .permit()
+        .write(folder)
+        .map_err(|refusal| fault(format!("cannot keep checkpoints in {folder}: {}", refusal.reason)))?;
     let cannot = |error| fault(format!("cannot keep checkpoints in {}: {error}", folder.display()));
     let existed = folder.is_dir();
     fs::create_dir_all(&folder).map_err(cannot)?;
@@ -227,7 +230,9 @@ impl Checkpoint {
         if !self.path.exists() {
             return Ok(None);
         }
-        let mut values = store::read_h5(&self.path).map_err(|error| error.to_string())?.values;
+        // it may be a link that leads elsewhere
+        let path = session.permit().write(&self.path).map_err(|error| error.to_string())?;
+        let mut values = store::read_h5(&path).map_err(|error| error.to_string())?.values;
         let mut text = |name: &str| match values.remove(name) {
             Some(Value::Text(text)) => Ok(text),
             _ => Err(format!("{} has no {name}", self.path.display())),
@@ -242,7 +247,7 @@ impl Checkpoint {
         }
         let known = session.sources();
         for (script, digest) in later {
-            let text = known.get(&script).cloned().or_else(|| stdlib::text_of(&script));
+            let text = known.get(&script).cloned().or_else(|| stdlib::text_of(session, &script));
             if text.is_none_or(|text| Digest::of_text(&text) != digest) {
                 return Err(format!("{script} has changed"));
             }
@@ -273,7 +278,8 @@ impl Checkpoint {
         ]);
         let folder = self.path.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
-        store::write_h5(&self.path, &values, &session.provenance()).map_err(|error| error.to_string())
+        let path = session.permit().write(&self.path).map_err(|error| error.to_string())?;
+        store::write_h5(&path, &values, &session.provenance()).map_err(|error| error.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ use ariadne::{Config, Label, Report, ReportKind, Source};
 use rhai::{EvalAltResult, ParseErrorType, Position};
 
 use super::help::{Reference, type_in_words};
+use super::limits;
 use super::options::nearest;
 
 /// A place in a script: lines and columns count from 1.
@@ -135,7 +136,8 @@ fn message_and_help(error: &EvalAltResult, text: &str) -> (String, Option<String
         E::ErrorStackOverflow(_) => ("the script's functions call each other too deeply".into(), {
             Some("a function that calls itself must come to an end; use a loop for long repetitions".into())
         }),
-        E::ErrorRuntime(value, _) => split_help(&value.to_string()),
+        E::ErrorRuntime(value, _) | E::ErrorTerminated(value, _) => split_help(&value.to_string()),
+        E::ErrorDataTooLarge(what, _) => (limits::too_large(what), None),
         other => {
             let mut other = other.to_string();
             if let Some(end) = other.rfind(" (line ") {
@@ -148,8 +150,10 @@ fn message_and_help(error: &EvalAltResult, text: &str) -> (String, Option<String
 
 /// A kernel's suggestion stands behind a semicolon: it becomes the help line.
 fn split_help(message: &str) -> (String, Option<String>) {
-    match message.split_once("; did you mean ") {
-        Some((message, rest)) => (message.to_owned(), Some(format!("did you mean {rest}"))),
+    let split =
+        |start: &str| message.split_once(&format!("; {start}")).map(|(what, rest)| (what, format!("{start}{rest}")));
+    match split("did you mean ").or_else(|| split("to allow it, ")) {
+        Some((message, help)) => (message.to_owned(), Some(help)),
         None => (message.to_owned(), None),
     }
 }

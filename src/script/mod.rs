@@ -4,7 +4,7 @@
 //! into the binary (`import "two_step" as two_step;`), and a few global functions (`args`, `warn`, `fail`, …). This module
 //! makes the interpreter ([`engine`]), checks options ([`options`]) and declared arguments ([`args`]), turns every error
 //! into one message with file, line, column and what to do ([`diagnostic`]), and serves the reference manual from the
-//! comments of the functions themselves ([`help`]).
+//! comments of the functions themselves ([`help`]). What files a script may touch is decided in one place ([`permit`]).
 //!
 //! What a run owns (threads, cancellation, the script's text, the options used) is a [`Session`]; the functions in
 //! [`api`] reach it through the call they were made by, so nothing is global and two sessions can live side by side.
@@ -16,26 +16,25 @@ mod checkpoint;
 pub mod diagnostic;
 mod exact;
 pub mod help;
+mod limits;
 pub mod options;
+pub mod permit;
 mod session;
 pub mod stdlib;
 mod stored;
 mod table;
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 
 use crate::task::Task;
 
+pub use limits::read_script;
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
 pub use table::Table;
-
-/// Depth of nested script calls at which recursion is taken to be endless.
-const MAX_CALL_LEVELS: usize = 64;
-/// Depth of nested expressions that the parser accepts; long method chains need more than Rhai's default.
-const MAX_EXPRESSION_DEPTH: usize = 128;
 
 /// What a native function returns to a script.
 pub type ScriptResult<T> = Result<T, Box<EvalAltResult>>;
@@ -48,11 +47,8 @@ pub fn engine(session: &Arc<Session>) -> Engine {
     engine
         .set_default_tag(Dynamic::from(session.clone()))
         .set_strict_variables(true)
-        .set_max_call_levels(MAX_CALL_LEVELS)
-        .set_max_expr_depths(MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_DEPTH)
         .set_module_resolver(stdlib::Resolver::default());
-    let task = session.task().clone();
-    engine.on_progress(move |_| task.check().err().map(|cancelled| cancelled.to_string().into()));
+    limits::set(&mut engine, session);
     api::register(&mut engine);
     engine
 }
@@ -60,6 +56,22 @@ pub fn engine(session: &Arc<Session>) -> Engine {
 /// Turns any error, or a plain message, into a script error; Rhai adds the place of the call.
 pub fn fault(message: impl Display) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(message.to_string().into(), Position::NONE).into()
+}
+
+/// The path, if the script that made `call` may read what is there; every native function that reads a file asks this.
+///
+/// # Errors
+/// If it may not; see [`permit`].
+pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
+    Session::of(call).permit().read(path).map_err(fault)
+}
+
+/// The path, if the script that made `call` may write, make or remove what is there; every native function that does so asks this.
+///
+/// # Errors
+/// If it may not; see [`permit`].
+pub fn writable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
+    Session::of(call).permit().write(path).map_err(fault)
 }
 
 /// Runs a kernel for the script that made `call`: in the session's threads, with its progress and cancellation.

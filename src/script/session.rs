@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rhai::{EvalAltResult, Map, NativeCallContext, Position};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoints;
+use super::permit::Permit;
 use super::{ScriptResult, args, fault};
 use crate::store::{Provenance, timestamp};
 use crate::task::Task;
@@ -55,6 +56,8 @@ pub struct Setup {
     pub script: Script,
     /// The `k=v` arguments of the command line, for the script's own declaration to judge. Default: none.
     pub given: Vec<(String, String)>,
+    /// The files that may be read and written. Default: all that the user may.
+    pub permit: Permit,
 }
 
 impl Default for Setup {
@@ -66,6 +69,7 @@ impl Default for Setup {
             threads: None,
             script: Script::default(),
             given: Vec::new(),
+            permit: Permit::all(),
         }
     }
 }
@@ -76,6 +80,9 @@ pub struct Session {
     tell: Box<dyn Fn(&str) + Send + Sync>,
     script: Script,
     given: Vec<(String, String)>,
+    permit: Permit,
+    /// Why the session itself has stopped its work.
+    exceeded: Mutex<Option<String>>,
     started: SystemTime,
     clock: Instant,
     pool: Mutex<Arc<ThreadPool>>,
@@ -101,6 +108,8 @@ impl Session {
             tell: setup.tell,
             script: setup.script,
             given: setup.given,
+            permit: setup.permit,
+            exceeded: Mutex::new(None),
             started: SystemTime::now(),
             clock: Instant::now(),
             arguments: Mutex::new(None),
@@ -121,6 +130,52 @@ impl Session {
     /// Progress and cancellation of this session.
     pub fn task(&self) -> &Task {
         &self.task
+    }
+
+    /// The files that may be read and written.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Stops the work because a bound is exceeded, said in words; nothing runs until [`Self::go_on`].
+    pub fn stop(&self, exceeded: &str) {
+        lock(&self.exceeded).get_or_insert_with(|| exceeded.to_owned());
+        self.task.stop();
+    }
+
+    /// Forgets that a bound was exceeded.
+    pub fn go_on(&self) {
+        *lock(&self.exceeded) = None;
+    }
+
+    /// Which bound is exceeded, if that has stopped the work.
+    pub fn exceeded(&self) -> Option<String> {
+        lock(&self.exceeded).clone()
+    }
+
+    /// Waits, until the work is to stop.
+    pub(super) fn sleep(&self, length: Duration) -> ScriptResult<()> {
+        const NAP: Duration = Duration::from_millis(20);
+        let start = Instant::now();
+        while let Some(left) = length.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+            self.check()?;
+            std::thread::sleep(left.min(NAP));
+        }
+        self.check()
+    }
+
+    /// Why the work is to stop, if it is.
+    pub(super) fn stopped(&self) -> Option<String> {
+        let cancelled = self.task.check().err()?;
+        Some(self.exceeded().unwrap_or_else(|| cancelled.to_string()))
+    }
+
+    /// The error that ends a script at once, which it cannot catch, if the work is to stop.
+    pub(super) fn check(&self) -> ScriptResult<()> {
+        match self.stopped() {
+            None => Ok(()),
+            Some(why) => Err(EvalAltResult::ErrorTerminated(why.into(), Position::NONE).into()),
+        }
     }
 
     /// Shows the user a message that is not a result.
@@ -233,9 +288,7 @@ impl Session {
     ) -> ScriptResult<T> {
         let pool = lock(&self.pool).clone();
         let result = pool.install(|| kernel(&self.task));
-        self.task.check().map_err(|cancelled| {
-            Box::new(EvalAltResult::ErrorTerminated(cancelled.to_string().into(), Position::NONE))
-        })?;
+        self.check()?;
         result.map_err(fault)
     }
 }

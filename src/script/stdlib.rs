@@ -1,7 +1,7 @@
 //! Strategies written in Rhai, built into the binary, and how `import` finds them and the user's own files.
 //!
 //! `import "two_step" as two_step;` takes the built-in strategy of that name; any other name is a file, with or without
-//! `.rhai`, in the folder of the script that imports it.
+//! `.rhai`, in the folder of the script that imports it, as far as the session may read it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +12,8 @@ use rhai::{
     Stmt,
 };
 
+use super::limits::read_script;
+use super::permit::resolve;
 use super::{ScriptResult, Session, fault};
 
 /// The built-in strategies: name, and text of `stdlib/NAME.rhai`.
@@ -28,15 +30,19 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("verdict", include_str!("../../stdlib/verdict.rhai")),
 ];
 
+/// Modules that import each other in a longer row than this do so without end.
+const DEEPEST_IMPORT: usize = 32;
+
 /// The name under which messages show a built-in strategy.
 pub fn source_name(strategy: &str) -> String {
     format!("stdlib/{strategy}.rhai")
 }
 
-/// The text of a script by the name under which messages show it, as it is now.
-pub fn text_of(name: &str) -> Option<String> {
+/// The text of a script by the name under which messages show it, as it is now, if `session` may read it.
+pub fn text_of(session: &Session, name: &str) -> Option<String> {
     let built_in = STRATEGIES.iter().find(|(strategy, _)| source_name(strategy) == name);
-    built_in.map(|(_, text)| (*text).to_owned()).or_else(|| std::fs::read_to_string(name).ok())
+    let own = || read_script(&session.permit().read(name).ok()?).ok();
+    built_in.map(|(_, text)| (*text).to_owned()).or_else(own)
 }
 
 /// Compiles a script so that its errors can be shown: they carry `name`, and the session keeps the text.
@@ -108,6 +114,12 @@ impl Resolver {
         self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// How many modules are being read, each imported by the one before.
+    fn depth(&self) -> usize {
+        let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        modules.values().filter(|entry| matches!(entry, Entry::Loading)).count()
+    }
+
     fn keep(&self, name: &str, entry: Option<Entry>) {
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         match entry {
@@ -119,11 +131,14 @@ impl Resolver {
 
 impl ModuleResolver for Resolver {
     fn resolve(&self, engine: &Engine, source: Option<&str>, path: &str, at: Position) -> ScriptResult<Shared<Module>> {
-        let (name, text) = find(source, path, at)?;
-        match self.entry(&name) {
+        let Found { name, key, text } = find(session_of(engine).as_deref(), source, path, at)?;
+        match self.entry(&key) {
             Some(Entry::Loaded(module)) => return Ok(module),
             Some(Entry::Loading) => return Err(located(fault(format!("{name} imports itself")), at)),
-            None => self.keep(&name, Some(Entry::Loading)),
+            None if self.depth() >= DEEPEST_IMPORT => {
+                return Err(located(fault(format!("scripts import each other more than {DEEPEST_IMPORT} deep")), at));
+            }
+            None => self.keep(&key, Some(Entry::Loading)),
         }
         let module = compile(engine, &Scope::new(), &name, &text)
             .and_then(|ast| {
@@ -131,7 +146,7 @@ impl ModuleResolver for Resolver {
                 Module::eval_ast_as_new(Scope::new(), &ast, engine)
             })
             .map(Shared::new);
-        self.keep(&name, module.as_ref().ok().cloned().map(Entry::Loaded));
+        self.keep(&key, module.as_ref().ok().cloned().map(Entry::Loaded));
         module.map_err(|error| EvalAltResult::ErrorInModule(name, error, at).into())
     }
 
@@ -172,16 +187,32 @@ fn shared_name((name, parameters): &Signature, one: &str, other: &str) -> String
     )
 }
 
-/// Name and text of what `import` asks for.
-fn find(source: Option<&str>, path: &str, at: Position) -> ScriptResult<(String, String)> {
+/// What `import` asks for.
+struct Found {
+    /// As messages show it.
+    name: String,
+    /// The same for every way to write its path.
+    key: String,
+    text: String,
+}
+
+fn find(session: Option<&Session>, source: Option<&str>, path: &str, at: Position) -> ScriptResult<Found> {
     let stem = path.strip_suffix(".rhai").unwrap_or(path);
     if let Some((name, text)) = STRATEGIES.iter().find(|(name, _)| *name == stem) {
-        return Ok((source_name(name), (*text).to_owned()));
+        let name = source_name(name);
+        return Ok(Found { key: name.clone(), name, text: (*text).to_owned() });
     }
     let folder = source.and_then(|source| Path::new(source).parent()).unwrap_or(Path::new(""));
     let file = folder.join(format!("{stem}.rhai"));
-    match std::fs::read_to_string(&file) {
-        Ok(text) => Ok((file.to_string_lossy().into_owned(), text)),
+    if let Some(session) = session {
+        session.permit().read(&file).map_err(|refusal| located(fault(refusal), at))?;
+    }
+    let key = resolve(&file).unwrap_or_else(|_| file.clone());
+    match read_script(&file) {
+        Ok(text) => {
+            let [name, key] = [&file, &key].map(|path| path.to_string_lossy().into_owned());
+            Ok(Found { name, key, text })
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(EvalAltResult::ErrorModuleNotFound(path.to_owned(), at).into())
         }

@@ -101,6 +101,8 @@ pub fn read_volume(path: &Path, pixel_size: Option<f64>) -> Result<Volume, Error
     }
     let from_header = if pixel_size.is_none() { file.pixel_size()? } else { None };
     let pixel_size = pixel_size.or(from_header).ok_or_else(|| Error::NoPixelSize { path: path.to_owned() })?;
+    memory::require(4.0 * (columns as f64).powi(3), &format!("the values of {columns}³ voxels"))
+        .map_err(|cause| Error::Memory { path: path.to_owned(), cause })?;
     let mut values = Vec::with_capacity(columns * rows * sections);
     let mut section = 0;
     file.read_sections(|pixels| {

@@ -258,7 +258,7 @@ fn describe_group(group: &Group) -> Result<Option<String>, Problem> {
     let pixel_size = group.attr("pixel_size").and_then(|size| size.read_scalar::<f64>());
     Ok(Some(match kind.as_str() {
         "images" | "volume" => {
-            let data = group.dataset("data")?;
+            let data = h5::sized(group, "data")?;
             let mut statistics = Statistics::default();
             statistics.add(data.read_raw::<f32>()?.into_iter());
             format!("{kind} {}, {} Å a pixel, {}", sizes(&data), pixel_size?, range(&statistics))

@@ -1,32 +1,29 @@
 //! `cell::` what is around the particle: liquid and graphene.
 
-use std::path::Path;
-
 use rhai::Map;
 use rhai::plugin::*;
 
 use crate::cell::{Cell, Liquid, bundled};
-use crate::script::{ScriptResult, fault, options};
+use crate::script::{ScriptResult, fault, options, readable};
 use crate::store::{self, LiquidOptions};
 
 /// A liquid by its name, or from its file.
-fn liquid_named(name: &str, options: &LiquidOptions) -> ScriptResult<Liquid> {
-    let path = Path::new(name);
+fn liquid_named(call: &NativeCallContext, name: &str, options: &LiquidOptions) -> ScriptResult<Liquid> {
     // elements and the like are said of files alone
-    if store::is_liquid_file(path) || *options != LiquidOptions::default() {
-        store::read_liquid(path, options).map_err(fault)
+    if store::is_liquid_file(name.as_ref()) || *options != LiquidOptions::default() {
+        store::read_liquid(&readable(call, name)?, options).map_err(fault)
     } else {
         bundled(name).map_err(fault)
     }
 }
 
 /// A liquid given as itself, by its name or by its file.
-fn liquid_of(map: &mut Map) -> ScriptResult<Option<Liquid>> {
+fn liquid_of(call: &NativeCallContext, map: &mut Map) -> ScriptResult<Option<Liquid>> {
     match map.remove("liquid") {
         None => Ok(None),
         Some(value) if value.is_unit() => Ok(None),
         Some(value) => match value.clone().into_immutable_string() {
-            Ok(name) => liquid_named(&name, &LiquidOptions::default()).map(Some),
+            Ok(name) => liquid_named(call, &name, &LiquidOptions::default()).map(Some),
             Err(_) => {
                 options::take(&mut Map::from([("liquid".into(), value)]), "liquid", "a Liquid, its name or its file")
             }
@@ -36,7 +33,7 @@ fn liquid_of(map: &mut Map) -> ScriptResult<Option<Liquid>> {
 
 /// A cell from options, checked.
 fn cell_of(call: &NativeCallContext, mut map: Map) -> ScriptResult<Cell> {
-    let liquid = liquid_of(&mut map)?;
+    let liquid = liquid_of(call, &mut map)?;
     let cell = Cell { liquid, ..options::parse(call, &map)? };
     cell.check().map_err(fault)?;
     Ok(cell)
@@ -45,7 +42,6 @@ fn cell_of(call: &NativeCallContext, mut map: Map) -> ScriptResult<Cell> {
 /// Cells for simulation: a box with liquid and graphene around a particle.
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
 
     use rhai::Map;
 
@@ -53,7 +49,7 @@ pub mod api {
 
     use super::{cell_of, liquid_named};
     use crate::cell::{self, Cell, Liquid};
-    use crate::script::{ScriptResult, fault, options};
+    use crate::script::{ScriptResult, fault, options, writable};
     use crate::store::{self, LiquidOptions};
     use crate::structure::{Element, Structure};
 
@@ -103,8 +99,8 @@ pub mod api {
     /// print(cell::liquid("toluene"));
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn liquid(name: &str) -> ScriptResult<Liquid> {
-        liquid_named(name, &LiquidOptions::default())
+    pub fn liquid(call: NativeCallContext, name: &str) -> ScriptResult<Liquid> {
+        liquid_named(&call, name, &LiquidOptions::default())
     }
 
     /// A liquid from a trajectory of molecular dynamics, with what its file does not say.
@@ -120,7 +116,7 @@ pub mod api {
     #[rhai_fn(name = "liquid", return_raw)]
     pub fn liquid_with(call: NativeCallContext, name: &str, options: Map) -> ScriptResult<Liquid> {
         let options: LiquidOptions = options::parse(&call, &options)?;
-        liquid_named(name, &options)
+        liquid_named(&call, name, &options)
     }
 
     /// An independent liquid: a snapshot, shifted, mirrored and turned at random.
@@ -141,8 +137,8 @@ pub mod api {
     /// cell::liquid("water").snapshot(1).save("water.xyz");
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn save(liquid: Liquid, path: &str) -> ScriptResult<()> {
-        store::write_liquid(Path::new(path), &liquid).map_err(fault)
+    pub fn save(call: NativeCallContext, liquid: Liquid, path: &str) -> ScriptResult<()> {
+        store::write_liquid(&writable(&call, path)?, &liquid).map_err(fault)
     }
 
     /// Density of a liquid (g/cm³).

@@ -5,6 +5,8 @@ use rhai::plugin::*;
 /// Functions without a prefix: arguments, messages, checkpoints, time, threads.
 #[export_module(manifest)]
 pub mod api {
+    use std::time::Duration;
+
     use rhai::{Array, FnPtr, Map};
 
     use crate::script::args::{self, Declaration, Kind, Presence};
@@ -160,6 +162,17 @@ pub mod api {
     /// ```
     pub fn wall_seconds(call: NativeCallContext) -> f64 {
         Session::of(&call).wall_seconds()
+    }
+
+    /// Waits so many seconds; Ctrl-C and `--max-time` end it.
+    ///
+    /// ```rhai
+    /// sleep(0.01);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn sleep(call: NativeCallContext, seconds: f64) -> ScriptResult<()> {
+        let length = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+        Session::of(&call).sleep(length)
     }
 
     /// CPU seconds that all threads of the program have used together.

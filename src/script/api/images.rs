@@ -1,13 +1,11 @@
 //! `images::` stacks of images.
 
-use std::path::Path;
-
 use rhai::Map;
 use rhai::plugin::*;
 
 use super::array;
 use crate::images::PowerProfile;
-use crate::script::{ScriptResult, fault};
+use crate::script::{ScriptResult, fault, readable};
 use crate::store;
 
 /// A profile as a script reads it.
@@ -17,9 +15,9 @@ fn profile_map(profile: PowerProfile) -> Map {
 }
 
 /// Options of a detector with the MTF of a file in place of its name.
-fn with_mtf_read(mut options: Map) -> ScriptResult<Map> {
+fn with_mtf_read(call: &NativeCallContext, mut options: Map) -> ScriptResult<Map> {
     if let Some(Ok(file)) = options.get("mtf").map(|mtf| mtf.clone().into_immutable_string()) {
-        let curve = store::read_mtf(Path::new(file.as_str())).map_err(fault)?;
+        let curve = store::read_mtf(&readable(call, &file)?).map_err(fault)?;
         let curve: rhai::Array = curve.iter().map(|point| Dynamic::from(array(point))).collect();
         options.insert("mtf".into(), curve.into());
     }
@@ -29,14 +27,13 @@ fn with_mtf_read(mut options: Map) -> ScriptResult<Map> {
 /// Stacks of images: contrast, grey values, noise.
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
 
     use rhai::Map;
 
     use super::{profile_map, with_mtf_read};
     use crate::images::{Detector, Images, LineOptions, Noise, Particles, PowerSpectrum, PrepareOptions, RadialPower};
     use crate::pose::Poses;
-    use crate::script::{ScriptResult, Session, fault, options, run};
+    use crate::script::{ScriptResult, Session, fault, options, run, writable};
     use crate::store;
 
     /// Inverts the contrast: black atoms become white.
@@ -102,7 +99,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn detect(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Images> {
-        let detector: Detector = options::parse(&call, &with_mtf_read(options)?)?;
+        let detector: Detector = options::parse(&call, &with_mtf_read(&call, options)?)?;
         run(&call, |task| images.detect(&detector, task))
     }
 
@@ -246,7 +243,7 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, images: Images, path: &str) -> ScriptResult<()> {
         let provenance = Session::of(&call).provenance();
-        store::save(Path::new(path), &store::Value::Images(images), &provenance).map_err(fault)
+        store::save(&writable(&call, path)?, &store::Value::Images(images), &provenance).map_err(fault)
     }
 
     /// Makes images ready for reconstruction: measures the particle and the noise, crops to the particle, enlarges the pixels to what the limit needs.

@@ -40,7 +40,6 @@ fn key_of(structure: &Structure, microscope: &Microscope, options: &Simulation, 
 /// Images of a particle as an electron microscope shows it.
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
 
     use rhai::Map;
 
@@ -48,7 +47,7 @@ pub mod api {
     use crate::images::Images;
     use crate::microscope::{self, Microscope, ScatteringFactors, Simulator};
     use crate::pose::Poses;
-    use crate::script::{ScriptResult, Session, fault, options, run};
+    use crate::script::{ScriptResult, Session, fault, options, run, writable};
     use crate::store;
     use crate::structure::{Element, Structure};
 
@@ -141,7 +140,7 @@ pub mod api {
         options: Map,
     ) -> ScriptResult<()> {
         let options = simulation(&call, options)?;
-        let path = Path::new(path);
+        let path = writable(&call, path)?;
         if path.extension().is_none_or(|extension| extension != "h5") {
             return Err(fault(format!("images are simulated into HDF5: {} must end in .h5", path.display())));
         }
@@ -152,7 +151,7 @@ pub mod api {
             poses: simulator.poses(),
             key: key_of(&structure, &microscope, &options, simulator.poses()),
         };
-        let mut writer = store::StackWriter::open(path, &plan, &Session::of(&call).provenance()).map_err(fault)?;
+        let mut writer = store::StackWriter::open(&path, &plan, &Session::of(&call).provenance()).map_err(fault)?;
         let total = simulator.poses().len();
         // a chunk of 32 MiB keeps every thread busy, and is soon made again after a kill
         let chunk = ((32 << 20) / (4 * options.size * options.size)).clamp(1, 256);

@@ -34,8 +34,12 @@
 //! * [`run`](super::run) runs a kernel in the session's threads with its [`Task`](crate::task::Task) and turns its
 //!   error into a located one; short work that cannot fail needs neither; [`fault`](super::fault) turns any error into a
 //!   script error.
+//! * A path goes through [`readable`](super::readable) or [`writable`](super::writable), which ask what the script may touch; such a parameter
+//!   is called `path` or `folder`. Clippy refuses other ways from a string to a path here.
 //! * [`Session::tell`](super::Session::tell) shows a message that is not a result; `eprintln!` would tear the progress bars.
 //! * A new type is named in [`register`] and gets `to_string`, `info` and `save` in the file of its namespace.
+
+#![deny(clippy::disallowed_methods)]
 
 mod analysis;
 mod analysis_figures;

@@ -12,7 +12,7 @@ use crate::model::{
     TraceOptions, TransferCurve,
 };
 use crate::pose::Poses;
-use crate::script::{ScriptResult, fault, options, run};
+use crate::script::{ScriptResult, fault, options, run, writable};
 use crate::structure::{Element, Structure};
 use crate::volume::Volume;
 
@@ -26,8 +26,6 @@ struct PredictedOptions {
 /// Atoms: traced in a density, told apart by element, compared with known ones.
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
-
     use crate::script::Session;
     use crate::store;
 
@@ -365,7 +363,7 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, model: Model, path: &str) -> ScriptResult<()> {
         let provenance = Session::of(&call).provenance();
-        store::save(Path::new(path), &store::Value::Model((&model).into()), &provenance).map_err(fault)
+        store::save(&writable(&call, path)?, &store::Value::Model((&model).into()), &provenance).map_err(fault)
     }
 
     /// One line: atoms and intensities of each element, peaks rejected.

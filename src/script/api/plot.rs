@@ -11,14 +11,12 @@ use crate::plot::{
     SlicesOptions,
 };
 use crate::pose::Poses;
-use crate::script::{ScriptResult, fault, options, run};
+use crate::script::{ScriptResult, fault, options, run, writable};
 use crate::volume::{CorrectedFsc, Fsc, Volume};
 
 /// Figures as PNG files: images, densities, curves, atoms.
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
-
     /// Some images of a stack, with their numbers and a scale bar.
     ///
     /// * `count` (default 12), `first` (default 0): which images; `title`.
@@ -231,8 +229,8 @@ pub mod api {
     /// plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).save("lines.png");
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn save(figure: Figure, path: &str) -> ScriptResult<()> {
-        figure.save(Path::new(path)).map_err(fault)
+    pub fn save(call: NativeCallContext, figure: Figure, path: &str) -> ScriptResult<()> {
+        figure.save(&writable(&call, path)?).map_err(fault)
     }
 
     /// One line: size and title.

@@ -1,7 +1,5 @@
 //! `orient::` poses as values: where they come from, what they say, how they compare with others and with images.
 
-use std::path::Path;
-
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
@@ -12,7 +10,7 @@ use crate::orient::{
     self, AgreementOptions, DrawOptions, Layout, ReprojectOptions, Stack, SymmetryOperation, TiltSeriesOptions,
 };
 use crate::pose::{Pose, Poses, euler_angles};
-use crate::script::{ScriptResult, Session, fault, options, run};
+use crate::script::{ScriptResult, Session, fault, options, run, writable};
 use crate::store::{self, StarOptions};
 use crate::structure::Structure;
 use crate::volume::Volume;
@@ -402,16 +400,17 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, poses: Poses, path: &str) -> ScriptResult<()> {
         let provenance = Session::of(&call).provenance();
-        store::save(Path::new(path), &store::Value::Poses(poses), &provenance).map_err(fault)
+        store::save(&writable(&call, path)?, &store::Value::Poses(poses), &provenance).map_err(fault)
     }
 
     #[rhai_fn(global, name = "save", return_raw)]
     pub fn save_star(call: NativeCallContext, poses: Poses, path: &str, options: Map) -> ScriptResult<()> {
         let options: StarOptions = options::parse(&call, &options)?;
-        if !Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("star")) {
+        let file = writable(&call, path)?;
+        if !file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("star")) {
             return Err(fault(format!("{path}: options are for names that end in .star")));
         }
-        store::write_star(Path::new(path), &poses, &options).map_err(fault)
+        store::write_star(&file, &poses, &options).map_err(fault)
     }
 }
 

@@ -5,14 +5,12 @@ use rhai::plugin::*;
 /// Files: image stacks (MRC, HDF5), volumes (MRC, HDF5), atoms (XYZ, PDB, CIF, POSCAR), poses (STAR, HDF5), whole runs (HDF5).
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
-
     use rhai::Map;
     use serde::{Deserialize, Serialize};
 
     use crate::images::Images;
     use crate::pose::Poses;
-    use crate::script::{ScriptResult, Session, fault, options, stored};
+    use crate::script::{ScriptResult, Session, fault, options, readable, stored, writable};
     use crate::store;
     use crate::structure::Structure;
     use crate::volume::Volume;
@@ -42,7 +40,7 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn images(call: NativeCallContext, path: &str, options: Map) -> ScriptResult<Images> {
         let reading: Reading = options::parse(&call, &options)?;
-        let stack = store::read_images(Path::new(path), reading.pixel_size).map_err(fault)?;
+        let stack = store::read_images(&readable(&call, path)?, reading.pixel_size).map_err(fault)?;
         for warning in stack.warnings() {
             Session::of(&call).tell(&format!("warning: {path}: {warning}"));
         }
@@ -66,7 +64,7 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn volume(call: NativeCallContext, path: &str, options: Map) -> ScriptResult<Volume> {
         let reading: Reading = options::parse(&call, &options)?;
-        store::read_volume(Path::new(path), reading.pixel_size).map_err(fault)
+        store::read_volume(&readable(&call, path)?, reading.pixel_size).map_err(fault)
     }
 
     #[rhai_fn(name = "volume", return_raw)]
@@ -89,8 +87,8 @@ pub mod api {
     /// print(store::structure("particle.cif").centred());
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn structure(path: &str) -> ScriptResult<Structure> {
-        store::read_structure(Path::new(path)).map_err(fault)
+    pub fn structure(call: NativeCallContext, path: &str) -> ScriptResult<Structure> {
+        store::read_structure(&readable(&call, path)?).map_err(fault)
     }
 
     /// Reads poses.
@@ -109,10 +107,11 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn poses(call: NativeCallContext, path: &str, options: Map) -> ScriptResult<Poses> {
         let reading: Reading = options::parse(&call, &options)?;
-        if !Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("star")) {
-            return store::read_poses(Path::new(path)).map_err(fault);
+        let file = readable(&call, path)?;
+        if !file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("star")) {
+            return store::read_poses(&file).map_err(fault);
         }
-        let read = store::read_star(Path::new(path), reading.pixel_size).map_err(fault)?;
+        let read = store::read_star(&file, reading.pixel_size).map_err(fault)?;
         if let Some(warning) = read.warning {
             Session::of(&call).tell(&format!("warning: {path}: {warning}"));
         }
@@ -137,7 +136,7 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn write(call: NativeCallContext, path: &str, values: Map) -> ScriptResult<()> {
         let values = stored::map_to_stored(&values).map_err(fault)?;
-        store::write_h5(Path::new(path), &values, &Session::of(&call).provenance()).map_err(fault)
+        store::write_h5(&writable(&call, path)?, &values, &Session::of(&call).provenance()).map_err(fault)
     }
 
     /// Reads what `store::write` wrote, as a map from names to values.
@@ -149,8 +148,8 @@ pub mod api {
     /// print(store::read("run.h5").rmsd_pm);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn read(path: &str) -> ScriptResult<Map> {
-        let contents = store::read_h5(Path::new(path)).map_err(fault)?;
+    pub fn read(call: NativeCallContext, path: &str) -> ScriptResult<Map> {
+        let contents = store::read_h5(&readable(&call, path)?).map_err(fault)?;
         Ok(stored::map_from_stored(contents.values))
     }
 
@@ -162,9 +161,9 @@ pub mod api {
     /// store::write_json("summary.json", #{ seed: 1, atoms: #{ Fe: 62, Pt: 62 } });
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn write_json(path: &str, map: Map) -> ScriptResult<()> {
+    pub fn write_json(call: NativeCallContext, path: &str, map: Map) -> ScriptResult<()> {
         let json = stored::map_to_json(&map).map_err(fault)?;
-        store::write_json(Path::new(path), &json).map_err(fault)
+        store::write_json(&writable(&call, path)?, &json).map_err(fault)
     }
 
     /// Says what a file holds (HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, truth, liquids): sizes, pixel size, range of the values, atoms of each element, the cell.
@@ -174,7 +173,7 @@ pub mod api {
     /// print(store::info("particle.xyz"));
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn info(path: &str) -> ScriptResult<String> {
-        store::info(Path::new(path)).map_err(fault)
+    pub fn info(call: NativeCallContext, path: &str) -> ScriptResult<String> {
+        store::info(&readable(&call, path)?).map_err(fault)
     }
 }

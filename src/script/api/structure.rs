@@ -35,13 +35,12 @@ struct Constants {
 /// Particles as lists of atoms: crystals, spheres cut from them, and the particles that come with pedesis.
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
 
     use nalgebra::{UnitQuaternion, UnitVector3, Vector3};
     use rhai::{Array, Map};
 
     use super::{Constants, cubic, elements};
-    use crate::script::{ScriptResult, Session, fault, options};
+    use crate::script::{ScriptResult, Session, fault, options, writable};
     use crate::store;
     use crate::structure::{self, Alloy, Atom, Displacement, Lattice, LatticeKind, Sphere, Structure};
 
@@ -356,7 +355,7 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, structure: Structure, path: &str) -> ScriptResult<()> {
         let provenance = Session::of(&call).provenance();
-        store::save(Path::new(path), &store::Value::Structure(structure), &provenance).map_err(fault)
+        store::save(&writable(&call, path)?, &store::Value::Structure(structure), &provenance).map_err(fault)
     }
 
     /// The particle as extended XYZ text.

@@ -5,11 +5,10 @@ use rhai::plugin::*;
 /// Small tables of results, to print or to save.
 #[export_module(manifest)]
 pub mod api {
-    use std::path::Path;
 
     use rhai::Array;
 
-    use crate::script::{ScriptResult, Table, fault};
+    use crate::script::{ScriptResult, Table, fault, writable};
 
     /// Makes a table from the names of its columns and its rows.
     ///
@@ -50,12 +49,13 @@ pub mod api {
     /// table::from_rows(["seed", "rmsd_pm"], [[1, 2.1], [2, 2.2]]).save("seeds.csv");
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn save(table: Table, path: &str) -> ScriptResult<()> {
-        let text = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
+    pub fn save(call: NativeCallContext, table: Table, path: &str) -> ScriptResult<()> {
+        let file = writable(&call, path)?;
+        let text = match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => table.to_csv(),
             Some("json") => format!("{:#}\n", table.to_json()),
             _ => return Err(fault(format!("a table is saved as .csv or .json, not as {path:?}"))),
         };
-        crate::store::write_text(Path::new(path), &text).map_err(fault)
+        crate::store::write_text(&file, &text).map_err(fault)
     }
 }

@@ -1,7 +1,5 @@
 //! `volume::` densities on a cubic grid.
 
-use std::path::Path;
-
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::array;
 use crate::images::{Images, Particles};
 use crate::pose::Poses;
-use crate::script::{ScriptResult, Session, fault, options, run};
+use crate::script::{ScriptResult, Session, fault, options, run, writable};
 use crate::store;
 use crate::structure::Structure;
 use crate::volume::{
@@ -302,7 +300,7 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, volume: Volume, path: &str) -> ScriptResult<()> {
         let provenance = Session::of(&call).provenance();
-        store::save(Path::new(path), &store::Value::Volume(volume), &provenance).map_err(fault)
+        store::save(&writable(&call, path)?, &store::Value::Volume(volume), &provenance).map_err(fault)
     }
 }
 

@@ -20,12 +20,13 @@
 //! (JSON), the version, the seed, and the times of start and end. Datasets do not record when they were written, and
 //! nothing is compressed, so that the same run gives the same bits in every dataset.
 
+mod contained;
 mod read;
 mod stream;
 mod write;
 
 pub use read::{Contents, read_h5};
-pub(super) use read::{Member, Stack, open, read_only, text, walk};
+pub(super) use read::{Member, Stack, open, read_only, sized, text, walk};
 pub use stream::{StackPlan, StackWriter};
 pub use write::write_h5;
 

@@ -10,8 +10,9 @@ use hdf5::{Dataset, Group, H5Type, Location, LocationType};
 use nalgebra::Point3;
 use ndarray::{Array2, Array3, s};
 
-use super::{PROVENANCE, Problem};
+use super::{PROVENANCE, Problem, contained};
 use crate::images::Images;
+use crate::memory;
 use crate::pose::Poses;
 use crate::store::{Error, Provenance, RECORDS, StoredModel, Value, structure};
 use crate::structure::{Element, Structure};
@@ -60,7 +61,7 @@ pub fn read_only<T>(path: &Path, kinds: &[&str], pick: impl Fn(Value) -> Option<
 /// Opens a file for reading.
 ///
 /// # Errors
-/// If it is not there, is not HDF5, or is damaged.
+/// If it is not there, is not HDF5, is damaged, or points to data in other files.
 pub fn open(path: &Path) -> Result<hdf5::File, Error> {
     let unreadable = |cause| Error::Read { path: path.to_owned(), cause };
     let mut start = Vec::new();
@@ -69,7 +70,10 @@ pub fn open(path: &Path) -> Result<hdf5::File, Error> {
         "it is not an HDF5 file".to_owned()
     } else {
         match hdf5::File::open(path) {
-            Ok(file) => return Ok(file),
+            Ok(file) => match contained::check(&file) {
+                Ok(()) => return Ok(file),
+                Err(Problem(problem)) => problem,
+            },
             Err(error) => format!("the HDF5 file is damaged ({})", Problem::from(error).0),
         }
     };
@@ -223,7 +227,7 @@ pub fn walk(
     Ok(())
 }
 
-fn check_depth(depth: usize) -> Result<(), Problem> {
+pub(super) fn check_depth(depth: usize) -> Result<(), Problem> {
     if depth < DEEPEST { Ok(()) } else { Err(Problem(format!("its groups are nested more than {DEEPEST} deep"))) }
 }
 
@@ -248,7 +252,7 @@ fn read_value(parent: &Group, name: &str, depth: usize) -> Result<Value, Problem
             }
         }
         LocationType::Dataset => {
-            let dataset = parent.dataset(name)?;
+            let dataset = sized(parent, name)?;
             read_dataset(&dataset).map_err(|problem| problem.within(&dataset))
         }
         other => Err(Problem(format!("{name} is a {other:?}, which is not a value"))),
@@ -265,6 +269,14 @@ fn read_group(group: &Group, kind: &str) -> Result<Value, Problem> {
         "nothing" => Value::Nothing,
         _ => return Err(Problem(format!("values of the type \"{kind}\" are not known to this version"))),
     })
+}
+
+/// A dataset that fits into memory: a small file can announce a large one.
+pub fn sized(group: &Group, name: &str) -> Result<Dataset, Problem> {
+    let dataset = group.dataset(name)?;
+    let bytes = dataset.shape().iter().map(|&n| n as f64).product::<f64>() * dataset.dtype()?.size() as f64;
+    memory::require(bytes, &format!("the values of {name}")).map_err(|cause| Problem(cause.to_string()))?;
+    Ok(dataset)
 }
 
 fn read_dataset(dataset: &Dataset) -> Result<Value, Problem> {
@@ -290,7 +302,7 @@ fn read_dataset(dataset: &Dataset) -> Result<Value, Problem> {
 }
 
 fn read_images(group: &Group) -> Result<Images, Problem> {
-    let data: Array3<f32> = group.dataset("data")?.read()?;
+    let data: Array3<f32> = sized(group, "data")?.read()?;
     let (count, rows, columns) = data.dim();
     if rows != columns {
         return Err(Problem(format!("images must be square, these have {columns}×{rows} pixels")));
@@ -307,7 +319,7 @@ fn read_images(group: &Group) -> Result<Images, Problem> {
 }
 
 fn read_volume(group: &Group) -> Result<Volume, Problem> {
-    let data: Array3<f32> = group.dataset("data")?.read()?;
+    let data: Array3<f32> = sized(group, "data")?.read()?;
     match data.dim() {
         (z, y, x) if z == y && y == x => Ok(Volume::new(data, pixel_size(group)?)),
         (z, y, x) => Err(Problem(format!("a volume must be cubic, this one has {x}×{y}×{z} voxels"))),
@@ -317,7 +329,7 @@ fn read_volume(group: &Group) -> Result<Volume, Problem> {
 fn read_poses(group: &Group) -> Result<Poses, Problem> {
     let quaternions = read_columns(group, "quaternions", 4)?;
     let shifts = read_columns(group, "shifts", 2)?;
-    let scores: Vec<f64> = group.dataset("scores")?.read_raw()?;
+    let scores: Vec<f64> = sized(group, "scores")?.read_raw()?;
     let (count, shifted, scored) = (quaternions.nrows(), shifts.nrows(), scores.len());
     if shifted != count || scored != count {
         return Err(Problem(format!("there are {count} quaternions, {shifted} shifts and {scored} scores")));
@@ -329,7 +341,7 @@ fn read_poses(group: &Group) -> Result<Poses, Problem> {
 
 fn read_structure(group: &Group) -> Result<Structure, Problem> {
     let positions = read_columns(group, "positions", 3)?;
-    let numbers: Vec<u8> = group.dataset("atomic_numbers")?.read_raw()?;
+    let numbers: Vec<u8> = sized(group, "atomic_numbers")?.read_raw()?;
     if positions.nrows() != numbers.len() {
         let (atoms, numbers) = (positions.nrows(), numbers.len());
         return Err(Problem(format!("there are {atoms} positions and {numbers} atomic numbers")));
@@ -358,11 +370,11 @@ fn read_model(group: &Group) -> Result<StoredModel, Problem> {
 
 fn read_lists(group: &Group) -> Result<BTreeMap<String, Vec<f64>>, Problem> {
     let names = group.member_names()?.into_iter();
-    names.map(|name| Ok((name.clone(), group.dataset(&name)?.read_raw()?))).collect()
+    names.map(|name| Ok((name.clone(), sized(group, &name)?.read_raw()?))).collect()
 }
 
 fn read_columns(group: &Group, name: &str, columns: usize) -> Result<Array2<f64>, Problem> {
-    let data: Array2<f64> = group.dataset(name)?.read_2d()?;
+    let data: Array2<f64> = sized(group, name)?.read_2d()?;
     if data.ncols() == columns {
         return Ok(data);
     }
@@ -370,7 +382,7 @@ fn read_columns(group: &Group, name: &str, columns: usize) -> Result<Array2<f64>
 }
 
 fn read_provenance(group: &Group) -> Result<Provenance, Problem> {
-    let script = group.dataset("script")?;
+    let script = sized(group, "script")?;
     let read = |name| text(group, name).unwrap_or_default();
     let json = |name| serde_json::from_str(&read(name)).unwrap_or_default();
     Ok(Provenance {

@@ -61,6 +61,10 @@ impl StackWriter {
             PathBuf::from(name)
         };
         let (partial, progress) = (beside(".partial"), beside(".partial.json"));
+        // a link would lead the pixels to another place
+        if let Some(link) = [&partial, &progress].into_iter().find(|path| path.is_symlink()) {
+            return Err(Error::NotRegular { path: link.clone() });
+        }
         let bytes_per_image = 4 * (plan.size as u64).pow(2);
         let kept = fs::read_to_string(&progress).ok().and_then(|text| serde_json::from_str::<State>(&text).ok());
         let whole = |state: &State| {
