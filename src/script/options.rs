@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::stored::type_of;
 use super::{ScriptResult, Session, fault};
 
 /// What is wrong with a map of options.
@@ -158,7 +159,7 @@ pub fn to_json(value: &Dynamic) -> Result<Value, String> {
     Err(format!("a {} cannot be used here", value.type_name()))
 }
 
-/// A value as a message shows it: its type and, if it is short, itself.
+/// A value as a message shows it: itself if it is short, else its type.
 pub fn describe(value: &Dynamic) -> String {
     match to_json(value) {
         Ok(json) if json.to_string().len() <= 40 => match json {
@@ -166,7 +167,10 @@ pub fn describe(value: &Dynamic) -> String {
             Value::Null => "()".into(),
             _ => json.to_string(),
         },
-        _ => format!("a value of type {}", value.type_name()),
+        _ => {
+            let name = type_of(value);
+            format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" })
+        }
     }
 }
 

@@ -16,8 +16,10 @@ use pedesis::model::analysis::{
     CoreShellOptions, Error, LatticeFit, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
     core_shell, fit_lattice, neighbours, pair_distribution, short_range_order, strain,
 };
+use pedesis::plot::DisplacementsPlot;
 use pedesis::random::{self, stream};
 use pedesis::structure::{Alloy, Atom, Element, Lattice, LatticeKind, Sphere, Structure, bundled, bundled_names};
+use pedesis::task::Task;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -123,6 +125,12 @@ fn what_cannot_be_analysed_is_refused_with_the_reason() {
         (r#"structure::bundled("pt_2.5nm").core_shell(#{ width: -1 })"#, "width is -1"),
         (r#"plot::strain(structure::bundled("pt_2.5nm"), #{ component: "x" })"#, "one of xx, yy"),
         (r#"plot::strain(structure::bundled("pt_2.5nm"), #{ componen: "xx" })"#, "unknown option \"componen\""),
+        (
+            r#"plot::strain(structure::bundled("pt_2.5nm"), #{ componen: "xx" })"#,
+            "did you mean \"component\"? (options: a, c, component, lattice, ",
+        ),
+        (r#"plot::displacements(structure::bundled("pt_2.5nm"), #{ latice: "fcc" })"#, "did you mean \"lattice\""),
+        (r#"structure::bundled("pt_2.5nm").core_shell(#{ cutoff: 1.5 })"#, "no two atoms are bonded up to 1.5 Å"),
         (r#"model::neighbours(5)"#, "atoms are a Model or a Structure"),
     ] {
         let run = run_script(&format!("print({call});"), &[]);
@@ -145,6 +153,43 @@ fn what_cannot_be_analysed_is_refused_with_the_reason() {
         position: Point3::from(Vector3::from_fn(|_, _| 16.0 * rng.random::<f64>())),
     });
     assert!(fit_lattice(&Structure::new("gas", cloud.collect()), &LatticeOptions::default()).is_err());
+}
+
+#[test]
+fn what_a_figure_is_made_with_is_kept_once() {
+    let script = r#"
+        plot::strain(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", component: "xx" });
+        store::write("run.h5", #{ number: 1 });
+    "#;
+    let folder = folder_with("script.rhai", script);
+    let run: common::Run = pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap().into();
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let options = pedesis::store::read_h5(&folder.path().join("run.h5")).unwrap().provenance.unwrap().options;
+    let calls: Vec<_> = options.as_array().unwrap().iter().filter(|call| call["function"] == "strain").collect();
+    assert_eq!(calls.len(), 1, "{options}");
+    assert_eq!((&calls[0]["options"]["lattice"], &calls[0]["options"]["component"]), (&"fcc".into(), &"xx".into()));
+}
+
+#[test]
+fn one_atom_off_its_site_does_not_draw_an_arrow_across_the_figure() {
+    let particle = sphere(LatticeKind::Fcc, 24.0);
+    let centre = particle.centroid();
+    let mut atoms = particle.atoms().to_vec();
+    atoms.sort_by(|a, b| (a.position - centre).norm().total_cmp(&(b.position - centre).norm()));
+    atoms[0].position.x += 0.4;
+    let atoms = Structure::new("one off", atoms);
+    let fit = fit(&atoms, "fcc");
+    let dark = |scale: Option<f64>| {
+        let options = DisplacementsPlot { scale, title: "arrows".into(), ..DisplacementsPlot::default() };
+        let figure = pedesis::plot::displacements(&atoms, &fit, &options).unwrap();
+        figure.pixels().chunks(3).filter(|pixel| *pixel == [34, 34, 34]).count()
+    };
+    let without = dark(Some(1e-9));
+    // in two of the three views, three pixels wide, some hundred long
+    for scale in [None, Some(1e9)] {
+        let arrows = dark(scale).abs_diff(without);
+        assert!((50..3000).contains(&arrows), "{scale:?}: {arrows}");
+    }
 }
 
 #[test]
@@ -216,6 +261,7 @@ fn five_thousand_atoms_take_less_than_a_second_each() {
     timed("core_shell", &|| drop(core_shell(&atoms, &CoreShellOptions::default())));
     timed("pair_distribution", &|| drop(pair_distribution(&atoms, &PairOptions::default())));
     timed("short_range_order", &|| {
-        drop(short_range_order(&atoms, &OrderOptions { lattice: "fcc".into(), ..OrderOptions::default() }))
+        let options = OrderOptions { lattice: "fcc".into(), ..OrderOptions::default() };
+        drop(short_range_order(&atoms, &options, &Task::silent()))
     });
 }

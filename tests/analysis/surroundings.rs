@@ -1,5 +1,10 @@
 //! Bonds, core and surface, pair distribution, short-range order.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use pedesis::task::Cancelled;
+
 use super::*;
 
 #[test]
@@ -68,6 +73,26 @@ fn coordination_agrees_with_a_double_loop_and_survives_noise() {
         let count = |structure: &Structure| neighbours(structure, &NeighbourOptions::default()).unwrap().bonds.len();
         assert_eq!(count(&shaken(&ideal, 0.08, 1)), count(&ideal), "{name}");
     }
+}
+
+#[test]
+fn bonds_and_angles_that_do_not_exist_are_not_told() {
+    let texts = run_script(
+        r#"
+        print(structure::bundled("pt_2.5nm").neighbours(#{ cutoff: 1.5 }).text);
+        "#,
+        &[],
+    );
+    assert_eq!(texts.status, Some(0), "{}", texts.stderr);
+    assert!(texts.stdout.contains("0 bonds up to 1.50 Å, 0.00 an atom\n"), "{}", texts.stdout);
+    let at = |x: f64| Atom { element: element("Pt"), position: Point3::new(x, 0.0, 0.0) };
+    let of = |places: &[f64]| {
+        let atoms = Structure::new("row", places.iter().map(|&x| at(x)).collect());
+        neighbours(&atoms, &NeighbourOptions { cutoff: Some(3.0), unlike: None }).unwrap().to_string()
+    };
+    assert_eq!(of(&[0.0, 2.5]), "1 bonds up to 3.00 Å, 1.00 an atom; Pt–Pt 2.500 Å");
+    let three = of(&[0.0, 2.5, 5.0]);
+    assert_eq!(three, "2 bonds up to 3.00 Å, 1.33 an atom; Pt–Pt 2.500 ± 0.000 Å; angles 180.0°");
 }
 
 #[test]
@@ -181,9 +206,29 @@ fn far_pairs_are_as_many_as_in_a_gas_and_partials_add_up() {
     }
 }
 
+#[test]
+fn the_last_bin_holds_all_its_pairs() {
+    let particle = shaken(&sphere(LatticeKind::Fcc, 30.0), 0.1, 3);
+    let apart = |i: usize, j: usize| (particle.atoms()[i].position - particle.atoms()[j].position).norm();
+    // 25.7 bins, rounded up to 26
+    let options = PairOptions { step: 0.35, max: Some(9.0), sigma: 0.0 };
+    let pairs = pair_distribution(&particle, &options).unwrap();
+    assert_eq!(pairs.r.len(), 26);
+    let last =
+        |i: usize| (0..particle.len()).filter(|&j| i != j && (25.0..26.0).contains(&(apart(i, j) / 0.35))).count();
+    let counted = (0..particle.len()).map(last).sum::<usize>() as f64 / particle.len() as f64;
+    let found = pairs.coordination[25] - pairs.coordination[24];
+    assert!((found - counted).abs() < 1e-9, "{found} {counted}");
+    // what is smeared in from beyond too
+    let smeared =
+        |max: f64| pair_distribution(&particle, &PairOptions { sigma: 0.4, max: Some(max), ..options.clone() });
+    let (short, long) = (smeared(9.0).unwrap(), smeared(15.0).unwrap());
+    assert!(short.g.iter().zip(&long.g).all(|(a, b)| (a - b).abs() < 1e-12));
+}
+
 fn order(atoms: &Structure, interior: bool) -> Vec<(f64, f64)> {
     let options = OrderOptions { lattice: "fcc".into(), interior, permutations: 100, ..OrderOptions::default() };
-    let found = short_range_order(atoms, &options).unwrap();
+    let found = short_range_order(atoms, &options, &Task::silent()).unwrap();
     let unlike = found.orders.iter().filter(|one| one.elements[0] != one.elements[1]);
     unlike.map(|one| (one.alpha, one.z())).collect()
 }
@@ -216,6 +261,25 @@ fn layers_of_l1_0_have_the_known_order_and_halves_avoid_each_other() {
     assert!((with_surface[0].0 + 1.0 / 3.0).abs() < 0.02 && with_surface[0].1 < -10.0, "{with_surface:?}");
     let halves = order(&layered(&|i| fcc.atoms()[i].position.x > 0.0), false);
     assert!(halves.iter().all(|(alpha, z)| *alpha > 0.5 && *z > 10.0), "{halves:?}");
+}
+
+#[test]
+fn random_alloys_are_the_same_on_any_number_of_threads_and_stop_when_asked() {
+    let atoms = bundled("fept_2.0nm_fe50pt50").unwrap();
+    let options = OrderOptions { lattice: "fcc".into(), permutations: 300, ..OrderOptions::default() };
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| short_range_order(&atoms, &options, &Task::silent())).unwrap()
+    };
+    let bits = |order: &pedesis::model::analysis::ShortRangeOrder| {
+        order.orders.iter().flat_map(|one| one.random.map(f64::to_bits)).collect::<Vec<_>>()
+    };
+    let one = on(1);
+    for threads in [2, 3, 7] {
+        assert_eq!(bits(&one), bits(&on(threads)), "{threads} threads");
+    }
+    let stopped = Task::new(Arc::new(AtomicBool::new(true)), |_| {});
+    assert_eq!(short_range_order(&atoms, &options, &stopped).unwrap_err(), Error::Cancelled(Cancelled));
 }
 
 #[test]

@@ -98,10 +98,13 @@ const FEWEST: usize = 4;
 /// Finds the surface, and what changes with the depth below it.
 ///
 /// # Errors
-/// If there are fewer than four atoms, an option makes no sense, or the lattice cannot be fitted.
+/// If there are fewer than four atoms, none are bonded, an option makes no sense, or the lattice cannot be fitted.
 pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<CoreShell, Error> {
     let points = positions(structure, FEWEST, "telling core and surface apart")?;
     let bonds = neighbours(structure, &NeighbourOptions { cutoff: options.cutoff, unlike: None })?;
+    if bonds.bonds.is_empty() {
+        return Err(Error::NoBonds { cutoff: bonds.cutoff });
+    }
     let bond = bonds.lengths().mean;
     let width = options.width.unwrap_or(WIDTH * bond);
     if !(width >= 0.1 * bond && width <= 100.0 * bond) {

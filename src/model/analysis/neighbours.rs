@@ -86,9 +86,11 @@ impl fmt::Display for Neighbours {
         let (coordination, angles) = (self.mean_coordination(), self.angles);
         write!(f, "{} bonds up to {:.2} Å, {:.2} an atom", self.bonds.len(), self.cutoff, coordination.mean)?;
         for PairLengths { elements, lengths } in &self.by_pair {
-            write!(f, "; {} {:.3} ± {:.3} Å", pair_name(*elements), lengths.mean, lengths.deviation)?;
+            write!(f, "; {} {} Å", pair_name(*elements), lengths.text(3))?;
         }
-        write!(f, "; angles {:.1} ± {:.1}°", angles.mean, angles.deviation)?;
+        if angles.count > 0 {
+            write!(f, "; angles {}°", angles.text(1))?;
+        }
         if self.like_pairs > 0 {
             write!(f, "; {} pairs of like atoms as near", self.like_pairs)?;
         }
@@ -248,12 +250,6 @@ fn pair_density(points: &[Point3<f64>], nearest: f64) -> Vec<f64> {
             }
         }
     }
-    let reach = (4.0 * SMOOTH / BIN) as usize;
-    let gauss: Vec<f64> = (0..=reach).map(|n| (-0.5 * (n as f64 * BIN / SMOOTH).powi(2)).exp()).collect();
-    let smoothed = |bin: usize| {
-        let near = bin.saturating_sub(reach)..(bin + reach + 1).min(count);
-        let sum: f64 = near.map(|other| pairs[other] * gauss[other.abs_diff(bin)]).sum();
-        sum / (bin as f64 + 0.5).powi(2)
-    };
-    (0..count).map(smoothed).collect()
+    let smoothed = smeared(&pairs, SMOOTH / BIN, count);
+    smoothed.iter().enumerate().map(|(bin, pairs)| pairs / (bin as f64 + 0.5).powi(2)).collect()
 }

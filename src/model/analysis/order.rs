@@ -14,12 +14,14 @@
 use std::fmt;
 
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::lattice::{FARTHEST, LatticeFit, LatticeOptions, Nearby, Template, fit_lattice};
 use super::{Error, elements, kind_pairs, kinds, pair_name};
 use crate::random::stream;
 use crate::structure::{Element, Structure};
+use crate::task::{Cancelled, Task};
 
 /// Options of [`short_range_order`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,8 +99,8 @@ type Members = Vec<(usize, Vec<usize>)>;
 /// Finds the short-range order of an alloy.
 ///
 /// # Errors
-/// As [`fit_lattice`]; if an option is out of range, or all atoms are of one element.
-pub fn short_range_order(structure: &Structure, options: &OrderOptions) -> Result<ShortRangeOrder, Error> {
+/// As [`fit_lattice`]; if an option is out of range, or all atoms are of one element; and when interrupted.
+pub fn short_range_order(structure: &Structure, options: &OrderOptions, task: &Task) -> Result<ShortRangeOrder, Error> {
     let out = |name, value: usize, requirement| Err(Error::OutOfRange { name, value: value as f64, requirement });
     if !(1..=MAX_SHELLS).contains(&options.shells) {
         return out("shells", options.shells, "a whole number from 1 to 10");
@@ -114,15 +116,19 @@ pub fn short_range_order(structure: &Structure, options: &OrderOptions) -> Resul
     let (shells, distances) = shells(&fit, options)?;
     let kinds = kinds(structure, &elements);
     let on_sites: Vec<usize> = (0..kinds.len()).filter(|&atom| fit.sites[atom].is_some()).collect();
-    let mut drawn = kinds.clone();
-    let mut all: Vec<Vec<f64>> = Vec::new();
-    for index in 0..options.permutations {
+    let stage = task.stage("random alloys", options.permutations);
+    let random_alphas = |drawn: &mut Vec<usize>, index: usize| -> Result<Vec<f64>, Cancelled> {
+        stage.advance(1)?;
         let mut shuffled: Vec<usize> = on_sites.iter().map(|&atom| kinds[atom]).collect();
         shuffled.shuffle(&mut stream(options.seed, "short-range order", index as u64));
         on_sites.iter().zip(shuffled).for_each(|(&atom, kind)| drawn[atom] = kind);
-        let numbers = Numbers::new(&drawn, &on_sites, elements.len());
-        all.push(shells.iter().flat_map(|shell| numbers.alphas(shell)).map(|(alpha, _)| alpha).collect());
-    }
+        let numbers = Numbers::new(drawn, &on_sites, elements.len());
+        Ok(shells.iter().flat_map(|shell| numbers.alphas(shell)).map(|(alpha, _)| alpha).collect())
+    };
+    let all: Vec<_> = (0..options.permutations)
+        .into_par_iter()
+        .map_init(|| kinds.clone(), random_alphas)
+        .collect::<Result<_, Cancelled>>()?;
     let numbers = Numbers::new(&kinds, &on_sites, elements.len());
     let pairs = kind_pairs(elements.len());
     let measured = shells.iter().enumerate().flat_map(|(shell, members)| {

@@ -3,26 +3,13 @@
 use rhai::plugin::*;
 use rhai::{Array, Map};
 
-use super::array;
-use crate::model::Model;
+use super::{array, atoms_of};
 use crate::model::analysis::{
     self, COMPONENTS, CoreShell, Estimate, LatticeFit, LocalStrain, NeighbourOptions, Neighbours, PairDistribution,
     Shell, ShortRangeOrder, SiteOfAtom, StrainField, Summary, pair_name,
 };
-use crate::script::{ScriptResult, Table, fault, options, run};
+use crate::script::{ScriptResult, Table, options, run};
 use crate::structure::Structure;
-
-/// Atoms given as a Model or as a Structure.
-///
-/// # Errors
-/// If the value is neither.
-pub fn atoms_of(value: &Dynamic) -> ScriptResult<Structure> {
-    if let Some(model) = value.read_lock::<Model>() {
-        return Ok(model.structure());
-    }
-    let structure = value.read_lock::<Structure>().map(|structure| structure.clone());
-    structure.ok_or_else(|| fault(format!("atoms are a Model or a Structure, not {}", options::describe(value))))
-}
 
 #[export_module(manifest)]
 pub mod api {
@@ -152,10 +139,10 @@ pub mod api {
     /// Pair distribution g(r), total and by pairs of elements, corrected for the particle's finite size.
     ///
     /// * `atoms`: a Model or a Structure;
-    /// * `step` (Å, default 0.05): width of a bin; `max` (Å, default 12, or 0.8 of the diameter if that is less): largest distance;
+    /// * `step` (Å, default 0.05): width of a bin; `max` (Å, default 12, or 0.8 of the diameter if that is less): largest distance, rounded to whole bins;
     /// * `sigma` (Å, default 0): Gaussian that every distance is smeared with.
     ///
-    /// g(r) is over what the same atoms scattered at random in a sphere of the same radius of gyration would give.
+    /// g(r) is over what a gas of the same density would give in a sphere of the same radius of gyration.
     ///
     /// Gives a map: `r` (Å, middle of each bin), `g`, `coordination` (mean number of atoms up to there, surface included), `partials` (a map from names such as `"Fe–Pt"` to
     /// maps of `g` and `coordination`), `diameter` (Å, of the sphere), `density` (atoms in Å³ of it), `first_shell` (a map: `end` and `mean_distance` in Å, `coordination`, the integral of the first peak,
@@ -199,7 +186,7 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn short_range_order(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Map> {
         let (atoms, options) = (atoms_of(&atoms)?, options::parse::<OrderOptions>(&call, &options)?);
-        let order = run(&call, |_| analysis::short_range_order(&atoms, &options))?;
+        let order = run(&call, |task| analysis::short_range_order(&atoms, &options, task))?;
         super::order_map(&order)
     }
 

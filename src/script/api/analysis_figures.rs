@@ -1,11 +1,12 @@
 //! `plot::` figures of what the analysis of atoms finds.
 
-use rhai::Map;
 use rhai::plugin::*;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use rhai::{Array, Map};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use super::analysis::atoms_of;
+use super::atoms_of;
 use crate::model::analysis::{
     self, CoreShellOptions, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
 };
@@ -18,9 +19,37 @@ where
     F: Serialize + DeserializeOwned + Default,
     A: Serialize + DeserializeOwned + Default,
 {
-    let names = serde_json::to_value(F::default()).map_err(fault)?;
-    let (figure, analysis): (Map, Map) = map.into_iter().partition(|(name, _)| names.get(name.as_str()).is_some());
-    Ok((options::parse(call, &figure)?, options::parse(call, &analysis)?))
+    let Both { figure, analysis } = options::parse(call, &map)?;
+    Ok((figure, analysis))
+}
+
+/// The options of two structs as those of one.
+#[derive(Default, Serialize)]
+struct Both<F, A> {
+    #[serde(flatten)]
+    figure: F,
+    #[serde(flatten)]
+    analysis: A,
+}
+
+impl<'de, F, A> Deserialize<'de> for Both<F, A>
+where
+    F: Serialize + DeserializeOwned + Default,
+    A: DeserializeOwned,
+{
+    /// Each name goes to the struct that has it: both refuse names that they do not know, and flattened ones see all.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let of_figure = serde_json::to_value(F::default()).map_err(D::Error::custom)?;
+        let (figure, analysis): (serde_json::Map<_, _>, serde_json::Map<_, _>) =
+            serde_json::Map::deserialize(deserializer)?
+                .into_iter()
+                .partition(|(name, _)| of_figure.get(name).is_some());
+        Ok(Self { figure: read(figure)?, analysis: read(analysis)? })
+    }
+}
+
+fn read<T: DeserializeOwned, E: serde::de::Error>(fields: serde_json::Map<String, Value>) -> Result<T, E> {
+    serde_json::from_value(Value::Object(fields)).map_err(E::custom)
 }
 
 #[export_module(manifest)]
@@ -48,8 +77,8 @@ pub mod api {
     /// Displacements of the atoms from their lattice sites: arrows on slices seen along the lattice's axes, length as colour in pm.
     ///
     /// * `atoms`: a Model or a Structure; options as of `model::fit_lattice`, and
-    /// * `thickness` (Å, default the lattice constant, half of it in rock salt): of the slices, from the plane nearest to the centroid towards the viewer;
-    /// * `scale` (default: as fits): how many times as long the arrows are; `range` (pm, default 98th percentile): of the colours; `title`.
+    /// * `thickness` (Å, default the lattice constant, half of it in rock salt): of the slices, from a plane near the centroid towards the viewer;
+    /// * `scale` (default: as fits): how many times as long the arrows are, though none is longer than five bonds; `range` (pm, default 98th percentile): of the colours; `title`.
     ///
     /// ```rhai
     /// plot::displacements(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", scale: 10 }).save("displacements.png");
@@ -73,8 +102,12 @@ pub mod api {
     /// * `component` (default `"volumetric"`): or `"xx"`, `"yy"`, `"zz"`, `"xy"`, `"xz"`, `"yz"`, `"rotation"` (in °);
     /// * `thickness` (Å): of the slices, as of `displacements`; `range` (%, default 98th percentile): strain of the strongest colours; `title`.
     ///
+    /// With an array of components before the options, for which the strain is found once, it gives an array of figures.
+    ///
     /// ```rhai
-    /// plot::strain(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", a: 3.924, component: "xx" }).save("strain.png");
+    /// let atoms = structure::bundled("pt_2.5nm");
+    /// plot::strain(atoms, #{ lattice: "fcc", a: 3.924, component: "xx" }).save("strain.png");
+    /// for figure in plot::strain(atoms, ["xx", "rotation"], #{ lattice: "fcc" }) { print(figure); }
     /// ```
     #[rhai_fn(return_raw)]
     pub fn strain(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
@@ -82,6 +115,23 @@ pub mod api {
         let atoms = atoms_of(&atoms)?;
         let field = run(&call, |_| analysis::strain(&atoms, &options))?;
         plot::strain(&atoms, &field, &figure).map_err(fault)
+    }
+
+    #[rhai_fn(name = "strain", return_raw)]
+    pub fn strain_components(
+        call: NativeCallContext,
+        atoms: Dynamic,
+        components: Array,
+        options: Map,
+    ) -> ScriptResult<Array> {
+        let (figure, options) = split::<StrainPlot, StrainOptions>(&call, options)?;
+        let atoms = atoms_of(&atoms)?;
+        let field = run(&call, |_| analysis::strain(&atoms, &options))?;
+        let draw = |component: Dynamic| {
+            let figure = StrainPlot { component: component.to_string(), ..figure.clone() };
+            plot::strain(&atoms, &field, &figure).map(Dynamic::from).map_err(fault)
+        };
+        components.into_iter().map(draw).collect()
     }
 
     #[rhai_fn(name = "strain", return_raw)]
@@ -140,7 +190,7 @@ pub mod api {
     pub fn short_range_order(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
         let (figure, options) = split::<Titled, OrderOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let order = run(&call, |_| analysis::short_range_order(&atoms, &options))?;
+        let order = run(&call, |task| analysis::short_range_order(&atoms, &options, task))?;
         plot::short_range_order(&atoms, &order, &figure).map_err(fault)
     }
 

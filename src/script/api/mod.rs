@@ -58,9 +58,9 @@ mod volume;
 use rhai::plugin::{exported_manifest, exported_module};
 use rhai::{Array, Dynamic, Engine};
 
-use super::Table;
 use super::args::Declaration;
 use super::bind::{Namespace, Part};
+use super::{ScriptResult, Table, fault, options};
 use crate::cell::{Cell, Liquid};
 use crate::images::{Images, Particles};
 use crate::microscope::Microscope;
@@ -126,6 +126,18 @@ pub fn register(engine: &mut Engine) {
     for namespace in namespaces() {
         engine.register_static_module(namespace.name, namespace.bound().into());
     }
+}
+
+/// Atoms given as a Model or as a Structure.
+///
+/// # Errors
+/// If the value is neither.
+fn atoms_of(value: &Dynamic) -> ScriptResult<Structure> {
+    if let Some(model) = value.read_lock::<Model>() {
+        return Ok(model.structure());
+    }
+    let structure = value.read_lock::<Structure>().map(|structure| structure.clone());
+    structure.ok_or_else(|| fault(format!("atoms are a Model or a Structure, not {}", options::describe(value))))
 }
 
 /// Numbers as a script's array.
