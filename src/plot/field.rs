@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::atoms::{VIEWS, elements_of};
 use super::gray::color_bar;
 use super::style::{
-    self, Area, BOTTOM, FAINT, INK, LABEL, LEFT, LEGEND_ROW, Symbol, TICK, TITLE_STRIP, anchored,
-    diverging, drawing, viridis,
+    self, Area, BOTTOM, FAINT, INK, LABEL, LEFT, LEGEND_ROW, Symbol, TICK, TITLE_STRIP, anchored, diverging, drawing,
+    viridis,
 };
 use super::{Error, Figure};
 use crate::model::analysis::{COMPONENTS, LatticeFit, LocalStrain, StrainField};

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, Axis, s};
-use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use serde::{Deserialize, Serialize};
 

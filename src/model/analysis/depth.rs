@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lattice::{LatticeOptions, fit_lattice};
 use super::neighbours::{Bond, NeighbourOptions, Neighbours, neighbours};
-use super::{Error, Summary, centroid, elements, kinds, positions};
+use super::{Error, Summary, elements, kinds, positions};
 use crate::structure::{Element, Structure, within};
 
 /// Options of [`core_shell`].
@@ -130,8 +130,17 @@ pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<C
     }
     let elements = elements(structure);
     let kinds = kinds(structure, &elements);
-    let particle =
-        Particle { points: &points, elements, kinds, bonds: &bonds, displacements, depths: &depths, shell: &shell };
+    let centre = structure.centroid();
+    let particle = Particle {
+        points: &points,
+        centre,
+        elements,
+        kinds,
+        bonds: &bonds,
+        displacements,
+        depths: &depths,
+        shell: &shell,
+    };
     let deepest = shell.iter().copied().max().unwrap_or(0);
     let shells = (0..=deepest).filter(|n| shell.contains(n)).map(|n| particle.describe(n, width)).collect();
     Ok(CoreShell { width, depths, surface, shells })
@@ -140,6 +149,7 @@ pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<C
 /// What the description of a shell is made from.
 struct Particle<'a> {
     points: &'a [Point3<f64>],
+    centre: Point3<f64>,
     elements: Vec<Element>,
     kinds: Vec<usize>,
     bonds: &'a Neighbours,
@@ -159,7 +169,7 @@ impl Particle<'_> {
         };
         let is_counted = |bond: &&Bond| bond.atoms.iter().any(|&atom| self.shell[atom] == n);
         let lists = &self.bonds.lists;
-        let centre = centroid(self.points);
+        let centre = self.centre;
         let moved = self.displacements.as_ref().map(|all| {
             let on_sites = members.iter().filter_map(|&atom| all[atom].map(|displacement| (atom, displacement)));
             on_sites.collect::<Vec<_>>()

@@ -13,7 +13,8 @@ use std::fmt;
 use nalgebra::Point3;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Summary, centroid, elements, kind_pairs, kinds, median, pair_name, positions};
+use super::{Error, Summary, elements, kind_pairs, kinds, pair_name, positions, smeared};
+use crate::orient::median;
 use crate::structure::{Element, Structure, within};
 
 /// Options of [`neighbours`].
@@ -109,7 +110,7 @@ const CUTOFFS: [f64; 2] = [0.5, 4.0];
 /// If there are fewer than two atoms, two at one place, or the cutoff makes no sense.
 pub fn neighbours(structure: &Structure, options: &NeighbourOptions) -> Result<Neighbours, Error> {
     let points = positions(structure, 2, "looking for neighbours")?;
-    let nearest = nearest_distance(&points)?;
+    let nearest = nearest_distance(structure, &points)?;
     let cutoff = match options.cutoff {
         Some(value) if value >= CUTOFFS[0] * nearest && value <= CUTOFFS[1] * nearest => value,
         Some(value) => {
@@ -184,10 +185,11 @@ fn angles(
 ///
 /// # Errors
 /// If two atoms are at one place.
-pub(super) fn nearest_distance(points: &[Point3<f64>]) -> Result<f64, Error> {
-    let centre = centroid(points);
+fn nearest_distance(structure: &Structure, points: &[Point3<f64>]) -> Result<f64, Error> {
+    let centre = structure.centroid();
     // A stray atom far away must not make the cubes large.
-    let radius = median(points.iter().map(|point| (point - centre).norm()).collect());
+    let radii: Vec<f64> = points.iter().map(|point| (point - centre).norm()).collect();
+    let radius = median(&radii).unwrap_or_default();
     let mut reach = (2.5 * radius / (points.len() as f64).cbrt()).max(1e-3);
     loop {
         let lists = within(points, reach);
@@ -201,8 +203,8 @@ pub(super) fn nearest_distance(points: &[Point3<f64>]) -> Result<f64, Error> {
                 distances.push(nearest);
             }
         }
-        if 10 * distances.len() >= 9 * points.len() {
-            return Ok(median(distances));
+        if let Some(nearest) = median(&distances).filter(|_| 10 * distances.len() >= 9 * points.len()) {
+            return Ok(nearest);
         }
         reach *= 1.5;
     }

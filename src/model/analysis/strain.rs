@@ -15,11 +15,12 @@
 
 use std::fmt;
 
-use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::lattice::{LatticeFit, LatticeOptions, Nearby, fit_lattice};
 use super::{Error, Summary, positive};
+use crate::rotation::quaternion_of;
 use crate::structure::{LatticeKind, Structure};
 
 /// Options of [`strain`].
@@ -190,8 +191,7 @@ fn local_strain(pairs: &[(Vector3<f64>, Vector3<f64>)], fit: &LatticeFit, sigma:
     let roots = Matrix3::from_diagonal(&stretched.eigenvalues.map(|value| value.max(0.0).sqrt()));
     let stretch = stretched.eigenvectors * roots * stretched.eigenvectors.transpose();
     let turn = gradient * stretch.try_inverse()?;
-    let turn = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(turn));
-    let rotation = fit.rotation.inverse() * turn;
+    let rotation = fit.rotation.inverse() * quaternion_of(&turn);
     Some(LocalStrain {
         tensor: stretch - Matrix3::identity(),
         volumetric: gradient.determinant() - 1.0,

@@ -247,7 +247,8 @@ fn gathered(curves: &[TransferCurve], views: &Views) -> Result<Transfers, Error>
         }
         let highest = curve.frequencies.last().copied().unwrap_or(f64::NAN);
         // written to a file and read again it may have lost digits
-        if !((highest - expected).abs() <= SAME_FREQUENCY * expected) {
+        let is_same = (highest - expected).abs() <= SAME_FREQUENCY * expected;
+        if !is_same {
             return Err(Error::OtherFrequencies { highest, expected });
         }
     }

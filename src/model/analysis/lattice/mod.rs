@@ -18,11 +18,12 @@ mod template;
 use std::collections::HashMap;
 use std::fmt;
 
-use nalgebra::{Matrix3, Point3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Point3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{NeighbourOptions, neighbours};
-use super::{Error, centroid, elements, positions};
+use super::{Error, elements, positions};
+use crate::rotation::{cubic, quaternion_of};
 use crate::structure::{Element, LatticeKind, Structure, within};
 
 use grow::{Cloud, Seed};
@@ -238,7 +239,7 @@ impl Atoms<'_> {
         let sublattice = |atom: usize| usize::from(is_compound && element(atom) != first);
         let mut places = self.largest_growth(&template, &sublattice);
         let solution = self.solve(&template, &mut places)?;
-        let (rigid, places) = canonical(&solution.rigid, &template, &places, &centroid(self.cloud.points))?;
+        let (rigid, places) = canonical(&solution.rigid, &template, &places, &self.structure.centroid())?;
         let agrees = |atom: usize, place: &Place| is_compound.then(|| sublattice(atom) == template.sublattice(place));
         let solution = Solution { rigid, ..solution };
         self.describe(&solution, &template, &places, species, &agrees)
@@ -278,7 +279,7 @@ impl Atoms<'_> {
     /// The sites given out from the seed that reaches most atoms.
     fn largest_growth(&self, template: &Template, sublattice: &impl Fn(usize) -> usize) -> Vec<Option<Place>> {
         let points = self.cloud.points;
-        let centre = centroid(points);
+        let centre = self.structure.centroid();
         let mut central: Vec<usize> = (0..points.len()).collect();
         central.sort_by(|&i, &j| (points[i] - centre).norm().total_cmp(&(points[j] - centre).norm()));
         central.truncate(SEEDS);
@@ -368,20 +369,10 @@ fn operations(kind: LatticeKind) -> Vec<(Matrix3<f64>, Vector3<f64>)> {
         let screw = Matrix3::new(1.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0);
         return (0..6).map(|n| (screw.pow(n), Vector3::new(0.0, 0.0, 0.5 * f64::from(n)))).collect();
     }
-    let mut operations = Vec::new();
-    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 2, 1], [2, 1, 0], [1, 0, 2]] {
-        for signs in 0..8 {
-            let sign = |axis: usize| if signs >> axis & 1 == 1 { -1.0 } else { 1.0 };
-            let mut matrix = Matrix3::zeros();
-            (0..3).for_each(|axis| matrix[(axis, order[axis])] = sign(axis));
-            // those that keep the tetrahedron of bonds permute the axes cyclically
-            let keeps_bonds = sign(0) * sign(1) * sign(2) > 0.0;
-            if matrix.determinant() > 0.0 && (kind != LatticeKind::ZincBlende || keeps_bonds) {
-                operations.push((matrix, Vector3::zeros()));
-            }
-        }
-    }
-    operations
+    // those that keep the tetrahedron of bonds, too, change the signs of two axes or none
+    let keeps_bonds = |matrix: &Matrix3<f64>| kind != LatticeKind::ZincBlende || matrix.column_sum().product() > 0.0;
+    let proper = cubic().into_iter().filter(|matrix| matrix.determinant() > 0.0 && keeps_bonds(matrix));
+    proper.map(|matrix| (matrix, Vector3::zeros())).collect()
 }
 
 /// The same lattice by the rotation nearest to none and with the origin near `centre`, and the sites as it calls them.
@@ -396,7 +387,7 @@ fn canonical(
     let turned = |matrix: &Matrix3<f64>| {
         let back = matrix.try_inverse().expect("an operation can be undone");
         let undone = vectors * back * inverse;
-        rigid.rotation * UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(undone))
+        rigid.rotation * quaternion_of(&undone)
     };
     let candidates = operations(rigid.kind).into_iter().map(|(matrix, shift)| (turned(&matrix), matrix, shift));
     let (rotation, matrix, shift) =
