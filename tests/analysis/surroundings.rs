@@ -111,7 +111,7 @@ fn the_surface_of_a_cube_is_its_outer_layer_and_a_vacancy_inside_is_none() {
     let outer: Vec<bool> = atoms.iter().map(|atom| atom.position.iter().any(|&x| x == 0.0 || x == far)).collect();
     let cube = Structure::new("cube", atoms);
     for sigma in [0.0, 0.08] {
-        let layers = core_shell(&shaken(&cube, sigma, 1), &CoreShellOptions::default()).unwrap();
+        let layers = core_shell(&shaken(&cube, sigma, 1), None, &CoreShellOptions::default()).unwrap();
         assert_eq!(layers.surface, outer, "{sigma}");
         // planes are half a lattice constant apart
         let deepest = layers.depths.iter().copied().fold(0.0, f64::max);
@@ -126,14 +126,14 @@ fn composition_by_depth_finds_core_and_shell_and_its_errors_are_those_of_chance(
         let symbol = if atom.position.coords.norm() > 10.0 { "Pt" } else { "Fe" };
         Atom { element: element(symbol), ..*atom }
     });
-    let layers = core_shell(&Structure::new("core", layered.collect()), &CoreShellOptions::default()).unwrap();
+    let layers = core_shell(&Structure::new("core", layered.collect()), None, &CoreShellOptions::default()).unwrap();
     let iron = |shell: &pedesis::model::analysis::Shell| shell.composition[0].1;
     assert_eq!((iron(&layers.shells[0]), iron(layers.shells.last().unwrap())), (0.0, 1.0));
     let mut pulls = Vec::new();
     for seed in 0..60 {
         let alloy = Alloy { composition: vec![0.4, 0.6], seed };
         let random = particle.alloyed(&[element("Fe"), element("Pt")], &alloy).unwrap();
-        let layers = core_shell(&random, &CoreShellOptions::default()).unwrap();
+        let layers = core_shell(&random, None, &CoreShellOptions::default()).unwrap();
         let inner = layers.shells.iter().skip(1).filter(|shell| shell.atoms > 30);
         pulls.extend(inner.map(|shell| (shell.composition[0].1 - 0.4) / shell.composition[0].2));
     }
@@ -145,8 +145,7 @@ fn composition_by_depth_finds_core_and_shell_and_its_errors_are_those_of_chance(
 fn bond_lengths_and_displacements_by_depth_see_a_contracted_surface() {
     let particle = sphere(LatticeKind::Fcc, 30.0);
     let contracted = mapped(&particle, |r| if r.norm() > 12.5 { r * 0.98 } else { r });
-    let options = CoreShellOptions { lattice: Some("fcc".into()), ..CoreShellOptions::default() };
-    let layers = core_shell(&contracted, &options).unwrap();
+    let layers = core_shell(&contracted, Some(&fit(&contracted, "fcc")), &CoreShellOptions::default()).unwrap();
     let (outer, inner) = (&layers.shells[0], layers.shells.last().unwrap());
     assert!(outer.bond_length.mean < inner.bond_length.mean - 5.0 * outer.bond_length.error());
     assert!((inner.bond_length.mean - 3.924 / 2f64.sqrt()).abs() < 0.002);
@@ -227,8 +226,8 @@ fn the_last_bin_holds_all_its_pairs() {
 }
 
 fn order(atoms: &Structure, interior: bool) -> Vec<(f64, f64)> {
-    let options = OrderOptions { lattice: "fcc".into(), interior, permutations: 100, ..OrderOptions::default() };
-    let found = short_range_order(atoms, &options, &Task::silent()).unwrap();
+    let options = OrderOptions { interior, permutations: 100, ..OrderOptions::default() };
+    let found = short_range_order(atoms, &fit(atoms, "fcc"), &options, &Task::silent()).unwrap();
     let unlike = found.orders.iter().filter(|one| one.elements[0] != one.elements[1]);
     unlike.map(|one| (one.alpha, one.z())).collect()
 }
@@ -266,10 +265,11 @@ fn layers_of_l1_0_have_the_known_order_and_halves_avoid_each_other() {
 #[test]
 fn random_alloys_are_the_same_on_any_number_of_threads_and_stop_when_asked() {
     let atoms = bundled("fept_2.0nm_fe50pt50").unwrap();
-    let options = OrderOptions { lattice: "fcc".into(), permutations: 300, ..OrderOptions::default() };
+    let options = OrderOptions { permutations: 300, ..OrderOptions::default() };
+    let fit = fit(&atoms, "fcc");
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| short_range_order(&atoms, &options, &Task::silent())).unwrap()
+        pool.install(|| short_range_order(&atoms, &fit, &options, &Task::silent())).unwrap()
     };
     let bits = |order: &pedesis::model::analysis::ShortRangeOrder| {
         order.orders.iter().flat_map(|one| one.random.map(f64::to_bits)).collect::<Vec<_>>()
@@ -279,7 +279,7 @@ fn random_alloys_are_the_same_on_any_number_of_threads_and_stop_when_asked() {
         assert_eq!(bits(&one), bits(&on(threads)), "{threads} threads");
     }
     let stopped = Task::new(Arc::new(AtomicBool::new(true)), |_| {});
-    assert_eq!(short_range_order(&atoms, &options, &stopped).unwrap_err(), Error::Cancelled(Cancelled));
+    assert_eq!(short_range_order(&atoms, &fit, &options, &stopped).unwrap_err(), Error::Cancelled(Cancelled));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::fmt;
 use nalgebra::{Point3, Vector3};
 use serde::{Deserialize, Serialize};
 
-use super::lattice::{LatticeOptions, fit_lattice};
+use super::lattice::{LatticeFit, SiteOfAtom};
 use super::neighbours::{Bond, NeighbourOptions, Neighbours, neighbours};
 use super::{Error, Summary, elements, kinds, positions};
 use crate::structure::{Element, Structure, within};
@@ -27,8 +27,6 @@ pub struct CoreShellOptions {
     pub width: Option<f64>,
     /// As [`NeighbourOptions::cutoff`].
     pub cutoff: Option<f64>,
-    /// Lattice that displacements are from, as [`LatticeOptions::lattice`]; default: none, and no displacements.
-    pub lattice: Option<String>,
 }
 
 /// The atoms of a range of depths.
@@ -95,11 +93,16 @@ const FEWEST_INSIDE: usize = 5;
 /// Fewer atoms have no inside.
 const FEWEST: usize = 4;
 
-/// Finds the surface, and what changes with the depth below it.
+/// Finds the surface, and what changes with the depth below it; displacements too if a lattice was fitted to the atoms.
 ///
 /// # Errors
-/// If there are fewer than four atoms, none are bonded, an option makes no sense, or the lattice cannot be fitted.
-pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<CoreShell, Error> {
+/// If there are fewer than four atoms, none are bonded, an option makes no sense, or the lattice is that of other atoms.
+pub fn core_shell(
+    structure: &Structure,
+    fit: Option<&LatticeFit>,
+    options: &CoreShellOptions,
+) -> Result<CoreShell, Error> {
+    fit.map_or(Ok(()), |fit| fit.check(structure))?;
     let points = positions(structure, FEWEST, "telling core and surface apart")?;
     let bonds = neighbours(structure, &NeighbourOptions { cutoff: options.cutoff, unlike: None })?;
     if bonds.bonds.is_empty() {
@@ -113,13 +116,8 @@ pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<C
     }
     let surface = surface_atoms(&points, CONE_LENGTH * bond);
     let depths = depths(&points, &surface);
-    let displacements = match &options.lattice {
-        None => None,
-        Some(lattice) => {
-            let fit = fit_lattice(structure, &LatticeOptions { lattice: lattice.clone(), tolerance: None })?;
-            Some(fit.sites.iter().map(|site| site.map(|site| site.displacement)).collect::<Vec<_>>())
-        }
-    };
+    let displacement = |site: &Option<SiteOfAtom>| site.map(|site| site.displacement);
+    let displacements = fit.map(|fit| fit.sites.iter().map(displacement).collect());
     // depths are multiples of spacings: rounding must not move an atom across the border of a shell
     let shell_of = |&depth: &f64| if depth > 0.0 { 1 + (depth / width - 1e-6).max(0.0) as usize } else { 0 };
     let mut shell: Vec<usize> = depths.iter().map(shell_of).collect();

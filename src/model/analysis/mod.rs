@@ -58,6 +58,8 @@ pub enum Error {
     NoLattice { lattice: &'static str, on_sites: usize, atoms: usize },
     #[error("the atoms lie on none of the lattices fcc, rocksalt, zincblende and wurtzite")]
     NoLatticeAtAll,
+    #[error("this lattice is not that of these atoms; fit it to them, or give the name of one")]
+    OtherLattice,
     #[error(transparent)]
     Structure(#[from] structure::Error),
     #[error(transparent)]

@@ -17,7 +17,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::lattice::{FARTHEST, LatticeFit, LatticeOptions, Nearby, Template, fit_lattice};
+use super::lattice::{FARTHEST, LatticeFit, Nearby, Template};
 use super::{Error, elements, kind_pairs, kinds, pair_name};
 use crate::random::stream;
 use crate::structure::{Element, Structure};
@@ -29,8 +29,6 @@ use crate::task::{Cancelled, Task};
 pub struct OrderOptions {
     /// Number of shells of neighbours; default 3.
     pub shells: usize,
-    /// As [`LatticeOptions::lattice`]; default `"find"`.
-    pub lattice: String,
     /// Count only atoms whose shell is full; default false.
     pub interior: bool,
     /// Random exchanges of the elements; default 400.
@@ -41,8 +39,7 @@ pub struct OrderOptions {
 
 impl Default for OrderOptions {
     fn default() -> Self {
-        let lattice = LatticeOptions::default().lattice;
-        Self { shells: 3, lattice, interior: false, permutations: 400, seed: 0 }
+        Self { shells: 3, interior: false, permutations: 400, seed: 0 }
     }
 }
 
@@ -73,7 +70,6 @@ impl ShellOrder {
 /// Short-range order of a particle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShortRangeOrder {
-    pub fit: LatticeFit,
     /// By shells, and in each by pairs of elements.
     pub orders: Vec<ShellOrder>,
 }
@@ -96,11 +92,17 @@ const MAX_PERMUTATIONS: usize = 100_000;
 /// A shell of a particle: for every atom that counts, its neighbours in it.
 type Members = Vec<(usize, Vec<usize>)>;
 
-/// Finds the short-range order of an alloy.
+/// Finds the short-range order of an alloy, on the lattice that was fitted to the atoms.
 ///
 /// # Errors
-/// As [`fit_lattice`]; if an option is out of range, or all atoms are of one element; and when interrupted.
-pub fn short_range_order(structure: &Structure, options: &OrderOptions, task: &Task) -> Result<ShortRangeOrder, Error> {
+/// If an option is out of range, all atoms are of one element, or the lattice is that of other atoms; and when interrupted.
+pub fn short_range_order(
+    structure: &Structure,
+    fit: &LatticeFit,
+    options: &OrderOptions,
+    task: &Task,
+) -> Result<ShortRangeOrder, Error> {
+    fit.check(structure)?;
     let out = |name, value: usize, requirement| Err(Error::OutOfRange { name, value: value as f64, requirement });
     if !(1..=MAX_SHELLS).contains(&options.shells) {
         return out("shells", options.shells, "a whole number from 1 to 10");
@@ -112,8 +114,7 @@ pub fn short_range_order(structure: &Structure, options: &OrderOptions, task: &T
     if elements.len() < 2 {
         return out("the number of elements", elements.len(), "two or more: order is between elements");
     }
-    let fit = fit_lattice(structure, &LatticeOptions { lattice: options.lattice.clone(), tolerance: None })?;
-    let (shells, distances) = shells(&fit, options)?;
+    let (shells, distances) = shells(fit, options)?;
     let kinds = kinds(structure, &elements);
     let on_sites: Vec<usize> = (0..kinds.len()).filter(|&atom| fit.sites[atom].is_some()).collect();
     let stage = task.stage("random alloys", options.permutations);
@@ -145,8 +146,7 @@ pub fn short_range_order(structure: &Structure, options: &OrderOptions, task: &T
             random: [random.mean, random.deviation],
         }
     });
-    let orders = orders.collect();
-    Ok(ShortRangeOrder { fit, orders })
+    Ok(ShortRangeOrder { orders: orders.collect() })
 }
 
 /// The shells, and their distances \[Å\].

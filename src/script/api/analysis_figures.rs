@@ -1,56 +1,14 @@
 //! `plot::` figures of what the analysis of atoms finds.
 
+use rhai::Map;
 use rhai::plugin::*;
-use rhai::{Array, Map};
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
+use super::analysis::{lattice_of, on_lattice};
 use super::atoms_of;
-use crate::model::analysis::{
-    self, CoreShellOptions, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
-};
+use crate::model::analysis::{self, CoreShellOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions};
 use crate::plot::{self, DisplacementsPlot, Figure, StrainPlot, Titled};
-use crate::script::{ScriptResult, fault, options, run};
-
-/// The options of a figure, and those of the analysis that it shows, out of one map.
-fn split<F, A>(call: &NativeCallContext, map: Map) -> ScriptResult<(F, A)>
-where
-    F: Serialize + DeserializeOwned + Default,
-    A: Serialize + DeserializeOwned + Default,
-{
-    let Both { figure, analysis } = options::parse(call, &map)?;
-    Ok((figure, analysis))
-}
-
-/// The options of two structs as those of one.
-#[derive(Default, Serialize)]
-struct Both<F, A> {
-    #[serde(flatten)]
-    figure: F,
-    #[serde(flatten)]
-    analysis: A,
-}
-
-impl<'de, F, A> Deserialize<'de> for Both<F, A>
-where
-    F: Serialize + DeserializeOwned + Default,
-    A: DeserializeOwned,
-{
-    /// Each name goes to the struct that has it: both refuse names that they do not know, and flattened ones see all.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let of_figure = serde_json::to_value(F::default()).map_err(D::Error::custom)?;
-        let (figure, analysis): (serde_json::Map<_, _>, serde_json::Map<_, _>) =
-            serde_json::Map::deserialize(deserializer)?
-                .into_iter()
-                .partition(|(name, _)| of_figure.get(name).is_some());
-        Ok(Self { figure: read(figure)?, analysis: read(analysis)? })
-    }
-}
-
-fn read<T: DeserializeOwned, E: serde::de::Error>(fields: serde_json::Map<String, Value>) -> Result<T, E> {
-    serde_json::from_value(Value::Object(fields)).map_err(E::custom)
-}
+use crate::script::options::{self, Both};
+use crate::script::{ScriptResult, fault, run};
 
 #[export_module(manifest)]
 pub mod api {
@@ -63,10 +21,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn neighbours(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, NeighbourOptions>(&call, options)?;
+        let options = options::parse::<Both<Titled, NeighbourOptions>>(&call, &options)?;
         let atoms = atoms_of(&atoms)?;
-        let bonds = run(&call, |_| analysis::neighbours(&atoms, &options))?;
-        plot::neighbours(&atoms, &bonds, &figure).map_err(fault)
+        let bonds = run(&call, |_| analysis::neighbours(&atoms, &options.second))?;
+        plot::neighbours(&atoms, &bonds, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "neighbours", return_raw)]
@@ -76,7 +34,7 @@ pub mod api {
 
     /// Displacements of the atoms from their lattice sites: arrows on slices seen along the lattice's axes, length as colour in pm.
     ///
-    /// * `atoms`: a Model or a Structure; options as of `model::fit_lattice`, and
+    /// * `atoms`: a Model or a Structure; options as of `model::fit_lattice`, `lattice` also the map that it gave; and
     /// * `thickness` (Å, default the lattice constant, half of it in rock salt): of the slices, from a plane near the centroid towards the viewer;
     /// * `scale` (default: as fits): how many times as long the arrows are, though none is longer than five bonds; `range` (pm, default 98th percentile): of the colours; `title`.
     ///
@@ -85,9 +43,8 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn displacements(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<DisplacementsPlot, LatticeOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let fit = run(&call, |_| analysis::fit_lattice(&atoms, &options))?;
+        let (fit, figure) = on_lattice::<DisplacementsPlot>(&call, &atoms, options)?;
         plot::displacements(&atoms, &fit, &figure).map_err(fault)
     }
 
@@ -102,36 +59,15 @@ pub mod api {
     /// * `component` (default `"volumetric"`): or `"xx"`, `"yy"`, `"zz"`, `"xy"`, `"xz"`, `"yz"`, `"rotation"` (in °);
     /// * `thickness` (Å): of the slices, as of `displacements`; `range` (%, default 98th percentile): strain of the strongest colours; `title`.
     ///
-    /// With an array of components before the options, for which the strain is found once, it gives an array of figures.
-    ///
     /// ```rhai
-    /// let atoms = structure::bundled("pt_2.5nm");
-    /// plot::strain(atoms, #{ lattice: "fcc", a: 3.924, component: "xx" }).save("strain.png");
-    /// for figure in plot::strain(atoms, ["xx", "rotation"], #{ lattice: "fcc" }) { print(figure); }
+    /// plot::strain(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", a: 3.924, component: "xx" }).save("strain.png");
     /// ```
     #[rhai_fn(return_raw)]
     pub fn strain(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<StrainPlot, StrainOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let field = run(&call, |_| analysis::strain(&atoms, &options))?;
-        plot::strain(&atoms, &field, &figure).map_err(fault)
-    }
-
-    #[rhai_fn(name = "strain", return_raw)]
-    pub fn strain_components(
-        call: NativeCallContext,
-        atoms: Dynamic,
-        components: Array,
-        options: Map,
-    ) -> ScriptResult<Array> {
-        let (figure, options) = split::<StrainPlot, StrainOptions>(&call, options)?;
-        let atoms = atoms_of(&atoms)?;
-        let field = run(&call, |_| analysis::strain(&atoms, &options))?;
-        let draw = |component: Dynamic| {
-            let figure = StrainPlot { component: component.to_string(), ..figure.clone() };
-            plot::strain(&atoms, &field, &figure).map(Dynamic::from).map_err(fault)
-        };
-        components.into_iter().map(draw).collect()
+        let (fit, options) = on_lattice::<Both<StrainPlot, StrainOptions>>(&call, &atoms, options)?;
+        let field = run(&call, |_| analysis::strain(&atoms, &fit, &options.second))?;
+        plot::strain(&atoms, &field, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "strain", return_raw)]
@@ -148,10 +84,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn core_shell(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, CoreShellOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let layers = run(&call, |_| analysis::core_shell(&atoms, &options))?;
-        plot::core_shell(&atoms, &layers, &figure).map_err(fault)
+        let (fit, options) = lattice_of::<Both<Titled, CoreShellOptions>>(&call, &atoms, options)?;
+        let layers = run(&call, |_| analysis::core_shell(&atoms, fit.as_ref(), &options.second))?;
+        plot::core_shell(&atoms, &layers, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "core_shell", return_raw)]
@@ -168,10 +104,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn pair_distribution(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, PairOptions>(&call, options)?;
+        let options = options::parse::<Both<Titled, PairOptions>>(&call, &options)?;
         let atoms = atoms_of(&atoms)?;
-        let pairs = run(&call, |_| analysis::pair_distribution(&atoms, &options))?;
-        plot::pair_distribution(&atoms, &pairs, &figure).map_err(fault)
+        let pairs = run(&call, |_| analysis::pair_distribution(&atoms, &options.second))?;
+        plot::pair_distribution(&atoms, &pairs, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "pair_distribution", return_raw)]
@@ -188,10 +124,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn short_range_order(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, OrderOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let order = run(&call, |task| analysis::short_range_order(&atoms, &options, task))?;
-        plot::short_range_order(&atoms, &order, &figure).map_err(fault)
+        let (fit, options) = on_lattice::<Both<Titled, OrderOptions>>(&call, &atoms, options)?;
+        let order = run(&call, |task| analysis::short_range_order(&atoms, &fit, &options.second, task))?;
+        plot::short_range_order(&atoms, &order, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "short_range_order", return_raw)]
