@@ -274,7 +274,7 @@ fn composition(place: &Area, layers: &CoreShell) -> Result<(), Error> {
     panel.draw(place, |chart| {
         let deepest = chart.x_range().end;
         for (i, &element) in elements.iter().enumerate() {
-            let aside = aside(i, elements.len(), 0.02 * deepest);
+            let aside = aside(i, elements.len(), 0.04 * deepest);
             let point = |shell: &Shell| {
                 let (_, share, error) = shell.composition[i];
                 Point { x: middle(shell) + aside, y: 100.0 * share, error: 100.0 * error }

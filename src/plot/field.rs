@@ -267,8 +267,9 @@ impl Map<'_> {
         let depth = |mark: &Mark| mark.site[axes[2]] / self.thickness;
         let mut shown: Vec<&Mark> = self.marks.iter().filter(|mark| (-0.1..0.9).contains(&depth(mark))).collect();
         shown.sort_by(|a, b| depth(a).total_cmp(&depth(b)));
-        for mark in shown {
-            let at = (mark.place[axes[0]], mark.place[axes[1]]);
+        let on_page = |place: &Vector3<f64>| (place[axes[0]], place[axes[1]]);
+        for mark in &shown {
+            let at = on_page(&mark.place);
             let radius = ((self.radius * pixels) as i32).max(3);
             let fill = mark.level.map_or(FAINT, |level| {
                 let [red, green, blue] = (self.color)(level as f32);
@@ -277,8 +278,10 @@ impl Map<'_> {
             area.draw(&Circle::new(at, radius, fill.filled())).map_err(drawing)?;
             let rim = if self.elements.len() > 1 { style::element_color(mark.element, &self.elements) } else { INK };
             area.draw(&Circle::new(at, radius, rim.stroke_width(2))).map_err(drawing)?;
-            let tip = mark.place + mark.arrow;
-            draw_arrow(&chart, at, (tip[axes[0]], tip[axes[1]]), 9.0 / pixels)?;
+        }
+        // no atom may hide an arrow
+        for mark in &shown {
+            draw_arrow(&chart, on_page(&mark.place), on_page(&(mark.place + mark.arrow)), 9.0 / pixels)?;
         }
         style::frame(&chart)?;
         let name = format!(

@@ -1,11 +1,13 @@
 //! The pair distribution of a finite particle.
 //!
-//! g(r) is the number of pairs of atoms a distance r apart over the number there would be in a gas of the same density in the particle's shape: N_A·N_B times the
-//! probability that two points at random in it are so far apart, for ordered pairs of elements A and B. That is N_A² for like ones, not N_A(N_A − 1): partials add
-//! up to the whole, and g is 1 where nothing is known of the atoms but their density. The shape is a sphere of the particle's radius of gyration, of diameter D = 2·√(5/3)·R_g: two random points in it are r apart with the density
+//! g(r) is the number of pairs of atoms a distance r apart over the number there would be in a gas of the same density in the particle's shape: N_A·N_B
+//! times the probability that two points at random in it are so far apart, for ordered pairs of elements A and B. That is N_A² for like ones, not
+//! N_A(N_A − 1): partials add up to the whole, and g is 1 where nothing is known of the atoms but their density.
+//!
+//! The shape is a sphere of the particle's radius of gyration, of diameter D = 2·√(5/3)·R_g: two random points in it are r apart with the density
 //! 4πr²γ(r)/V, where γ(r) = 1 − 3r/(2D) + r³/(2D³) is the autocorrelation of the sphere (Guinier & Fournet 1955, Small-angle scattering of X-rays, section
-//! 2.2; Gilbert 2008, J. Appl. Cryst. 41, 1030). Without γ the surface would make g fall towards 0 at D. For particles far from round g is not 1 between the peaks
-//! at large r.
+//! 2.2; Gilbert 2008, J. Appl. Cryst. 41, 1030). Without γ the surface would make g fall towards 0 at D. For particles far from round g is not 1 between
+//! the peaks at large r.
 //!
 //! The coordination number is the integral of the first peak, 4πρ∫r²g dr: that of an atom inside. The mean number of neighbours of the atoms that there are, surface
 //! included, is given beside it.

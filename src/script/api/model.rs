@@ -5,7 +5,7 @@ use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
-use super::array;
+use super::{array, atoms_of};
 use crate::images::Particles;
 use crate::microscope::Microscope;
 use crate::model::{
@@ -232,6 +232,7 @@ pub mod api {
 
     /// Compares atoms with the true ones, after the best motion of either hand.
     ///
+    /// * `atoms`: a Model or a Structure; `truth`: a Structure;
     /// * `tolerance` (Å, default 0.7): atoms farther apart are not a pair.
     ///
     /// Gives a map: `found`, `missing`, `extra`, `rmsd_pm`, `species_accuracy` (0 to 1), `radius_A` (the tolerance), `mirrored`,
@@ -247,33 +248,14 @@ pub mod api {
     /// print(result.rmsd_pm);
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn compare(call: NativeCallContext, model: Model, truth: Structure, options: Map) -> ScriptResult<Map> {
-        compare_structures(call, model.structure(), truth, options)
+    pub fn compare(call: NativeCallContext, atoms: Dynamic, truth: Structure, options: Map) -> ScriptResult<Map> {
+        let (atoms, options) = (atoms_of(&atoms)?, options::parse::<CompareOptions>(&call, &options)?);
+        run(&call, |task| model::compare(&atoms, &truth, &options, task)).map(super::comparison_map)
     }
 
     #[rhai_fn(global, name = "compare", return_raw)]
-    pub fn compare_default(call: NativeCallContext, model: Model, truth: Structure) -> ScriptResult<Map> {
-        compare_structures(call, model.structure(), truth, Map::new())
-    }
-
-    #[rhai_fn(global, name = "compare", return_raw)]
-    pub fn compare_structures(
-        call: NativeCallContext,
-        structure: Structure,
-        truth: Structure,
-        options: Map,
-    ) -> ScriptResult<Map> {
-        let options: CompareOptions = options::parse(&call, &options)?;
-        run(&call, |task| model::compare(&structure, &truth, &options, task)).map(super::comparison_map)
-    }
-
-    #[rhai_fn(global, name = "compare", return_raw)]
-    pub fn compare_structures_default(
-        call: NativeCallContext,
-        structure: Structure,
-        truth: Structure,
-    ) -> ScriptResult<Map> {
-        compare_structures(call, structure, truth, Map::new())
+    pub fn compare_default(call: NativeCallContext, atoms: Dynamic, truth: Structure) -> ScriptResult<Map> {
+        compare(call, atoms, truth, Map::new())
     }
 
     /// The atoms of a model as a structure, in the frame of the density.
