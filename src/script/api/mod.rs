@@ -23,16 +23,16 @@
 //! ```
 //!
 //! * `global` makes `images.normalize(…)` work beside `images::normalize(images, …)`; `return_raw` belongs to every
-//!   function that returns a [`ScriptResult`](super::ScriptResult).
+//!   function that returns a [`ScriptResult`].
 //! * Take values by value (they are cheap to clone), or by `&mut` with `pure`: otherwise a `const` in a script has no methods.
 //! * A form without options is a function of its own, `#[rhai_fn(global, name = "normalize", return_raw)] pub fn
 //!   normalize_default(…)`, without a comment: help shows all forms of a name under one.
-//! * [`options::parse`](super::options::parse) reads a kernel's options struct (strictly) and records it for provenance;
-//!   [`options::take`](super::options::take) takes a `Volume` or the like out of the map before;
-//!   [`options::numbers`](super::options::numbers) and [`options::seed`](super::options::seed) read plain arguments.
+//! * [`options::parse`] reads a kernel's options struct (strictly) and records it for provenance;
+//!   [`options::take`] takes a `Volume` or the like out of the map before;
+//!   [`options::numbers`] and [`options::seed`] read plain arguments.
 //! * A plain argument of type `f64` takes an integer too (`bind.rs` sees to it).
 //! * [`run`](super::run) runs a kernel in the session's threads with its [`Task`](crate::task::Task) and turns its
-//!   error into a located one; short work that cannot fail needs neither; [`fault`](super::fault) turns any error into a
+//!   error into a located one; short work that cannot fail needs neither; [`fault`] turns any error into a
 //!   script error.
 //! * [`Session::tell`](super::Session::tell) shows a message that is not a result; `eprintln!` would tear the progress bars.
 //! * A new type is named in [`register`] and gets `to_string`, `info` and `save` in the file of its namespace.
