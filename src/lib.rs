@@ -16,8 +16,8 @@
 //! ```
 //!
 //! Arrows point down only: a kernel module imports modules to its left and the foundation below it, `store` and `plot`
-//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is six small
-//! files: [`pose`] (where the particle is), [`fourier`] (transforms on one convention), [`product`] (matrix products),
+//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is seven small
+//! files: [`pose`] (where the particle is), [`rotation`] (matrices of rotations), [`fourier`] (transforms on one convention), [`product`] (matrix products),
 //! [`memory`] (refusing what does not fit), [`random`] (streams that do not depend on threads) and [`task`] (progress and
 //! cancellation).
 //!
@@ -28,6 +28,7 @@ pub mod memory;
 pub mod pose;
 pub mod product;
 pub mod random;
+pub mod rotation;
 pub mod task;
 
 pub mod cell;

@@ -357,6 +357,13 @@ fn what_cannot_be_drawn_is_said_in_words() {
             "model::predicted(refined, particles, #{ images: [60] })",
             "there are 60 images, numbered from 0, and none has number 60",
         ),
+        (
+            "plot::residuals(particles, unfit, #{ images: [60] })",
+            "there are 60 images, numbered from 0, and none has number 60",
+        ),
+        ("model::predicted(refined, particles, #{ images: many })", "GiB of memory"),
+        ("model::hand(short, scope)", "a transfer has as many even, odd and deviations as frequencies"),
+        ("model::predicted(finer, particles)", "the transfers are of spatial frequencies up to 1."),
         ("plot::residuals(particles, refined, #{ count: 0 })", "the number of images is 0; it must be from 1 to 12"),
         ("plot::residuals(particles.half(0), refined)", "there are 30 images and 60 poses"),
         ("plot::residuals(other, refined)", "a transfer has "),
@@ -370,6 +377,16 @@ fn what_cannot_be_drawn_is_said_in_words() {
         let density = volume::of_structure(truth);
         let far = store::structure("atoms.xyz");
         let other = images.prepare(#{ diameter: 12, tolerance: 0, low_pass: 1.2 });
+        let unfit = changed(refined, "even", |even| even.map(|value| 0.0 / 0.0));
+        let short = changed(refined, "odd", |odd| [odd[0]]);
+        let finer = changed(refined, "frequencies", |frequencies| frequencies.map(|k| 1.4 * k));
+        let many = [0];
+        many.pad(2000000, 0);
+        fn changed(refined, name, values) {
+            let transfers = refined.transfers;
+            for i in 0..transfers.len() { transfers[i][name] = values.call(transfers[i][name]); }
+            refined + #{ transfers: transfers }
+        }
         "#;
     for (call, _) in &cases {
         script += &format!("try {{ {call}; print(\"drawn\"); }} catch (error) {{ print(error); }}\n");

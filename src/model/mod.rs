@@ -94,6 +94,10 @@ pub enum Error {
         "a transfer has {rings} rings, but these particles have {expected} at the refinement's limit; give the particles that were refined"
     )]
     OtherTransfers { rings: usize, expected: usize },
+    #[error(
+        "the transfers are of spatial frequencies up to {highest:.4}/Å, but these particles have {expected:.4}/Å at the refinement's limit; give the particles that were refined"
+    )]
+    OtherFrequencies { highest: f64, expected: f64 },
     #[error("the transfers are zero or not numbers, and no atom would show; give what model::refine gave")]
     EmptyTransfers,
     #[error("{without} of {atoms} atoms have no sigma_A, how uncertain they are; refine them first (model::refine)")]
@@ -102,6 +106,8 @@ pub enum Error {
     TooFewPairs(usize),
     #[error(transparent)]
     Images(#[from] crate::images::Error),
+    #[error(transparent)]
+    Memory(#[from] crate::memory::NotEnough),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }

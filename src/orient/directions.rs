@@ -2,12 +2,13 @@
 
 use std::f64::consts::PI;
 
-use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::partition::Partition;
 use crate::pose::{Pose, Poses};
 use crate::random;
+use crate::rotation::quaternion_of;
 
 /// How viewing directions are laid out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +52,7 @@ fn looking_from(z: f64, azimuth: f64) -> UnitQuaternion<f64> {
     let x = Vector3::new(-azimuth.sin(), azimuth.cos(), 0.0);
     // rows are the image's axes in the body frame
     let rows = Matrix3::from_rows(&[x.transpose(), view.cross(&x).transpose(), view.transpose()]);
-    UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(rows))
+    quaternion_of(&rows)
 }
 
 /// `count` poses with uniformly random rotations and no shift.

@@ -1,9 +1,10 @@
 //! How far poses are from others, once the rotation between the two frames is found. For evaluation only.
 
-use nalgebra::{Matrix3, Rotation3, UnitQuaternion};
+use nalgebra::{Matrix3, UnitQuaternion};
 
 use super::{median, mirrored_in_plane};
 use crate::pose::Poses;
+use crate::rotation::{cubic, hexagonal, nearest, quaternion_of};
 use crate::structure::Structure;
 
 /// Distances between two sets of poses after the best common rotation of the body frame, in the better hand.
@@ -52,39 +53,19 @@ pub fn symmetry_of(structure: &Structure) -> Vec<SymmetryOperation> {
     let centre = structure.centroid();
     let atoms: Vec<_> = structure.atoms().iter().map(|atom| (atom.position - centre, atom.element)).collect();
     let mut found: Vec<SymmetryOperation> = Vec::new();
-    for matrix in holohedries() {
+    for matrix in cubic().into_iter().chain(hexagonal()) {
         let partnered = |(place, element): &&(nalgebra::Vector3<f64>, _)| {
             let taken = matrix * place;
             atoms.iter().any(|(other, kind)| kind == element && (other - taken).norm() < SAME_PLACE)
         };
         let inverts = matrix.determinant() < 0.0;
-        let rotation = exact_rotation(&(matrix * matrix.determinant().signum()));
+        let rotation = quaternion_of(&(matrix * matrix.determinant().signum()));
         let known = |other: &SymmetryOperation| other.inverts == inverts && other.rotation.angle_to(&rotation) < 1e-6;
         if !found.iter().any(known) && atoms.iter().filter(partnered).count() as f64 >= SYMMETRIC * atoms.len() as f64 {
             found.push(SymmetryOperation { rotation, inverts });
         }
     }
     found
-}
-
-/// The matrices of m3̄m and 6/mmm.
-fn holohedries() -> Vec<Matrix3<f64>> {
-    let mut all = Vec::new();
-    for permutation in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        for signs in 0..8 {
-            let sign = |axis: usize| if signs >> axis & 1 == 0 { 1.0 } else { -1.0 };
-            all.push(Matrix3::from_fn(|row, column| if permutation[row] == column { sign(row) } else { 0.0 }));
-        }
-    }
-    for sixth in 0..6 {
-        let (sin, cos) = (std::f64::consts::FRAC_PI_3 * f64::from(sixth)).sin_cos();
-        for mirror in [1.0, -1.0] {
-            for up in [1.0, -1.0] {
-                all.push(Matrix3::new(cos, -sin * mirror, 0.0, sin, cos * mirror, 0.0, 0.0, 0.0, up));
-            }
-        }
-    }
-    all
 }
 
 /// Errors of `found` against `truth`, which may be in another body frame and of the other hand, modulo the operations that leave the true particle as
@@ -138,19 +119,9 @@ fn errors_in_hand(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation], 
     PoseErrors { degrees, mirrored, frame: common }
 }
 
-/// The rotation nearest to a sum of rotation matrices, from its singular values (Horn, Hilden & Negahdaripour, J. Opt. Soc. Am. A 5 (1988) 1127);
-/// none if they cancel.
+/// The rotation nearest to a sum of rotation matrices; none if they cancel.
 fn nearest_rotation(sum: &Matrix3<f64>) -> Option<UnitQuaternion<f64>> {
-    let decomposed = sum.svd(true, true);
-    let (u, v) = (decomposed.u?, decomposed.v_t?);
-    let hand = (u * v).determinant().signum();
-    (decomposed.singular_values.max() > 1e-6)
-        .then(|| exact_rotation(&(u * Matrix3::from_diagonal(&nalgebra::Vector3::new(1.0, 1.0, hand)) * v)))
-}
-
-/// The quaternion of an exact rotation matrix.
-pub(super) fn exact_rotation(matrix: &Matrix3<f64>) -> UnitQuaternion<f64> {
-    UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(*matrix))
+    (sum.norm() > 1e-6).then(|| quaternion_of(&nearest(sum, 1.0)))
 }
 
 #[cfg(test)]

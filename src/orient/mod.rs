@@ -97,7 +97,7 @@ fn mirrored_in_plane() -> UnitQuaternion<f64> {
 }
 
 /// The middle of some values, the upper one of two; none of none.
-fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()

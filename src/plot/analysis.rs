@@ -6,6 +6,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use serde::{Deserialize, Serialize};
 
+use super::atoms::elements_of;
 use super::style::{self, Area, Chart, FAINT, INK, LABEL, Symbol, TITLE_STRIP, anchored, drawing};
 use super::{Error, Figure};
 use crate::model::analysis::{CoreShell, Neighbours, PairDistribution, Shell, ShortRangeOrder, pair_name};
@@ -96,6 +97,11 @@ fn with_errors(chart: &mut Chart, points: &[Point], color: RGBColor) -> Result<(
     Ok(())
 }
 
+/// How far the n-th of some series stands aside, so that no point hides another's.
+fn aside(n: usize, series: usize, step: f64) -> f64 {
+    step * (n as f64 - 0.5 * (series.saturating_sub(1)) as f64)
+}
+
 /// From the lowest to the highest point with its error, and some room.
 fn span(points: impl Iterator<Item = (f64, f64)>) -> Range<f64> {
     let bounds =
@@ -114,10 +120,6 @@ fn zero_line(chart: &mut Chart, y: f64) -> Result<(), Error> {
     let ends = [(x.start, y), (x.end, y)];
     chart.draw_series(DashedLineSeries::new(ends, 12, 8, FAINT.stroke_width(3))).map_err(drawing)?;
     Ok(())
-}
-
-fn elements_of(atoms: &Structure) -> Vec<Element> {
-    atoms.composition().into_iter().map(|(element, _)| element).collect()
 }
 
 fn name_of(atoms: &Structure) -> String {
@@ -139,7 +141,7 @@ pub fn neighbours(atoms: &Structure, bonds: &Neighbours, options: &Titled) -> Re
 }
 
 fn coordination(place: &Area, atoms: &Structure, bonds: &Neighbours) -> Result<(), Error> {
-    let elements = elements_of(atoms);
+    let elements = elements_of(atoms.atoms().iter());
     let most = bonds.lists.iter().map(Vec::len).max().unwrap_or(0);
     let mut counts = vec![vec![0usize; elements.len()]; most + 1];
     for (atom, list) in atoms.atoms().iter().zip(&bonds.lists) {
@@ -214,11 +216,10 @@ fn lengths(place: &Area, atoms: &Structure, bonds: &Neighbours) -> Result<(), Er
 fn angles(place: &Area, bonds: &Neighbours) -> Result<(), Error> {
     let highest = bonds.angle_counts.iter().copied().max().unwrap_or(1).max(1);
     let first = bonds.angle_counts.iter().position(|&count| count > 0).unwrap_or(30).saturating_sub(5);
-    let mean = bonds.angles.mean;
     let panel = Panel {
         name: "bond angles",
-        legend: if mean.is_finite() {
-            vec![(Symbol::Line, style::color(0), format!("mean {mean:.2} ± {:.2}°", bonds.angles.deviation))]
+        legend: if bonds.angles.count > 0 {
+            vec![(Symbol::Line, style::color(0), format!("mean {}°", bonds.angles.text(2)))]
         } else {
             Vec::new()
         },
@@ -271,10 +272,12 @@ fn composition(place: &Area, layers: &CoreShell) -> Result<(), Error> {
         titles: [DEPTH, "share of the atoms [%]"],
     };
     panel.draw(place, |chart| {
+        let deepest = chart.x_range().end;
         for (i, &element) in elements.iter().enumerate() {
+            let aside = aside(i, elements.len(), 0.04 * deepest);
             let point = |shell: &Shell| {
                 let (_, share, error) = shell.composition[i];
-                Point { x: middle(shell), y: 100.0 * share, error: 100.0 * error }
+                Point { x: middle(shell) + aside, y: 100.0 * share, error: 100.0 * error }
             };
             with_errors(chart, &layers.shells.iter().map(point).collect::<Vec<_>>(), color(element))?;
         }
@@ -362,8 +365,7 @@ pub fn short_range_order(atoms: &Structure, order: &ShortRangeOrder, options: &T
         let mut chart = style::axes(&below, [nearest - room..farthest + room, y], titles, [10, 40], true)?;
         zero_line(&mut chart, 0.0)?;
         for (i, pair) in pairs.iter().enumerate() {
-            // side by side, so that no bar hides another
-            let aside = 0.2 * room * (i as f64 - 0.5 * (pairs.len() - 1) as f64);
+            let aside = aside(i, pairs.len(), 0.2 * room);
             let of_pair = known().filter(|one| one.elements == *pair);
             let points = of_pair.map(|one| Point { x: one.distance + aside, y: one.alpha, error: one.random[1] });
             with_errors(&mut chart, &points.collect::<Vec<_>>(), style::color(i))?;

@@ -141,9 +141,9 @@ fn probability_bars(area: &Area, chart: &style::Chart, elements: &[Element]) -> 
     area.draw_text("probability", &style, (left - 6, top - 44)).map_err(drawing)
 }
 
-/// Views of [`against_truth`]: name, and the coordinates that run right, up and towards the viewer.
-const VIEWS: [(&str, [usize; 3]); 3] = [("along z", [0, 1, 2]), ("along x", [1, 2, 0]), ("along y", [2, 0, 1])];
-const AXES: [&str; 3] = ["x [Å]", "y [Å]", "z [Å]"];
+/// Views along z, x and y: coordinates that run right, up and towards the viewer.
+pub(super) const VIEWS: [[usize; 3]; 3] = [[0, 1, 2], [1, 2, 0], [2, 0, 1]];
+const AXES: [&str; 3] = ["x", "y", "z"];
 /// Radii of the circles that stand for true and for traced atoms \[Å\].
 const TRUE_RADIUS: f64 = 0.85;
 const TRACED_RADIUS: f64 = 0.58;
@@ -188,13 +188,14 @@ pub fn against_truth(found: &Structure, truth: &Structure, comparison: &Comparis
     let size = (3 * panel.0, TITLE_STRIP + 2 * LEGEND_ROW + panel.1);
     style::render(size, &comparison.to_string(), |area| {
         let below = style::legend(area, &items)?;
-        for (i, (name, axes)) in VIEWS.into_iter().enumerate() {
+        for (i, axes) in VIEWS.into_iter().enumerate() {
             let place = below.clone().shrink((i as u32 * panel.0, 0), panel);
-            let titles = [AXES[axes[0]], AXES[axes[1]]];
-            let chart = style::axes(&place, [-reach..reach, -reach..reach], titles, [caption, right], false)?;
+            let titles = [axes[0], axes[1]].map(|axis| format!("{} [Å]", AXES[axis]));
+            let ranges = [-reach..reach, -reach..reach];
+            let chart = style::axes(&place, ranges, [&titles[0], &titles[1]], [caption, right], false)?;
             draw_view(&chart, &marks, axes, f64::from(side) / (2.0 * reach))?;
             style::frame(&chart)?;
-            heading(&place, name, (LEFT + side / 2, caption))?;
+            heading(&place, &format!("along {}", AXES[axes[2]]), (LEFT + side / 2, caption))?;
         }
         Ok(())
     })

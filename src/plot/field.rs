@@ -5,9 +5,11 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use serde::{Deserialize, Serialize};
 
+use super::atoms::{VIEWS, elements_of};
 use super::gray::color_bar;
 use super::style::{
-    self, Area, BOTTOM, FAINT, INK, LABEL, LEFT, LEGEND_ROW, Symbol, TICK, TITLE_STRIP, anchored, drawing,
+    self, Area, BOTTOM, FAINT, INK, LABEL, LEFT, LEGEND_ROW, Symbol, TICK, TITLE_STRIP, anchored, diverging, drawing,
+    viridis,
 };
 use super::{Error, Figure};
 use crate::model::analysis::{COMPONENTS, LatticeFit, LocalStrain, StrainField};
@@ -19,7 +21,7 @@ use crate::structure::{Element, LatticeKind, Structure};
 pub struct DisplacementsPlot {
     /// Thickness of the slices \[Å\]; default: the lattice constant a (half of it in rock salt).
     pub thickness: Option<f64>,
-    /// How many times as long the arrows are; default: 1, 2, 5, 10, …, so that the median one is about a third of a bond long.
+    /// How many times as long the arrows are; default: 1, 2, 5, 10, …, so that the median one is about a third of a bond long. None is drawn longer than five bonds.
     pub scale: Option<f64>,
     /// Displacement of the brightest colour \[pm\]; default: of the 98th percentile.
     pub range: Option<f64>,
@@ -47,8 +49,6 @@ impl Default for StrainPlot {
     }
 }
 
-/// Views: coordinates that run right, up and towards the viewer.
-const VIEWS: [[usize; 3]; 3] = [[0, 1, 2], [1, 2, 0], [2, 0, 1]];
 const SIDE: u32 = 560;
 const CAPTION: u32 = 56;
 const RIGHT: u32 = 24;
@@ -56,7 +56,13 @@ const BAR: u32 = 150;
 /// Radius of an atom [bond lengths].
 const RADIUS: f64 = 0.24;
 
-/// An atom of a map, in the lattice's axes from the centroid \[Å\].
+/// Length of a typical arrow, and the longest that is drawn [bond lengths].
+const TYPICAL: f64 = 0.35;
+const LONGEST: f64 = 5.0;
+/// Displacements \[pm\] and strains \[%, °\] below this are rounding.
+const NEGLIGIBLE: f64 = 0.01;
+
+/// An atom of a map, in the lattice's axes from the origin of the fit, a site near the centroid \[Å\].
 struct Mark {
     place: Vector3<f64>,
     /// Depth of its site, by which slices are cut: the planes of the lattice stay whole.
@@ -86,12 +92,11 @@ struct Map<'a> {
 /// Displacements of the atoms from their sites: arrows, enlarged, and their length as a colour.
 pub fn displacements(atoms: &Structure, fit: &LatticeFit, options: &DisplacementsPlot) -> Result<Figure, Error> {
     let lengths: Vec<f64> = fit.sites.iter().flatten().map(|site| 100.0 * site.displacement.norm()).collect();
-    let top = positive("range", options.range, "a positive number of pm")?
-        .unwrap_or_else(|| percentile(&lengths, 0.98))
-        .max(1e-9);
-    let typical = 0.01 * percentile(&lengths, 0.5).max(1e-9);
+    let top = positive("range", options.range, "a positive number of pm")?.unwrap_or_else(|| strongest(&lengths));
+    // where most atoms are on their sites, those that are not say how long arrows are
+    let typical = 0.01 * percentile(&lengths, 0.5).max(0.1 * strongest(&lengths));
     let scale = positive("scale", options.scale, "a positive number")?
-        .unwrap_or_else(|| style::round_down((0.35 * fit.bond / typical).clamp(1.0, 1e6)));
+        .unwrap_or_else(|| style::round_down((TYPICAL * fit.bond / typical).max(1.0)));
     let title = if options.title.is_empty() {
         format!("{}, RMS displacement {:.1} pm (arrows × {})", name(fit), 100.0 * fit.rms(), style::tick_label(scale))
     } else {
@@ -103,7 +108,13 @@ pub fn displacements(atoms: &Structure, fit: &LatticeFit, options: &Displacement
         let way = site.map_or(Vector3::zeros(), |site| frame.turned(&site.displacement));
         let place = frame.at(&site.map_or(atom.position, |site| site.position).coords);
         let level = site.map(|site| (100.0 * site.displacement.norm() / top).min(1.0));
-        Mark { place, site: place, element: atom.element, level, arrow: way * scale }
+        Mark {
+            place,
+            site: place,
+            element: atom.element,
+            level,
+            arrow: (way * scale).cap_magnitude(LONGEST * fit.bond),
+        }
     };
     let color = |level: f32| viridis(level);
     draw(atoms, fit, options.thickness, mark, (&color, (0.0, top), "pm"), title)
@@ -127,7 +138,7 @@ pub fn strain(atoms: &Structure, field: &StrainField, options: &StrainPlot) -> R
     }
     let sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
     let range = positive("range", options.range, "a positive number")?;
-    let top = range.unwrap_or_else(|| percentile(&sizes, 0.98)).max(1e-9);
+    let top = range.unwrap_or_else(|| strongest(&sizes));
     let scale = if is_rotation { (0.0, top) } else { (-top, top) };
     let fit = &field.fit;
     let mark = |i: usize, frame: &Frame| {
@@ -162,6 +173,12 @@ fn positive(name: &'static str, value: Option<f64>, requirement: &'static str) -
     }
 }
 
+/// What the ends of the colours stand for: what 98 % of the values are below, or the largest where those are rounding.
+fn strongest(values: &[f64]) -> f64 {
+    let strongest = percentile(values, 0.98);
+    if strongest > NEGLIGIBLE { strongest } else { percentile(values, 1.0).max(NEGLIGIBLE) }
+}
+
 /// The value that a part (0 … 1) of all are below; 0 without values.
 fn percentile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -169,7 +186,7 @@ fn percentile(values: &[f64], part: f64) -> f64 {
     sorted.get((part * sorted.len().saturating_sub(1) as f64).round() as usize).copied().unwrap_or(0.0)
 }
 
-/// From the frame of the atoms to the lattice's axes about the particle's centre.
+/// From the frame of the atoms to the lattice's axes about the origin of the fit.
 struct Frame<'a> {
     fit: &'a LatticeFit,
     centre: Vector3<f64>,
@@ -197,12 +214,12 @@ fn draw(
 ) -> Result<Figure, Error> {
     let thickness = positive("thickness", thickness, "a positive number of Å")?;
     let period = if fit.kind == LatticeKind::Rocksalt { 0.5 * fit.a.value } else { fit.a.value };
-    // a site of the lattice is the centre of the slices, the one nearest to the centroid
+    // the origin is that of a cell near the centroid: planes of atoms go through it
     let frame = Frame { fit, centre: fit.origin.coords };
     let map = Map {
         kind: fit.kind,
         marks: (0..atoms.len()).map(|i| mark(i, &frame)).collect(),
-        elements: atoms.composition().into_iter().map(|(element, _)| element).collect(),
+        elements: elements_of(atoms.atoms().iter()),
         thickness: thickness.unwrap_or(period),
         radius: RADIUS * fit.bond,
         color,
@@ -250,8 +267,9 @@ impl Map<'_> {
         let depth = |mark: &Mark| mark.site[axes[2]] / self.thickness;
         let mut shown: Vec<&Mark> = self.marks.iter().filter(|mark| (-0.1..0.9).contains(&depth(mark))).collect();
         shown.sort_by(|a, b| depth(a).total_cmp(&depth(b)));
-        for mark in shown {
-            let at = (mark.place[axes[0]], mark.place[axes[1]]);
+        let on_page = |place: &Vector3<f64>| (place[axes[0]], place[axes[1]]);
+        for mark in &shown {
+            let at = on_page(&mark.place);
             let radius = ((self.radius * pixels) as i32).max(3);
             let fill = mark.level.map_or(FAINT, |level| {
                 let [red, green, blue] = (self.color)(level as f32);
@@ -260,8 +278,10 @@ impl Map<'_> {
             area.draw(&Circle::new(at, radius, fill.filled())).map_err(drawing)?;
             let rim = if self.elements.len() > 1 { style::element_color(mark.element, &self.elements) } else { INK };
             area.draw(&Circle::new(at, radius, rim.stroke_width(2))).map_err(drawing)?;
-            let tip = mark.place + mark.arrow;
-            draw_arrow(&chart, at, (tip[axes[0]], tip[axes[1]]), 9.0 / pixels)?;
+        }
+        // no atom may hide an arrow
+        for mark in &shown {
+            draw_arrow(&chart, on_page(&mark.place), on_page(&(mark.place + mark.arrow)), 9.0 / pixels)?;
         }
         style::frame(&chart)?;
         let name = format!(
@@ -294,17 +314,4 @@ fn draw_arrow(chart: &style::Chart, from: (f64, f64), to: (f64, f64), head: f64)
     let (ux, uy) = (dx / length * head, dy / length * head);
     let barb = |side: f64| (to.0 - ux + side * 0.5 * uy, to.1 - uy - side * 0.5 * ux);
     area.draw(&Polygon::new(vec![to, barb(1.0), barb(-1.0)], INK.filled())).map_err(drawing)
-}
-
-fn viridis(level: f32) -> [u8; 3] {
-    let RGBColor(red, green, blue) = ViridisRGB.get_color(level);
-    [red, green, blue]
-}
-
-/// Blue below, white at, red above one half.
-fn diverging(level: f32) -> [u8; 3] {
-    const ENDS: [[f32; 3]; 2] = [[5.0, 80.0, 165.0], [190.0, 20.0, 40.0]];
-    let strength = 2.0 * (level - 0.5);
-    let end = ENDS[usize::from(strength > 0.0)];
-    end.map(|channel| (250.0 + (channel - 250.0) * strength.abs().powf(0.8)) as u8)
 }

@@ -3,12 +3,11 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, Axis, s};
-use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use serde::{Deserialize, Serialize};
 
 use super::gray::{blit, color_bar, colored, not_finite, percentiles};
-use super::style::{self, Area, BOTTOM, INK, LABEL, LEFT, TITLE_STRIP, anchored, drawing};
+use super::style::{self, Area, BOTTOM, INK, LABEL, LEFT, TITLE_STRIP, anchored, drawing, viridis};
 use super::{Error, Figure};
 use crate::volume::Volume;
 
@@ -124,9 +123,4 @@ fn half_width(volume: &Volume, options: &LocalResolutionPlot) -> Result<usize, E
     }
     let width = options.width.or(options.radius.map(|radius| 2.2 * radius)).unwrap_or(volume.edge());
     Ok(((0.5 * width / voxel).ceil() as usize).clamp(1, volume.size() / 2))
-}
-
-fn viridis(level: f32) -> [u8; 3] {
-    let RGBColor(red, green, blue) = ViridisRGB.get_color(level);
-    [red, green, blue]
 }

@@ -6,6 +6,7 @@ use plotters::prelude::*;
 
 use super::style::{self, ALARM, INK, Symbol, drawing};
 use super::{Error, Figure};
+use crate::model::analysis::Summary;
 
 const BIN: f64 = 0.5;
 /// Pulls beyond this are counted, not drawn.
@@ -24,8 +25,7 @@ pub fn pulls(pulls: &[f64]) -> Result<Figure, Error> {
         return Err(Error::NotFinite("a pull".to_owned()));
     }
     let count = pulls.len() as f64;
-    let mean = pulls.iter().sum::<f64>() / count;
-    let deviation = (pulls.iter().map(|pull| (pull - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
+    let spread = Summary::of(pulls.iter().copied());
     let largest = pulls.iter().map(|pull| pull.abs()).fold(0.0, f64::max);
     let reach = (largest / BIN).ceil().mul_add(BIN, BIN).clamp(4.0, FARTHEST);
     let mut bins = vec![0usize; (2.0 * reach / BIN).round() as usize];
@@ -37,14 +37,13 @@ pub fn pulls(pulls: &[f64]) -> Result<Figure, Error> {
     let normal = |x: f64| (-0.5 * x * x).exp() / TAU.sqrt();
     let highest = (0..bins.len()).map(height).fold(normal(0.0), f64::max);
     let number = |value: f64| format!("{value:.2}").replace('-', "−");
-    let error = deviation / count.sqrt();
     let found = format!(
         "{} pulls: mean {} ± {}, s.d. {} ± {}",
         pulls.len(),
-        number(mean),
-        number(error),
-        number(deviation),
-        number(error / 2f64.sqrt())
+        number(spread.mean),
+        number(spread.error()),
+        number(spread.deviation),
+        number(spread.error() / 2f64.sqrt())
     );
     let blue = style::color(0);
     let mut items = vec![(Symbol::Disc, blue, found), (Symbol::Line, INK, "normal, s.d. 1".to_owned())];

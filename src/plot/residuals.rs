@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gray::{blit, color_bar, colored, gray, not_finite, percentiles, scale_bar, short};
 use super::reprojections::{by_quantile, describe};
-use super::style::{self, Area, FAINT, INK, LABEL, Symbol, TITLE_STRIP, anchored, drawing};
+use super::style::{self, Area, FAINT, INK, LABEL, Symbol, TITLE_STRIP, anchored, diverging, drawing};
 use super::{Error, Figure};
 use crate::images::Particles;
 use crate::model::{Fitted, Predictor, Residuals};
@@ -70,6 +70,7 @@ pub fn residuals(
         return Err(Error::OutOfRange { name: "the number of images", value: count as f64, requirement });
     }
     let predictor = Predictor::new(fitted, particles)?;
+    predictor.check(&options.images)?;
     let left = predictor.residuals(task).map_err(crate::model::Error::from)?;
     if left.chi2.iter().chain(&left.residual).chain(&left.image).any(|value| !value.is_finite()) {
         return Err(not_finite("an image or the model of it"));
@@ -187,22 +188,4 @@ fn share_left(area: &Area, left: &Residuals) -> Result<(), Error> {
     let disc = |&point: &(f64, f64)| Circle::new(point, 7, style::color(1).filled());
     chart.draw_series(shares.iter().map(disc)).map_err(drawing)?;
     Ok(())
-}
-
-/// From blue over white to vermilion.
-fn diverging(level: f32) -> [u8; 3] {
-    let end = if level < 0.5 { [0.0, 90.0, 170.0] } else { [200.0, 70.0, 0.0f32] };
-    let part = (2.0 * level - 1.0).abs();
-    end.map(|channel| (255.0 + (channel - 255.0) * part).round() as u8)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_difference_is_white() {
-        assert_eq!(diverging(0.5), [255; 3]);
-        assert_eq!([diverging(0.0), diverging(1.0)], [[0, 90, 170], [200, 70, 0]]);
-    }
 }

@@ -44,7 +44,7 @@ pub enum SectionAxis {
 }
 
 impl SectionAxis {
-    /// Coordinates that run right, up and towards the viewer.
+    /// Coordinates that run right, up and across the slices.
     fn coordinates(self) -> [usize; 3] {
         match self {
             Self::X => [1, 2, 0],

@@ -57,6 +57,19 @@ pub(super) fn element_color(element: Element, all: &[Element]) -> RGBColor {
     color(heavier)
 }
 
+/// Viridis, from dark (0) to light (1).
+pub(super) fn viridis(level: f32) -> [u8; 3] {
+    let RGBColor(red, green, blue) = ViridisRGB.get_color(level);
+    [red, green, blue]
+}
+
+/// From blue (0) over white to vermilion (1).
+pub(super) fn diverging(level: f32) -> [u8; 3] {
+    let end = if level < 0.5 { [0.0, 90.0, 170.0] } else { [200.0, 70.0, 0.0f32] };
+    let part = (2.0 * level - 1.0).abs();
+    end.map(|channel| (255.0 + (channel - 255.0) * part).round() as u8)
+}
+
 /// Text in the figures' font.
 pub(super) fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     (FAMILY, size).into_font().color(&color)
@@ -235,6 +248,12 @@ pub(super) fn tick_label(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_difference_is_white() {
+        assert_eq!(diverging(0.5), [255; 3]);
+        assert_eq!([diverging(0.0), diverging(1.0)], [[0, 90, 170], [200, 70, 0]]);
+    }
 
     #[test]
     fn ticks_and_scale_bars_are_round_numbers() {

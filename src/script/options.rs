@@ -7,10 +7,11 @@
 use std::fmt::Display;
 
 use rhai::{Dynamic, Map, NativeCallContext};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::stored::type_of;
 use super::{ScriptResult, Session, fault};
 
 /// What is wrong with a map of options.
@@ -60,6 +61,30 @@ pub fn from_map<T: Serialize + DeserializeOwned + Default>(map: &Map) -> Result<
     }
     serde_json::from_value(Value::Object(fields))
         .map_err(|error| OptionError::Value { name: "options".into(), reason: plain(&error) })
+}
+
+/// The options of two structs as those of one.
+#[derive(Debug, Default, Serialize)]
+pub struct Both<F, S> {
+    #[serde(flatten)]
+    pub first: F,
+    #[serde(flatten)]
+    pub second: S,
+}
+
+impl<'de, F, S> Deserialize<'de> for Both<F, S>
+where
+    F: Serialize + DeserializeOwned + Default,
+    S: DeserializeOwned,
+{
+    /// Each name goes to the struct that has it: both refuse names that they do not know, and flattened ones see all.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let of_first = serde_json::to_value(F::default()).map_err(D::Error::custom)?;
+        let (first, second): (serde_json::Map<_, _>, serde_json::Map<_, _>) =
+            serde_json::Map::deserialize(deserializer)?.into_iter().partition(|(name, _)| of_first.get(name).is_some());
+        let second = serde_json::from_value(Value::Object(second)).map_err(D::Error::custom)?;
+        Ok(Self { first: serde_json::from_value(Value::Object(first)).map_err(D::Error::custom)?, second })
+    }
 }
 
 /// Takes a native value (a `Structure`, a `Volume`, …) out of a map of options, before the rest is parsed.
@@ -158,7 +183,7 @@ pub fn to_json(value: &Dynamic) -> Result<Value, String> {
     Err(format!("a {} cannot be used here", value.type_name()))
 }
 
-/// A value as a message shows it: its type and, if it is short, itself.
+/// A value as a message shows it: itself if it is short, else its type.
 pub fn describe(value: &Dynamic) -> String {
     match to_json(value) {
         Ok(json) if json.to_string().len() <= 40 => match json {
@@ -166,7 +191,10 @@ pub fn describe(value: &Dynamic) -> String {
             Value::Null => "()".into(),
             _ => json.to_string(),
         },
-        _ => format!("a value of type {}", value.type_name()),
+        _ => {
+            let name = type_of(value);
+            format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" })
+        }
     }
 }
 
@@ -230,8 +258,6 @@ fn type_in_words(rust: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

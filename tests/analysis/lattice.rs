@@ -142,7 +142,12 @@ fn relaxed_particles_are_put_on_the_sites_they_came_from() {
 fn against(kind: LatticeKind) -> StrainOptions {
     let [a, c, _] = crystal(kind).1;
     let c = (kind == LatticeKind::Wurtzite).then_some(c);
-    StrainOptions { lattice: kind.to_string(), a: Some(a), c, ..StrainOptions::default() }
+    StrainOptions { a: Some(a), c, ..StrainOptions::default() }
+}
+
+/// The strain on the lattice of this kind.
+fn strained(atoms: &Structure, kind: LatticeKind, options: &StrainOptions) -> StrainField {
+    strain(atoms, &fit(atoms, &kind.to_string()), options).unwrap()
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn homogeneous_strain_comes_back_exactly() {
     for kind in [LatticeKind::Fcc, LatticeKind::Rocksalt, LatticeKind::ZincBlende] {
         let particle = sphere(kind, 24.0);
         let stretched = mapped(&particle, |r| (Matrix3::identity() + applied) * r);
-        let field = strain(&stretched, &against(kind)).unwrap();
+        let field = strained(&stretched, kind, &against(kind));
         let known = field.atoms.iter().flatten().count();
         assert!(known as f64 > 0.8 * particle.len() as f64, "{kind}: {known} of {}", particle.len());
         for local in field.atoms.iter().flatten() {
@@ -160,11 +165,10 @@ fn homogeneous_strain_comes_back_exactly() {
         }
         // turned as well: the components along the lattice's axes stay
         let turn = UnitQuaternion::from_scaled_axis(Vector3::new(0.2, 0.1, -0.15));
-        let field = strain(&mapped(&stretched, |r| turn * r), &against(kind)).unwrap();
+        let field = strained(&mapped(&stretched, |r| turn * r), kind, &against(kind));
         assert!(field.atoms.iter().flatten().all(|local| (local.tensor - applied).norm() < 1e-7), "{kind}");
         // and without a reference it is the fitted lattice's own, which has the mean strain
-        let options = StrainOptions { lattice: kind.to_string(), ..StrainOptions::default() };
-        let field = strain(&stretched, &options).unwrap();
+        let field = strained(&stretched, kind, &StrainOptions::default());
         let trace: f64 = (0..3).map(|i| field.summary(i).mean).sum();
         assert!(trace.abs() < 0.004, "{kind}: {trace}");
     }
@@ -175,7 +179,7 @@ fn a_twist_shows_as_rotation_and_not_as_strain() {
     let particle = sphere(LatticeKind::Fcc, 26.0);
     let twist = 0.002;
     let twisted = mapped(&particle, |r| UnitQuaternion::from_scaled_axis(Vector3::z() * (twist * r.z)) * r);
-    let field = strain(&twisted, &against(LatticeKind::Fcc)).unwrap();
+    let field = strained(&twisted, LatticeKind::Fcc, &against(LatticeKind::Fcc));
     let rotation = |height: f64| {
         let near =
             field.atoms.iter().zip(particle.atoms()).filter(|(_, atom)| {
@@ -197,7 +201,7 @@ fn noise_scatters_the_strain_as_predicted() {
         let mut pulls = vec![Vec::new(); 6];
         for seed in 0..4 {
             let options = StrainOptions { sigma: Some(sigma), ..against(kind) };
-            let field = strain(&shaken(&particle, sigma, seed), &options).unwrap();
+            let field = strained(&shaken(&particle, sigma, seed), kind, &options);
             for local in field.atoms.iter().flatten() {
                 let deviation = local.deviation.unwrap();
                 for (pulls, place) in pulls.iter_mut().zip([(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]) {
@@ -217,7 +221,7 @@ fn noise_scatters_the_strain_as_predicted() {
 fn atoms_with_too_few_neighbours_have_no_strain() {
     let mut atoms = sphere(LatticeKind::Fcc, 18.0).atoms().to_vec();
     atoms.push(Atom { element: atoms[0].element, position: Point3::new(40.0, 0.0, 0.0) });
-    let field = strain(&Structure::new("one apart", atoms), &StrainOptions::default()).unwrap();
+    let field = strained(&Structure::new("one apart", atoms), LatticeKind::Fcc, &StrainOptions::default());
     assert!(field.atoms.last().unwrap().is_none());
     assert!(field.atoms.iter().flatten().all(|local| local.components().iter().all(|value| value.is_finite())));
     let script = r#"
@@ -228,4 +232,35 @@ fn atoms_with_too_few_neighbours_have_no_strain() {
     "#;
     let numbers = printed(script);
     assert!(numbers[1] > 0.0 && numbers[0] == numbers[1] + numbers[2], "{numbers:?}");
+}
+
+#[test]
+fn a_lattice_is_found_once_and_given_to_what_needs_it() {
+    for (name, kind) in [("pt_2.5nm", "fcc"), ("pbse_2.5nm", "rocksalt"), ("cdse_wz_2.5nm", "wurtzite")] {
+        let script = format!(
+            r#"
+            let atoms = structure::bundled("{name}");
+            let fit = atoms.fit_lattice(#{{ lattice: "{kind}" }});
+            for find in [|options| atoms.strain(options), |options| atoms.core_shell(options)] {{
+                let given = find.call(#{{ lattice: fit }});
+                let fitted = find.call(#{{ lattice: "{kind}" }});
+                print(`${{given.table.to_string() == fitted.table.to_string()}} ${{given.text == fitted.text}}`);
+            }}
+            print(atoms.core_shell(#{{ lattice: fit }}).shells.info().contains("outward_pm"));
+            plot::displacements(atoms, #{{ lattice: fit, range: 5 }});
+            let turned = atoms.rotated([0, 0, 1], 30);
+            for wrong in [|| turned.strain(#{{ lattice: fit }}), || structure::bundled("fept_1.5nm").core_shell(#{{ lattice: fit }}),
+                || atoms.strain(#{{ lattice: fit, tolerance: 0.3 }}), || atoms.strain(#{{ lattice: #{{ lattice: "fcc" }} }})] {{
+                try {{ wrong.call(); print("taken"); }} catch (error) {{ print(error); }}
+            }}
+            "#
+        );
+        let run = run_script(&script, &[]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        let lines: Vec<&str> = run.stdout.lines().collect();
+        assert_eq!(lines[..3], ["true true", "true true", "true"], "{name}: {}", run.stdout);
+        assert!(lines[3..5].iter().all(|line| line.contains("not that of these atoms")), "{name}: {}", run.stdout);
+        assert!(lines[5].contains("\"tolerance\" is for a lattice that is to be fitted"), "{name}: {}", run.stdout);
+        assert!(lines[6].contains("the map that fit_lattice gave"), "{name}: {}", run.stdout);
+    }
 }

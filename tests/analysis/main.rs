@@ -13,11 +13,13 @@ use std::time::Instant;
 use common::{folder_with, pedesis, run_script};
 use nalgebra::{Matrix3, Point3, UnitQuaternion, Vector3};
 use pedesis::model::analysis::{
-    CoreShellOptions, Error, LatticeFit, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
-    core_shell, fit_lattice, neighbours, pair_distribution, short_range_order, strain,
+    CoreShellOptions, Error, LatticeFit, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, SiteOfAtom,
+    StrainField, StrainOptions, core_shell, fit_lattice, neighbours, pair_distribution, short_range_order, strain,
 };
+use pedesis::plot::DisplacementsPlot;
 use pedesis::random::{self, stream};
 use pedesis::structure::{Alloy, Atom, Element, Lattice, LatticeKind, Sphere, Structure, bundled, bundled_names};
+use pedesis::task::Task;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -123,6 +125,12 @@ fn what_cannot_be_analysed_is_refused_with_the_reason() {
         (r#"structure::bundled("pt_2.5nm").core_shell(#{ width: -1 })"#, "width is -1"),
         (r#"plot::strain(structure::bundled("pt_2.5nm"), #{ component: "x" })"#, "one of xx, yy"),
         (r#"plot::strain(structure::bundled("pt_2.5nm"), #{ componen: "xx" })"#, "unknown option \"componen\""),
+        (
+            r#"plot::strain(structure::bundled("pt_2.5nm"), #{ componen: "xx" })"#,
+            "did you mean \"component\"? (options: a, c, component, lattice, ",
+        ),
+        (r#"plot::displacements(structure::bundled("pt_2.5nm"), #{ latice: "fcc" })"#, "did you mean \"lattice\""),
+        (r#"structure::bundled("pt_2.5nm").core_shell(#{ cutoff: 1.5 })"#, "no two atoms are bonded up to 1.5 Å"),
         (r#"model::neighbours(5)"#, "atoms are a Model or a Structure"),
     ] {
         let run = run_script(&format!("print({call});"), &[]);
@@ -145,6 +153,48 @@ fn what_cannot_be_analysed_is_refused_with_the_reason() {
         position: Point3::from(Vector3::from_fn(|_, _| 16.0 * rng.random::<f64>())),
     });
     assert!(fit_lattice(&Structure::new("gas", cloud.collect()), &LatticeOptions::default()).is_err());
+}
+
+#[test]
+fn what_a_figure_is_made_with_is_kept_once() {
+    let script = r#"
+        plot::strain(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", component: "xx" });
+        store::write("run.h5", #{ number: 1 });
+    "#;
+    let folder = folder_with("script.rhai", script);
+    let run: common::Run = pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap().into();
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let options = pedesis::store::read_h5(&folder.path().join("run.h5")).unwrap().provenance.unwrap().options;
+    let calls: Vec<_> = options.as_array().unwrap().iter().filter(|call| call["function"] == "strain").collect();
+    assert_eq!(calls.len(), 1, "{options}");
+    assert_eq!((&calls[0]["options"]["lattice"], &calls[0]["options"]["component"]), (&"fcc".into(), &"xx".into()));
+}
+
+#[test]
+fn one_atom_off_its_site_does_not_draw_an_arrow_across_the_figure() {
+    let particle = sphere(LatticeKind::Fcc, 40.0);
+    let mut fit = fit(&particle, "fcc");
+    // the one that the slices of all views go through
+    let origin = fit.origin;
+    let from_origin = |site: &SiteOfAtom| (site.position - origin).norm();
+    let central = fit.sites.iter_mut().flatten().min_by(|a, b| from_origin(a).total_cmp(&from_origin(b))).unwrap();
+    central.displacement.x += 0.4;
+    let drawn = |scale: Option<f64>| {
+        let options = DisplacementsPlot { scale, title: "arrows".into(), ..DisplacementsPlot::default() };
+        pedesis::plot::displacements(&particle, &fit, &options).unwrap()
+    };
+    let without = drawn(Some(1e-9));
+    // at most five bonds of 2.8 Å in pictures of 44 Å and 560 pixels, not half of one: the arrow is along x, which runs to the right in one view
+    for scale in [None, Some(100.0)] {
+        let with = drawn(scale);
+        // dark now, and whether it was before: rims of atoms are
+        let dark = |pixel: &[u8]| pixel == [34, 34, 34];
+        let pixels = with.pixels().chunks(3).zip(without.pixels().chunks(3));
+        let pixels: Vec<(bool, bool)> = pixels.map(|(with, without)| (dark(with), dark(without))).collect();
+        let lines = pixels.split(|(now, _)| !now).filter(|line| line.iter().any(|(_, before)| !before));
+        let longest = lines.map(<[_]>::len).max().unwrap();
+        assert!((60..220).contains(&longest), "{scale:?}: {longest}");
+    }
 }
 
 #[test]
@@ -212,10 +262,9 @@ fn five_thousand_atoms_take_less_than_a_second_each() {
     };
     timed("neighbours", &|| drop(neighbours(&atoms, &NeighbourOptions::default())));
     timed("fit_lattice", &|| drop(fit_lattice(&atoms, &LatticeOptions::default())));
-    timed("strain", &|| drop(strain(&atoms, &StrainOptions { lattice: "fcc".into(), ..StrainOptions::default() })));
-    timed("core_shell", &|| drop(core_shell(&atoms, &CoreShellOptions::default())));
+    let fit = fit(&atoms, "fcc");
+    timed("strain", &|| drop(strain(&atoms, &fit, &StrainOptions::default())));
+    timed("core_shell", &|| drop(core_shell(&atoms, Some(&fit), &CoreShellOptions::default())));
     timed("pair_distribution", &|| drop(pair_distribution(&atoms, &PairOptions::default())));
-    timed("short_range_order", &|| {
-        drop(short_range_order(&atoms, &OrderOptions { lattice: "fcc".into(), ..OrderOptions::default() }))
-    });
+    timed("short_range_order", &|| drop(short_range_order(&atoms, &fit, &OrderOptions::default(), &Task::silent())));
 }

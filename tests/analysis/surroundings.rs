@@ -1,5 +1,10 @@
 //! Bonds, core and surface, pair distribution, short-range order.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use pedesis::task::Cancelled;
+
 use super::*;
 
 #[test]
@@ -71,6 +76,26 @@ fn coordination_agrees_with_a_double_loop_and_survives_noise() {
 }
 
 #[test]
+fn bonds_and_angles_that_do_not_exist_are_not_told() {
+    let texts = run_script(
+        r#"
+        print(structure::bundled("pt_2.5nm").neighbours(#{ cutoff: 1.5 }).text);
+        "#,
+        &[],
+    );
+    assert_eq!(texts.status, Some(0), "{}", texts.stderr);
+    assert!(texts.stdout.contains("0 bonds up to 1.50 Å, 0.00 an atom\n"), "{}", texts.stdout);
+    let at = |x: f64| Atom { element: element("Pt"), position: Point3::new(x, 0.0, 0.0) };
+    let of = |places: &[f64]| {
+        let atoms = Structure::new("row", places.iter().map(|&x| at(x)).collect());
+        neighbours(&atoms, &NeighbourOptions { cutoff: Some(3.0), unlike: None }).unwrap().to_string()
+    };
+    assert_eq!(of(&[0.0, 2.5]), "1 bonds up to 3.00 Å, 1.00 an atom; Pt–Pt 2.500 Å");
+    let three = of(&[0.0, 2.5, 5.0]);
+    assert_eq!(three, "2 bonds up to 3.00 Å, 1.33 an atom; Pt–Pt 2.500 ± 0.000 Å; angles 180.0°");
+}
+
+#[test]
 fn the_surface_of_a_cube_is_its_outer_layer_and_a_vacancy_inside_is_none() {
     let a = 4.0;
     let (edge, mut atoms) = (4, Vec::new());
@@ -86,7 +111,7 @@ fn the_surface_of_a_cube_is_its_outer_layer_and_a_vacancy_inside_is_none() {
     let outer: Vec<bool> = atoms.iter().map(|atom| atom.position.iter().any(|&x| x == 0.0 || x == far)).collect();
     let cube = Structure::new("cube", atoms);
     for sigma in [0.0, 0.08] {
-        let layers = core_shell(&shaken(&cube, sigma, 1), &CoreShellOptions::default()).unwrap();
+        let layers = core_shell(&shaken(&cube, sigma, 1), None, &CoreShellOptions::default()).unwrap();
         assert_eq!(layers.surface, outer, "{sigma}");
         // planes are half a lattice constant apart
         let deepest = layers.depths.iter().copied().fold(0.0, f64::max);
@@ -101,14 +126,14 @@ fn composition_by_depth_finds_core_and_shell_and_its_errors_are_those_of_chance(
         let symbol = if atom.position.coords.norm() > 10.0 { "Pt" } else { "Fe" };
         Atom { element: element(symbol), ..*atom }
     });
-    let layers = core_shell(&Structure::new("core", layered.collect()), &CoreShellOptions::default()).unwrap();
+    let layers = core_shell(&Structure::new("core", layered.collect()), None, &CoreShellOptions::default()).unwrap();
     let iron = |shell: &pedesis::model::analysis::Shell| shell.composition[0].1;
     assert_eq!((iron(&layers.shells[0]), iron(layers.shells.last().unwrap())), (0.0, 1.0));
     let mut pulls = Vec::new();
     for seed in 0..60 {
         let alloy = Alloy { composition: vec![0.4, 0.6], seed };
         let random = particle.alloyed(&[element("Fe"), element("Pt")], &alloy).unwrap();
-        let layers = core_shell(&random, &CoreShellOptions::default()).unwrap();
+        let layers = core_shell(&random, None, &CoreShellOptions::default()).unwrap();
         let inner = layers.shells.iter().skip(1).filter(|shell| shell.atoms > 30);
         pulls.extend(inner.map(|shell| (shell.composition[0].1 - 0.4) / shell.composition[0].2));
     }
@@ -120,8 +145,7 @@ fn composition_by_depth_finds_core_and_shell_and_its_errors_are_those_of_chance(
 fn bond_lengths_and_displacements_by_depth_see_a_contracted_surface() {
     let particle = sphere(LatticeKind::Fcc, 30.0);
     let contracted = mapped(&particle, |r| if r.norm() > 12.5 { r * 0.98 } else { r });
-    let options = CoreShellOptions { lattice: Some("fcc".into()), ..CoreShellOptions::default() };
-    let layers = core_shell(&contracted, &options).unwrap();
+    let layers = core_shell(&contracted, Some(&fit(&contracted, "fcc")), &CoreShellOptions::default()).unwrap();
     let (outer, inner) = (&layers.shells[0], layers.shells.last().unwrap());
     assert!(outer.bond_length.mean < inner.bond_length.mean - 5.0 * outer.bond_length.error());
     assert!((inner.bond_length.mean - 3.924 / 2f64.sqrt()).abs() < 0.002);
@@ -181,9 +205,29 @@ fn far_pairs_are_as_many_as_in_a_gas_and_partials_add_up() {
     }
 }
 
+#[test]
+fn the_last_bin_holds_all_its_pairs() {
+    let particle = shaken(&sphere(LatticeKind::Fcc, 30.0), 0.1, 3);
+    let apart = |i: usize, j: usize| (particle.atoms()[i].position - particle.atoms()[j].position).norm();
+    // 25.7 bins, rounded up to 26
+    let options = PairOptions { step: 0.35, max: Some(9.0), sigma: 0.0 };
+    let pairs = pair_distribution(&particle, &options).unwrap();
+    assert_eq!(pairs.r.len(), 26);
+    let last =
+        |i: usize| (0..particle.len()).filter(|&j| i != j && (25.0..26.0).contains(&(apart(i, j) / 0.35))).count();
+    let counted = (0..particle.len()).map(last).sum::<usize>() as f64 / particle.len() as f64;
+    let found = pairs.coordination[25] - pairs.coordination[24];
+    assert!((found - counted).abs() < 1e-9, "{found} {counted}");
+    // what is smeared in from beyond too
+    let smeared =
+        |max: f64| pair_distribution(&particle, &PairOptions { sigma: 0.4, max: Some(max), ..options.clone() });
+    let (short, long) = (smeared(9.0).unwrap(), smeared(15.0).unwrap());
+    assert!(short.g.iter().zip(&long.g).all(|(a, b)| (a - b).abs() < 1e-12));
+}
+
 fn order(atoms: &Structure, interior: bool) -> Vec<(f64, f64)> {
-    let options = OrderOptions { lattice: "fcc".into(), interior, permutations: 100, ..OrderOptions::default() };
-    let found = short_range_order(atoms, &options).unwrap();
+    let options = OrderOptions { interior, permutations: 100, ..OrderOptions::default() };
+    let found = short_range_order(atoms, &fit(atoms, "fcc"), &options, &Task::silent()).unwrap();
     let unlike = found.orders.iter().filter(|one| one.elements[0] != one.elements[1]);
     unlike.map(|one| (one.alpha, one.z())).collect()
 }
@@ -216,6 +260,26 @@ fn layers_of_l1_0_have_the_known_order_and_halves_avoid_each_other() {
     assert!((with_surface[0].0 + 1.0 / 3.0).abs() < 0.02 && with_surface[0].1 < -10.0, "{with_surface:?}");
     let halves = order(&layered(&|i| fcc.atoms()[i].position.x > 0.0), false);
     assert!(halves.iter().all(|(alpha, z)| *alpha > 0.5 && *z > 10.0), "{halves:?}");
+}
+
+#[test]
+fn random_alloys_are_the_same_on_any_number_of_threads_and_stop_when_asked() {
+    let atoms = bundled("fept_2.0nm_fe50pt50").unwrap();
+    let options = OrderOptions { permutations: 300, ..OrderOptions::default() };
+    let fit = fit(&atoms, "fcc");
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| short_range_order(&atoms, &fit, &options, &Task::silent())).unwrap()
+    };
+    let bits = |order: &pedesis::model::analysis::ShortRangeOrder| {
+        order.orders.iter().flat_map(|one| one.random.map(f64::to_bits)).collect::<Vec<_>>()
+    };
+    let one = on(1);
+    for threads in [2, 3, 7] {
+        assert_eq!(bits(&one), bits(&on(threads)), "{threads} threads");
+    }
+    let stopped = Task::new(Arc::new(AtomicBool::new(true)), |_| {});
+    assert_eq!(short_range_order(&atoms, &fit, &options, &stopped).unwrap_err(), Error::Cancelled(Cancelled));
 }
 
 #[test]

@@ -14,9 +14,9 @@ use std::fmt;
 use nalgebra::{Point3, Vector3};
 use serde::{Deserialize, Serialize};
 
-use super::lattice::{LatticeOptions, fit_lattice};
+use super::lattice::{LatticeFit, SiteOfAtom};
 use super::neighbours::{Bond, NeighbourOptions, Neighbours, neighbours};
-use super::{Error, Summary, centroid, elements, kinds, positions};
+use super::{Error, Summary, elements, kinds, positions};
 use crate::structure::{Element, Structure, within};
 
 /// Options of [`core_shell`].
@@ -27,8 +27,6 @@ pub struct CoreShellOptions {
     pub width: Option<f64>,
     /// As [`NeighbourOptions::cutoff`].
     pub cutoff: Option<f64>,
-    /// Lattice that displacements are from, as [`LatticeOptions::lattice`]; default: none, and no displacements.
-    pub lattice: Option<String>,
 }
 
 /// The atoms of a range of depths.
@@ -95,13 +93,21 @@ const FEWEST_INSIDE: usize = 5;
 /// Fewer atoms have no inside.
 const FEWEST: usize = 4;
 
-/// Finds the surface, and what changes with the depth below it.
+/// Finds the surface, and what changes with the depth below it; displacements too if a lattice was fitted to the atoms.
 ///
 /// # Errors
-/// If there are fewer than four atoms, an option makes no sense, or the lattice cannot be fitted.
-pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<CoreShell, Error> {
+/// If there are fewer than four atoms, none are bonded, an option makes no sense, or the lattice is that of other atoms.
+pub fn core_shell(
+    structure: &Structure,
+    fit: Option<&LatticeFit>,
+    options: &CoreShellOptions,
+) -> Result<CoreShell, Error> {
+    fit.map_or(Ok(()), |fit| fit.check(structure))?;
     let points = positions(structure, FEWEST, "telling core and surface apart")?;
     let bonds = neighbours(structure, &NeighbourOptions { cutoff: options.cutoff, unlike: None })?;
+    if bonds.bonds.is_empty() {
+        return Err(Error::NoBonds { cutoff: bonds.cutoff });
+    }
     let bond = bonds.lengths().mean;
     let width = options.width.unwrap_or(WIDTH * bond);
     if !(width >= 0.1 * bond && width <= 100.0 * bond) {
@@ -110,13 +116,8 @@ pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<C
     }
     let surface = surface_atoms(&points, CONE_LENGTH * bond);
     let depths = depths(&points, &surface);
-    let displacements = match &options.lattice {
-        None => None,
-        Some(lattice) => {
-            let fit = fit_lattice(structure, &LatticeOptions { lattice: lattice.clone(), tolerance: None })?;
-            Some(fit.sites.iter().map(|site| site.map(|site| site.displacement)).collect::<Vec<_>>())
-        }
-    };
+    let displacement = |site: &Option<SiteOfAtom>| site.map(|site| site.displacement);
+    let displacements = fit.map(|fit| fit.sites.iter().map(displacement).collect());
     // depths are multiples of spacings: rounding must not move an atom across the border of a shell
     let shell_of = |&depth: &f64| if depth > 0.0 { 1 + (depth / width - 1e-6).max(0.0) as usize } else { 0 };
     let mut shell: Vec<usize> = depths.iter().map(shell_of).collect();
@@ -127,8 +128,17 @@ pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<C
     }
     let elements = elements(structure);
     let kinds = kinds(structure, &elements);
-    let particle =
-        Particle { points: &points, elements, kinds, bonds: &bonds, displacements, depths: &depths, shell: &shell };
+    let centre = structure.centroid();
+    let particle = Particle {
+        points: &points,
+        centre,
+        elements,
+        kinds,
+        bonds: &bonds,
+        displacements,
+        depths: &depths,
+        shell: &shell,
+    };
     let deepest = shell.iter().copied().max().unwrap_or(0);
     let shells = (0..=deepest).filter(|n| shell.contains(n)).map(|n| particle.describe(n, width)).collect();
     Ok(CoreShell { width, depths, surface, shells })
@@ -137,6 +147,7 @@ pub fn core_shell(structure: &Structure, options: &CoreShellOptions) -> Result<C
 /// What the description of a shell is made from.
 struct Particle<'a> {
     points: &'a [Point3<f64>],
+    centre: Point3<f64>,
     elements: Vec<Element>,
     kinds: Vec<usize>,
     bonds: &'a Neighbours,
@@ -156,7 +167,7 @@ impl Particle<'_> {
         };
         let is_counted = |bond: &&Bond| bond.atoms.iter().any(|&atom| self.shell[atom] == n);
         let lists = &self.bonds.lists;
-        let centre = centroid(self.points);
+        let centre = self.centre;
         let moved = self.displacements.as_ref().map(|all| {
             let on_sites = members.iter().filter_map(|&atom| all[atom].map(|displacement| (atom, displacement)));
             on_sites.collect::<Vec<_>>()

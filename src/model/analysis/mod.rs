@@ -10,7 +10,7 @@
 //! | [`short_range_order`] | whether unlike atoms seek or avoid each other (Warren–Cowley) |
 //!
 //! Atoms go in as a [`Structure`] (for a traced model [`Model::structure`](super::Model::structure)); lengths are in Å, in the frame of
-//! the atoms. Neighbours are found by sorting atoms into cubes, so that time grows as the number of atoms: 5,000 take less than a second.
+//! the atoms. Neighbours are found by sorting atoms into cubes; 5,000 atoms take less than a second.
 
 mod depth;
 mod lattice;
@@ -19,9 +19,10 @@ mod order;
 mod pairs;
 mod strain;
 
-use nalgebra::{Point3, Vector3};
+use nalgebra::Point3;
 
 use crate::structure::{self, Element, Structure};
+use crate::task::Cancelled;
 
 pub use depth::{CoreShell, CoreShellOptions, Shell, core_shell};
 pub use lattice::{Estimate, LatticeFit, LatticeOptions, SiteOfAtom, fit_lattice};
@@ -39,6 +40,10 @@ pub enum Error {
     Position { index: usize, position: [f64; 3] },
     #[error("atoms {first} and {second} are at the same place; leave one of them out")]
     SamePlace { first: usize, second: usize },
+    #[error(
+        "no two atoms are bonded up to {cutoff} Å, and without bonds there is no core and no surface; choose another cutoff"
+    )]
+    NoBonds { cutoff: f64 },
     #[error("{name} is {value}; it must be {requirement}")]
     OutOfRange { name: &'static str, value: f64, requirement: &'static str },
     #[error(
@@ -53,8 +58,12 @@ pub enum Error {
     NoLattice { lattice: &'static str, on_sites: usize, atoms: usize },
     #[error("the atoms lie on none of the lattices fcc, rocksalt, zincblende and wurtzite")]
     NoLatticeAtAll,
+    #[error("this lattice is not that of these atoms; fit it to them, or give the name of one")]
+    OtherLattice,
     #[error(transparent)]
     Structure(#[from] structure::Error),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 /// Farther from the origin no atom of a particle is \[Å\].
@@ -78,6 +87,16 @@ impl Summary {
         let squares: f64 = values.map(|value| (value - mean).powi(2)).sum();
         let deviation = if count < 2 { f64::NAN } else { (squares / (count - 1) as f64).sqrt() };
         Self { count, mean: if count == 0 { f64::NAN } else { mean }, deviation }
+    }
+
+    /// As "2.785 ± 0.012", with so many digits behind the point; one value alone has no deviation.
+    pub fn text(&self, digits: usize) -> String {
+        let Self { mean, deviation, .. } = self;
+        if deviation.is_finite() {
+            format!("{mean:.digits$} ± {deviation:.digits$}")
+        } else {
+            format!("{mean:.digits$}")
+        }
     }
 
     /// Standard error of the mean; NaN for fewer than two values.
@@ -120,15 +139,25 @@ pub fn pair_name(pair: [Element; 2]) -> String {
     format!("{}–{}", pair[0].symbol(), pair[1].symbol())
 }
 
-/// Mean of points; the origin without points.
-fn centroid(points: &[Point3<f64>]) -> Point3<f64> {
-    Point3::from(points.iter().map(|point| point.coords).sum::<Vector3<f64>>() / points.len().max(1) as f64)
+/// A histogram smeared with a Gaussian of `sigma` bins, up to four of them away, in its first `bins` bins; as many counts as before, but for those that are
+/// smeared out of its ends.
+fn smeared(counts: &[f64], sigma: f64, bins: usize) -> Vec<f64> {
+    if sigma == 0.0 {
+        return counts[..bins].to_vec();
+    }
+    let reach = smear_reach(sigma);
+    let gauss: Vec<f64> = (0..=reach).map(|n| (-0.5 * (n as f64 / sigma).powi(2)).exp()).collect();
+    let total = 2.0 * gauss.iter().sum::<f64>() - gauss[0];
+    let at = |bin: usize| {
+        let near = bin.saturating_sub(reach)..(bin + reach + 1).min(counts.len());
+        near.map(|other| counts[other] * gauss[other.abs_diff(bin)]).sum::<f64>() / total
+    };
+    (0..bins).map(at).collect()
 }
 
-/// The middle value, of an even number the upper one.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// Bins from which [`smeared`] takes something.
+fn smear_reach(sigma: f64) -> usize {
+    (4.0 * sigma).ceil() as usize
 }
 
 /// An option that must be a positive number.

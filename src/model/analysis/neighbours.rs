@@ -13,7 +13,8 @@ use std::fmt;
 use nalgebra::Point3;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Summary, centroid, elements, kind_pairs, kinds, median, pair_name, positions};
+use super::{Error, Summary, elements, kind_pairs, kinds, pair_name, positions, smeared};
+use crate::orient::median;
 use crate::structure::{Element, Structure, within};
 
 /// Options of [`neighbours`].
@@ -86,9 +87,11 @@ impl fmt::Display for Neighbours {
         let (coordination, angles) = (self.mean_coordination(), self.angles);
         write!(f, "{} bonds up to {:.2} Å, {:.2} an atom", self.bonds.len(), self.cutoff, coordination.mean)?;
         for PairLengths { elements, lengths } in &self.by_pair {
-            write!(f, "; {} {:.3} ± {:.3} Å", pair_name(*elements), lengths.mean, lengths.deviation)?;
+            write!(f, "; {} {} Å", pair_name(*elements), lengths.text(3))?;
         }
-        write!(f, "; angles {:.1} ± {:.1}°", angles.mean, angles.deviation)?;
+        if angles.count > 0 {
+            write!(f, "; angles {}°", angles.text(1))?;
+        }
         if self.like_pairs > 0 {
             write!(f, "; {} pairs of like atoms as near", self.like_pairs)?;
         }
@@ -107,7 +110,7 @@ const CUTOFFS: [f64; 2] = [0.5, 4.0];
 /// If there are fewer than two atoms, two at one place, or the cutoff makes no sense.
 pub fn neighbours(structure: &Structure, options: &NeighbourOptions) -> Result<Neighbours, Error> {
     let points = positions(structure, 2, "looking for neighbours")?;
-    let nearest = nearest_distance(&points)?;
+    let nearest = nearest_distance(structure, &points)?;
     let cutoff = match options.cutoff {
         Some(value) if value >= CUTOFFS[0] * nearest && value <= CUTOFFS[1] * nearest => value,
         Some(value) => {
@@ -182,10 +185,11 @@ fn angles(
 ///
 /// # Errors
 /// If two atoms are at one place.
-pub(super) fn nearest_distance(points: &[Point3<f64>]) -> Result<f64, Error> {
-    let centre = centroid(points);
+fn nearest_distance(structure: &Structure, points: &[Point3<f64>]) -> Result<f64, Error> {
+    let centre = structure.centroid();
     // A stray atom far away must not make the cubes large.
-    let radius = median(points.iter().map(|point| (point - centre).norm()).collect());
+    let radii: Vec<f64> = points.iter().map(|point| (point - centre).norm()).collect();
+    let radius = median(&radii).unwrap_or_default();
     let mut reach = (2.5 * radius / (points.len() as f64).cbrt()).max(1e-3);
     loop {
         let lists = within(points, reach);
@@ -199,8 +203,8 @@ pub(super) fn nearest_distance(points: &[Point3<f64>]) -> Result<f64, Error> {
                 distances.push(nearest);
             }
         }
-        if 10 * distances.len() >= 9 * points.len() {
-            return Ok(median(distances));
+        if let Some(nearest) = median(&distances).filter(|_| 10 * distances.len() >= 9 * points.len()) {
+            return Ok(nearest);
         }
         reach *= 1.5;
     }
@@ -248,12 +252,6 @@ fn pair_density(points: &[Point3<f64>], nearest: f64) -> Vec<f64> {
             }
         }
     }
-    let reach = (4.0 * SMOOTH / BIN) as usize;
-    let gauss: Vec<f64> = (0..=reach).map(|n| (-0.5 * (n as f64 * BIN / SMOOTH).powi(2)).exp()).collect();
-    let smoothed = |bin: usize| {
-        let near = bin.saturating_sub(reach)..(bin + reach + 1).min(count);
-        let sum: f64 = near.map(|other| pairs[other] * gauss[other.abs_diff(bin)]).sum();
-        sum / (bin as f64 + 0.5).powi(2)
-    };
-    (0..count).map(smoothed).collect()
+    let smoothed = smeared(&pairs, SMOOTH / BIN, count);
+    smoothed.iter().enumerate().map(|(bin, pairs)| pairs / (bin as f64 + 0.5).powi(2)).collect()
 }

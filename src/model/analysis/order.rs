@@ -14,12 +14,14 @@
 use std::fmt;
 
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::lattice::{FARTHEST, LatticeFit, LatticeOptions, Nearby, Template, fit_lattice};
+use super::lattice::{FARTHEST, LatticeFit, Nearby, Template};
 use super::{Error, elements, kind_pairs, kinds, pair_name};
 use crate::random::stream;
 use crate::structure::{Element, Structure};
+use crate::task::{Cancelled, Task};
 
 /// Options of [`short_range_order`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,8 +29,6 @@ use crate::structure::{Element, Structure};
 pub struct OrderOptions {
     /// Number of shells of neighbours; default 3.
     pub shells: usize,
-    /// As [`LatticeOptions::lattice`]; default `"find"`.
-    pub lattice: String,
     /// Count only atoms whose shell is full; default false.
     pub interior: bool,
     /// Random exchanges of the elements; default 400.
@@ -39,8 +39,7 @@ pub struct OrderOptions {
 
 impl Default for OrderOptions {
     fn default() -> Self {
-        let lattice = LatticeOptions::default().lattice;
-        Self { shells: 3, lattice, interior: false, permutations: 400, seed: 0 }
+        Self { shells: 3, interior: false, permutations: 400, seed: 0 }
     }
 }
 
@@ -71,7 +70,6 @@ impl ShellOrder {
 /// Short-range order of a particle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShortRangeOrder {
-    pub fit: LatticeFit,
     /// By shells, and in each by pairs of elements.
     pub orders: Vec<ShellOrder>,
 }
@@ -94,11 +92,17 @@ const MAX_PERMUTATIONS: usize = 100_000;
 /// A shell of a particle: for every atom that counts, its neighbours in it.
 type Members = Vec<(usize, Vec<usize>)>;
 
-/// Finds the short-range order of an alloy.
+/// Finds the short-range order of an alloy, on the lattice that was fitted to the atoms.
 ///
 /// # Errors
-/// As [`fit_lattice`]; if an option is out of range, or all atoms are of one element.
-pub fn short_range_order(structure: &Structure, options: &OrderOptions) -> Result<ShortRangeOrder, Error> {
+/// If an option is out of range, all atoms are of one element, or the lattice is that of other atoms; and when interrupted.
+pub fn short_range_order(
+    structure: &Structure,
+    fit: &LatticeFit,
+    options: &OrderOptions,
+    task: &Task,
+) -> Result<ShortRangeOrder, Error> {
+    fit.check(structure)?;
     let out = |name, value: usize, requirement| Err(Error::OutOfRange { name, value: value as f64, requirement });
     if !(1..=MAX_SHELLS).contains(&options.shells) {
         return out("shells", options.shells, "a whole number from 1 to 10");
@@ -110,19 +114,22 @@ pub fn short_range_order(structure: &Structure, options: &OrderOptions) -> Resul
     if elements.len() < 2 {
         return out("the number of elements", elements.len(), "two or more: order is between elements");
     }
-    let fit = fit_lattice(structure, &LatticeOptions { lattice: options.lattice.clone(), tolerance: None })?;
-    let (shells, distances) = shells(&fit, options)?;
+    let (shells, distances) = shells(fit, options)?;
     let kinds = kinds(structure, &elements);
     let on_sites: Vec<usize> = (0..kinds.len()).filter(|&atom| fit.sites[atom].is_some()).collect();
-    let mut drawn = kinds.clone();
-    let mut all: Vec<Vec<f64>> = Vec::new();
-    for index in 0..options.permutations {
+    let stage = task.stage("random alloys", options.permutations);
+    let random_alphas = |drawn: &mut Vec<usize>, index: usize| -> Result<Vec<f64>, Cancelled> {
+        stage.advance(1)?;
         let mut shuffled: Vec<usize> = on_sites.iter().map(|&atom| kinds[atom]).collect();
         shuffled.shuffle(&mut stream(options.seed, "short-range order", index as u64));
         on_sites.iter().zip(shuffled).for_each(|(&atom, kind)| drawn[atom] = kind);
-        let numbers = Numbers::new(&drawn, &on_sites, elements.len());
-        all.push(shells.iter().flat_map(|shell| numbers.alphas(shell)).map(|(alpha, _)| alpha).collect());
-    }
+        let numbers = Numbers::new(drawn, &on_sites, elements.len());
+        Ok(shells.iter().flat_map(|shell| numbers.alphas(shell)).map(|(alpha, _)| alpha).collect())
+    };
+    let all: Vec<_> = (0..options.permutations)
+        .into_par_iter()
+        .map_init(|| kinds.clone(), random_alphas)
+        .collect::<Result<_, Cancelled>>()?;
     let numbers = Numbers::new(&kinds, &on_sites, elements.len());
     let pairs = kind_pairs(elements.len());
     let measured = shells.iter().enumerate().flat_map(|(shell, members)| {
@@ -139,8 +146,7 @@ pub fn short_range_order(structure: &Structure, options: &OrderOptions) -> Resul
             random: [random.mean, random.deviation],
         }
     });
-    let orders = orders.collect();
-    Ok(ShortRangeOrder { fit, orders })
+    Ok(ShortRangeOrder { orders: orders.collect() })
 }
 
 /// The shells, and their distances \[Å\].

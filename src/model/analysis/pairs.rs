@@ -1,10 +1,13 @@
 //! The pair distribution of a finite particle.
 //!
-//! g(r) is the number of pairs of atoms a distance r apart over the number there would be if the same atoms were scattered at random in the particle's
-//! shape. The shape is a sphere of the particle's radius of gyration, of diameter D = 2·√(5/3)·R_g: two random points in it are r apart with the density
+//! g(r) is the number of pairs of atoms a distance r apart over the number there would be in a gas of the same density in the particle's shape: N_A·N_B
+//! times the probability that two points at random in it are so far apart, for ordered pairs of elements A and B. That is N_A² for like ones, not
+//! N_A(N_A − 1): partials add up to the whole, and g is 1 where nothing is known of the atoms but their density.
+//!
+//! The shape is a sphere of the particle's radius of gyration, of diameter D = 2·√(5/3)·R_g: two random points in it are r apart with the density
 //! 4πr²γ(r)/V, where γ(r) = 1 − 3r/(2D) + r³/(2D³) is the autocorrelation of the sphere (Guinier & Fournet 1955, Small-angle scattering of X-rays, section
-//! 2.2; Gilbert 2008, J. Appl. Cryst. 41, 1030). Without γ the surface would make g fall towards 0 at D. For particles far from round g is not 1 between the peaks
-//! at large r.
+//! 2.2; Gilbert 2008, J. Appl. Cryst. 41, 1030). Without γ the surface would make g fall towards 0 at D. For particles far from round g is not 1 between
+//! the peaks at large r.
 //!
 //! The coordination number is the integral of the first peak, 4πρ∫r²g dr: that of an atom inside. The mean number of neighbours of the atoms that there are, surface
 //! included, is given beside it.
@@ -14,7 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{NeighbourOptions, neighbours};
-use super::{Error, centroid, elements, kind_pairs, kinds, positions};
+use super::{Error, elements, kind_pairs, kinds, positions, smear_reach, smeared};
 use crate::structure::{Element, Structure, within};
 
 /// Options of [`pair_distribution`].
@@ -23,7 +26,7 @@ use crate::structure::{Element, Structure, within};
 pub struct PairOptions {
     /// Width of a bin \[Å\]; default 0.05.
     pub step: f64,
-    /// Largest distance \[Å\]; default: 12, or 0.8 of the particle's diameter if that is less.
+    /// Largest distance, rounded to whole bins \[Å\]; default: 12, or 0.8 of the particle's diameter if that is less.
     pub max: Option<f64>,
     /// Standard deviation of a Gaussian that every distance is smeared with \[Å\]; default 0.
     pub sigma: f64,
@@ -62,7 +65,7 @@ pub struct PairDistribution {
     pub density: f64,
     /// Where the first peak ends \[Å\].
     pub shell_end: f64,
-    /// Mean distance in the first peak \[Å\], like atoms of a compound left out; its integral, the coordination of an atom inside; and the mean coordination, surface included.
+    /// Mean distance in the first peak \[Å\]; its integral, the coordination of an atom inside; and the mean coordination, surface included.
     pub first_shell: [f64; 3],
 }
 
@@ -90,17 +93,17 @@ const FEWEST: usize = 8;
 pub fn pair_distribution(structure: &Structure, options: &PairOptions) -> Result<PairDistribution, Error> {
     let points = positions(structure, FEWEST, "a pair distribution")?;
     let bonds = neighbours(structure, &NeighbourOptions { cutoff: None, unlike: Some(false) })?;
-    let centre = centroid(&points);
+    let centre = structure.centroid();
     let count = points.len() as f64;
     let gyration = (points.iter().map(|point| (point - centre).norm_squared()).sum::<f64>() / count).sqrt();
     let diameter = 2.0 * (5.0f64 / 3.0).sqrt() * gyration;
-    let (bins, max) = check(options, diameter)?;
+    let bins = check(options, diameter)?;
     let elements = elements(structure);
     let kinds = kinds(structure, &elements);
     // ordered pairs by kind of the first and of the second atom; what is smeared in from beyond the last bin is counted too
-    let beyond = (4.0 * options.sigma / options.step).ceil() as usize;
+    let beyond = smear_reach(options.sigma / options.step);
     let mut counts = vec![vec![vec![0.0; bins + beyond]; elements.len()]; elements.len()];
-    for (i, list) in within(&points, max + beyond as f64 * options.step).iter().enumerate() {
+    for (i, list) in within(&points, (bins + beyond) as f64 * options.step).iter().enumerate() {
         for &j in list {
             let bin = ((points[i] - points[j]).norm() / options.step) as usize;
             if let Some(count) = counts[kinds[i]][kinds[j]].get_mut(bin) {
@@ -134,8 +137,8 @@ pub fn pair_distribution(structure: &Structure, options: &PairOptions) -> Result
     })
 }
 
-/// Number of bins and largest distance.
-fn check(options: &PairOptions, diameter: f64) -> Result<(usize, f64), Error> {
+/// Number of bins.
+fn check(options: &PairOptions, diameter: f64) -> Result<usize, Error> {
     let out = |name, value, requirement| Err(Error::OutOfRange { name, value, requirement });
     let max = options.max.unwrap_or_else(|| (0.8 * diameter).min(12.0));
     if !(max > 0.0 && max <= 0.95 * diameter) {
@@ -147,7 +150,7 @@ fn check(options: &PairOptions, diameter: f64) -> Result<(usize, f64), Error> {
     if !(options.sigma >= 0.0 && options.sigma <= 0.25 * max) {
         return out("sigma", options.sigma, "from 0 to a quarter of max [Å]");
     }
-    Ok(((max / options.step).round() as usize, max))
+    Ok((max / options.step).round() as usize)
 }
 
 struct Shape {
@@ -167,7 +170,7 @@ impl Shape {
 
     /// g(r) and running coordination number from counts of ordered pairs between `first` and `second` atoms.
     fn curves(&self, counts: &[f64], first: f64, second: f64) -> (Vec<f64>, Vec<f64>) {
-        let smeared = self.smeared(counts);
+        let smeared = smeared(counts, self.sigma / self.step, self.bins);
         let edge = |bin: usize| (bin as f64 * self.step).powi(3);
         let expected = |bin: usize| {
             let shell = 4.0 / 3.0 * std::f64::consts::PI * (edge(bin + 1) - edge(bin));
@@ -180,20 +183,5 @@ impl Shape {
             sum
         });
         (g, coordination.collect())
-    }
-
-    /// Counts smeared with the Gaussian, without those beyond the last bin.
-    fn smeared(&self, counts: &[f64]) -> Vec<f64> {
-        if self.sigma == 0.0 {
-            return counts[..self.bins].to_vec();
-        }
-        let reach = (4.0 * self.sigma / self.step).ceil() as usize;
-        let gauss: Vec<f64> = (0..=reach).map(|n| (-0.5 * (n as f64 * self.step / self.sigma).powi(2)).exp()).collect();
-        let total = 2.0 * gauss.iter().sum::<f64>() - gauss[0];
-        let at = |bin: usize| {
-            let near = bin.saturating_sub(reach)..(bin + reach + 1).min(counts.len());
-            near.map(|other| counts[other] * gauss[other.abs_diff(bin)]).sum::<f64>() / total
-        };
-        (0..self.bins).map(at).collect()
     }
 }

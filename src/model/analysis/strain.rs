@@ -15,21 +15,18 @@
 
 use std::fmt;
 
-use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Vector3};
 use serde::{Deserialize, Serialize};
 
-use super::lattice::{LatticeFit, LatticeOptions, Nearby, fit_lattice};
+use super::lattice::{LatticeFit, Nearby};
 use super::{Error, Summary, positive};
+use crate::rotation::quaternion_of;
 use crate::structure::{LatticeKind, Structure};
 
 /// Options of [`strain`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StrainOptions {
-    /// As [`LatticeOptions::lattice`]; default `"find"`.
-    pub lattice: String,
-    /// As [`LatticeOptions::tolerance`].
-    pub tolerance: Option<f64>,
     /// Lattice constant that strain is against \[Å\]; default: the fitted one.
     pub a: Option<f64>,
     /// The same for c of wurtzite.
@@ -44,15 +41,7 @@ pub struct StrainOptions {
 
 impl Default for StrainOptions {
     fn default() -> Self {
-        Self {
-            lattice: LatticeOptions::default().lattice,
-            tolerance: None,
-            a: None,
-            c: None,
-            shells: None,
-            min_neighbours: 6,
-            sigma: None,
-        }
+        Self { a: None, c: None, shells: None, min_neighbours: 6, sigma: None }
     }
 }
 
@@ -123,30 +112,29 @@ impl fmt::Display for StrainField {
 /// The weakest direction of the neighbours has at least this share of the mean weight; in a full shell it is 1, on a flat surface 0.3 to 0.5.
 const FLATTEST: f64 = 0.1;
 
-/// Finds the strain around each atom.
+/// Finds the strain around each atom, on the lattice that was fitted to the atoms.
 ///
 /// # Errors
-/// As [`fit_lattice`]; and if an option makes no sense.
-pub fn strain(structure: &Structure, options: &StrainOptions) -> Result<StrainField, Error> {
+/// If an option makes no sense, or the lattice is that of other atoms.
+pub fn strain(structure: &Structure, fit: &LatticeFit, options: &StrainOptions) -> Result<StrainField, Error> {
+    fit.check(structure)?;
     let sigma = options.sigma.map(|value| positive("sigma", value, "a positive number of Å")).transpose()?;
-    let lattice = LatticeOptions { lattice: options.lattice.clone(), tolerance: options.tolerance };
-    let fit = fit_lattice(structure, &lattice)?;
     let shells = options.shells.unwrap_or(if fit.kind == LatticeKind::Wurtzite { 3 } else { 2 });
     if !(1..=5).contains(&shells) {
         let requirement = "a whole number from 1 to 5";
         return Err(Error::OutOfRange { name: "shells", value: shells as f64, requirement });
     }
-    let (stretch, reference) = reference(&fit, options)?;
+    let (stretch, reference) = reference(fit, options)?;
     let sites = fit.surroundings(shells)?;
     let place = |atom: usize| structure.atoms()[atom].position;
     let least = options.min_neighbours.max(3);
     let local = |(atom, around): (usize, &Vec<Nearby>)| {
         let pairs: Vec<(Vector3<f64>, Vector3<f64>)> =
             around.iter().map(|near| (stretch.component_mul(&near.vector), place(near.atom) - place(atom))).collect();
-        if pairs.len() < least { None } else { local_strain(&pairs, &fit, sigma) }
+        if pairs.len() < least { None } else { local_strain(&pairs, fit, sigma) }
     };
     let atoms = sites.iter().enumerate().map(local).collect();
-    Ok(StrainField { fit, reference, atoms })
+    Ok(StrainField { fit: fit.clone(), reference, atoms })
 }
 
 /// Factors from the fitted lattice to the reference along its axes, and the constants of the reference.
@@ -190,8 +178,7 @@ fn local_strain(pairs: &[(Vector3<f64>, Vector3<f64>)], fit: &LatticeFit, sigma:
     let roots = Matrix3::from_diagonal(&stretched.eigenvalues.map(|value| value.max(0.0).sqrt()));
     let stretch = stretched.eigenvectors * roots * stretched.eigenvectors.transpose();
     let turn = gradient * stretch.try_inverse()?;
-    let turn = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(turn));
-    let rotation = fit.rotation.inverse() * turn;
+    let rotation = fit.rotation.inverse() * quaternion_of(&turn);
     Some(LocalStrain {
         tensor: stretch - Matrix3::identity(),
         volumetric: gradient.determinant() - 1.0,

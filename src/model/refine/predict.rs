@@ -10,6 +10,7 @@ use super::waves::Atoms;
 use super::{TransferCurve, apart};
 use crate::fourier::{Complex32, Fft2};
 use crate::images::{Images, Particles};
+use crate::memory;
 use crate::microscope::electron::wavelength;
 use crate::model::{Error, Model};
 use crate::pose::Poses;
@@ -53,6 +54,9 @@ pub struct Predicted {
     pub noise: f64,
 }
 
+/// Part by which the highest frequency of a transfer may differ from that of the images.
+const SAME_FREQUENCY: f64 = 1e-4;
+
 /// Predicts the images of one refinement.
 pub struct Predictor {
     views: Views,
@@ -86,7 +90,7 @@ impl Predictor {
             return Err(Error::NoTransfer(atom.element));
         }
         let views = Views::new(particles, *low_pass);
-        let transfers = gathered(transfers, views.ring_count())?;
+        let transfers = gathered(transfers, &views)?;
         let (mut atoms, peaks) = apart(model, &elements);
         for group in atoms.groups.iter().filter(|group| !group.is_empty()) {
             let mean = peaks[group.clone()].iter().map(|peak| peak.intensity).sum::<f64>() / group.len() as f64;
@@ -144,15 +148,29 @@ impl Predictor {
         })
     }
 
+    /// Whether there are images of these numbers.
+    ///
+    /// # Errors
+    /// If there is none of one of them.
+    pub fn check(&self, numbers: &[usize]) -> Result<(), Error> {
+        let images = self.views.len();
+        match numbers.iter().find(|&&number| number >= images) {
+            Some(&number) => Err(Error::ImageNumber { number, images }),
+            None => Ok(()),
+        }
+    }
+
     /// The images of these numbers as pictures.
     ///
     /// # Errors
-    /// If there is no image of a number; or when interrupted.
+    /// If there is no image of a number; if they do not fit into memory; or when interrupted.
     pub fn pictures(&self, numbers: &[usize], task: &Task) -> Result<Predicted, Error> {
-        let images = self.views.len();
-        if let Some(&number) = numbers.iter().find(|&&number| number >= images) {
-            return Err(Error::ImageNumber { number, images });
-        }
+        self.check(numbers)?;
+        let bytes = (2 * size_of::<f32>() * self.size * self.size * numbers.len()) as f64;
+        memory::require(
+            bytes,
+            &format!("{0} images of {1}×{1} pixels and as many predicted ones", numbers.len(), self.size),
+        )?;
         let model = Forward::new(&self.views, &self.atoms, &self.transfers);
         let stage = task.stage("predict images", numbers.len());
         let fft = Fft2::new(self.size);
@@ -210,7 +228,9 @@ impl Predictor {
 }
 
 /// Transfers of groups as a refinement gave them.
-fn gathered(curves: &[TransferCurve], rings: usize) -> Result<Transfers, Error> {
+fn gathered(curves: &[TransferCurve], views: &Views) -> Result<Transfers, Error> {
+    let rings = views.ring_count();
+    let expected = rings.saturating_sub(1) as f64 / views.edge;
     let nothing = Array2::zeros((rings, curves.len()));
     let mut transfers = Transfers {
         even: nothing.clone(),
@@ -224,6 +244,12 @@ fn gathered(curves: &[TransferCurve], rings: usize) -> Result<Transfers, Error> 
                 return Err(Error::OtherTransfers { rings: values.len(), expected: rings });
             }
             of.column_mut(group).iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+        }
+        let highest = curve.frequencies.last().copied().unwrap_or(f64::NAN);
+        // written to a file and read again it may have lost digits
+        let is_same = (highest - expected).abs() <= SAME_FREQUENCY * expected;
+        if !is_same {
+            return Err(Error::OtherFrequencies { highest, expected });
         }
     }
     Ok(transfers)

@@ -2,9 +2,9 @@
 
 use nalgebra::{Matrix3, Point3, UnitQuaternion, Vector3};
 
-use crate::orient::evaluate::exact_rotation;
 use crate::orient::mirrored_in_plane;
 use crate::pose::Pose;
+use crate::rotation::{quaternion_of, superposing};
 
 /// A rotation or rotoinversion about the origin, followed by a small translation, that takes sites to sites.
 #[derive(Debug, Clone)]
@@ -148,7 +148,7 @@ fn frame(a: &Point3<f64>, b: &Point3<f64>, c: &Point3<f64>) -> Matrix3<f64> {
     Matrix3::from_columns(&[x, y, x.cross(&y)])
 }
 
-/// The operation near (`matrix`, `offset`) that takes sites nearest to sites, by least squares (Kabsch, Acta Cryst. A 32 (1976) 922).
+/// The operation near (`matrix`, `offset`) that takes sites nearest to sites, by least squares.
 fn settled(sites: &[Point3<f64>], mut matrix: Matrix3<f64>, mut offset: Vector3<f64>) -> Operation {
     for reach in [2.0 * TOLERANCE, TOLERANCE, TOLERANCE] {
         let pairs: Vec<(Vector3<f64>, Vector3<f64>)> = sites
@@ -161,22 +161,14 @@ fn settled(sites: &[Point3<f64>], mut matrix: Matrix3<f64>, mut offset: Vector3<
         if pairs.len() < 3 {
             break;
         }
-        let count = pairs.len() as f64;
-        let from = pairs.iter().map(|(from, _)| from).sum::<Vector3<f64>>() / count;
-        let to = pairs.iter().map(|(_, to)| to).sum::<Vector3<f64>>() / count;
-        let spread: Matrix3<f64> = pairs.iter().map(|(p, q)| (q - to) * (p - from).transpose()).sum();
-        let svd = spread.svd(true, true);
-        let (Some(u), Some(v)) = (svd.u, svd.v_t) else { break };
-        let hand = (u * v).determinant().signum() * matrix.determinant().signum();
-        matrix = u * Matrix3::from_diagonal(&Vector3::new(1.0, 1.0, hand)) * v;
-        offset = to - matrix * from;
+        (matrix, offset) = superposing(&pairs, matrix.determinant().signum());
     }
     let image: Vec<Option<usize>> =
         sites.iter().map(|site| nearest(sites, &place_of(&matrix, &offset, site), TOLERANCE)).collect();
     let all: Vec<usize> = (0..sites.len()).collect();
     let closure = share_of_inner(sites, &all, &offset, |site| image[site].is_some());
     let hand = matrix.determinant().signum();
-    Operation { rotation: exact_rotation(&(matrix * hand)), inverts: hand < 0.0, offset, image, closure }
+    Operation { rotation: quaternion_of(&(matrix * hand)), inverts: hand < 0.0, offset, image, closure }
 }
 
 fn place_of(matrix: &Matrix3<f64>, offset: &Vector3<f64>, point: &Point3<f64>) -> Vector3<f64> {

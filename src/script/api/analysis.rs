@@ -1,32 +1,23 @@
 //! `model::` what the atoms are like: bonds, lattice, strain, core and surface, pair distribution, order.
 
+use nalgebra::{Point3, Quaternion, UnitQuaternion};
 use rhai::plugin::*;
 use rhai::{Array, Map};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::array;
-use crate::model::Model;
+use super::{array, atoms_of};
 use crate::model::analysis::{
-    self, COMPONENTS, CoreShell, Estimate, LatticeFit, LocalStrain, NeighbourOptions, Neighbours, PairDistribution,
-    Shell, ShortRangeOrder, SiteOfAtom, StrainField, Summary, pair_name,
+    self, COMPONENTS, CoreShell, Estimate, LatticeFit, LatticeOptions, LocalStrain, NeighbourOptions, Neighbours,
+    PairDistribution, Shell, ShortRangeOrder, SiteOfAtom, StrainField, Summary, pair_name,
 };
+use crate::script::options::Both;
 use crate::script::{ScriptResult, Table, fault, options, run};
 use crate::structure::Structure;
 
-/// Atoms given as a Model or as a Structure.
-///
-/// # Errors
-/// If the value is neither.
-pub fn atoms_of(value: &Dynamic) -> ScriptResult<Structure> {
-    if let Some(model) = value.read_lock::<Model>() {
-        return Ok(model.structure());
-    }
-    let structure = value.read_lock::<Structure>().map(|structure| structure.clone());
-    structure.ok_or_else(|| fault(format!("atoms are a Model or a Structure, not {}", options::describe(value))))
-}
-
 #[export_module(manifest)]
 pub mod api {
-    use crate::model::analysis::{CoreShellOptions, LatticeOptions, OrderOptions, PairOptions, StrainOptions};
+    use crate::model::analysis::{CoreShellOptions, OrderOptions, PairOptions, StrainOptions};
 
     /// Finds bonds: nearest neighbours, coordination numbers, bond lengths and angles.
     ///
@@ -93,7 +84,7 @@ pub mod api {
     /// Strain around each atom, from the vectors to its neighbours and between their lattice sites.
     ///
     /// * `atoms`: a Model or a Structure;
-    /// * `lattice`, `tolerance`: as of `fit_lattice`;
+    /// * `lattice`: a name as of `fit_lattice`, with its `tolerance`; or the map that it gave for these atoms, which then is not found again;
     /// * `a`, `c` (Å, default: the fitted ones): constants of the lattice that strain is against, for instance the bulk's;
     /// * `shells` (default 2, in wurtzite 3): shells of neighbours that are used; `min_neighbours` (default 6): an atom with fewer has no strain;
     /// * `sigma` (Å, default not known): standard deviation of a position along an axis, for that of the strain.
@@ -104,14 +95,17 @@ pub mod api {
     /// component), `table` (by atoms; with `sigma` also standard deviations, as `xx_deviation`) and `text`.
     ///
     /// ```rhai
-    /// let field = structure::bundled("pt_2.5nm").strain(#{ lattice: "fcc", a: 3.924, sigma: 0.005 });
+    /// let particle = structure::bundled("pt_2.5nm");
+    /// let field = particle.strain(#{ lattice: "fcc", a: 3.924, sigma: 0.005 });
     /// print(field.summary);
-    /// print(structure::bundled("pt_2.5nm").strain().text);
+    /// print(particle.strain(#{ lattice: particle.fit_lattice() }).text);
+    /// print(particle.strain().text);
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn strain(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Map> {
-        let (atoms, options) = (atoms_of(&atoms)?, options::parse::<StrainOptions>(&call, &options)?);
-        let field = run(&call, |_| analysis::strain(&atoms, &options))?;
+        let atoms = atoms_of(&atoms)?;
+        let (fit, options) = super::on_lattice::<StrainOptions>(&call, &atoms, options)?;
+        let field = run(&call, |_| analysis::strain(&atoms, &fit, &options))?;
         super::strain_map(&atoms, &field)
     }
 
@@ -124,7 +118,7 @@ pub mod api {
     ///
     /// * `atoms`: a Model or a Structure;
     /// * `width` (Å, default 1.1 bonds): thickness of a shell; `cutoff` (Å): of the bonds, as of `neighbours`;
-    /// * `lattice` (default none): as of `fit_lattice`; gives the displacements from its sites.
+    /// * `lattice` (default none), `tolerance`: as of `strain`; gives the displacements from its sites.
     ///
     /// At the surface is an atom that sees an empty cone of 50° to all sides of its axis. The depth is the distance from the nearest surface atom.
     ///
@@ -139,8 +133,9 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn core_shell(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Map> {
-        let (atoms, options) = (atoms_of(&atoms)?, options::parse::<CoreShellOptions>(&call, &options)?);
-        let layers = run(&call, |_| analysis::core_shell(&atoms, &options))?;
+        let atoms = atoms_of(&atoms)?;
+        let (fit, options) = super::lattice_of::<CoreShellOptions>(&call, &atoms, options)?;
+        let layers = run(&call, |_| analysis::core_shell(&atoms, fit.as_ref(), &options))?;
         super::core_shell_map(&atoms, &layers)
     }
 
@@ -152,10 +147,10 @@ pub mod api {
     /// Pair distribution g(r), total and by pairs of elements, corrected for the particle's finite size.
     ///
     /// * `atoms`: a Model or a Structure;
-    /// * `step` (Å, default 0.05): width of a bin; `max` (Å, default 12, or 0.8 of the diameter if that is less): largest distance;
+    /// * `step` (Å, default 0.05): width of a bin; `max` (Å, default 12, or 0.8 of the diameter if that is less): largest distance, rounded to whole bins;
     /// * `sigma` (Å, default 0): Gaussian that every distance is smeared with.
     ///
-    /// g(r) is over what the same atoms scattered at random in a sphere of the same radius of gyration would give.
+    /// g(r) is over what a gas of the same density would give in a sphere of the same radius of gyration.
     ///
     /// Gives a map: `r` (Å, middle of each bin), `g`, `coordination` (mean number of atoms up to there, surface included), `partials` (a map from names such as `"Fe–Pt"` to
     /// maps of `g` and `coordination`), `diameter` (Å, of the sphere), `density` (atoms in Å³ of it), `first_shell` (a map: `end` and `mean_distance` in Å, `coordination`, the integral of the first peak,
@@ -180,7 +175,7 @@ pub mod api {
     /// Short-range order of an alloy: Warren–Cowley parameters α by shell of neighbours.
     ///
     /// * `atoms`: a Model or a Structure;
-    /// * `shells` (default 3): how many; `lattice`: as of `fit_lattice`;
+    /// * `shells` (default 3): how many; `lattice`, `tolerance`: as of `strain`;
     /// * `interior` (default false): count only atoms with a full shell; else each with the neighbours that it has;
     /// * `permutations` (default 400), `seed` (default 0): random exchanges of the elements, for mean and standard deviation of a random alloy.
     ///
@@ -198,8 +193,9 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn short_range_order(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Map> {
-        let (atoms, options) = (atoms_of(&atoms)?, options::parse::<OrderOptions>(&call, &options)?);
-        let order = run(&call, |_| analysis::short_range_order(&atoms, &options))?;
+        let atoms = atoms_of(&atoms)?;
+        let (fit, options) = super::on_lattice::<OrderOptions>(&call, &atoms, options)?;
+        let order = run(&call, |task| analysis::short_range_order(&atoms, &fit, &options, task))?;
         super::order_map(&order)
     }
 
@@ -207,6 +203,77 @@ pub mod api {
     pub fn short_range_order_default(call: NativeCallContext, atoms: Dynamic) -> ScriptResult<Map> {
         short_range_order(call, atoms, Map::new())
     }
+}
+
+/// The lattice of an analysis.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Lattice {
+    lattice: Option<String>,
+    tolerance: Option<f64>,
+}
+
+/// The lattice of the atoms and the other options; without one, any is looked for.
+pub(super) fn on_lattice<A: Serialize + DeserializeOwned + Default>(
+    call: &NativeCallContext,
+    atoms: &Structure,
+    mut map: Map,
+) -> ScriptResult<(LatticeFit, A)> {
+    if map.get("lattice").is_none_or(Dynamic::is_unit) {
+        map.insert("lattice".into(), LatticeOptions::default().lattice.into());
+    }
+    let (fit, options) = lattice_of(call, atoms, map)?;
+    Ok((fit.expect("a lattice was asked for"), options))
+}
+
+/// The lattice of the atoms, fitted as the options say or as `fit_lattice` has given it, and the other options.
+pub(super) fn lattice_of<A: Serialize + DeserializeOwned + Default>(
+    call: &NativeCallContext,
+    atoms: &Structure,
+    mut map: Map,
+) -> ScriptResult<(Option<LatticeFit>, A)> {
+    let given = map.get("lattice").and_then(|value| value.clone().try_cast::<Map>());
+    if let Some(given) = &given {
+        // its name is what the provenance needs
+        map.insert("lattice".into(), given.get("lattice").cloned().unwrap_or_default());
+    }
+    let Both { first: Lattice { lattice, tolerance }, second } = options::parse::<Both<Lattice, A>>(call, &map)?;
+    let fit = match (given, lattice, tolerance) {
+        (Some(given), _, None) => Some(fit_again(atoms, &given)?),
+        (None, Some(lattice), tolerance) => {
+            Some(run(call, |_| analysis::fit_lattice(atoms, &LatticeOptions { lattice, tolerance }))?)
+        }
+        (None, None, None) => None,
+        _ => return Err(fault("option \"tolerance\" is for a lattice that is to be fitted; give the name of one")),
+    };
+    Ok((fit, second))
+}
+
+/// What [`lattice_map`] was made from.
+fn fit_again(atoms: &Structure, map: &Map) -> ScriptResult<LatticeFit> {
+    let wrong = || fault("option \"lattice\" is a name or the map that fit_lattice gave for these atoms");
+    let value = |name: &str| map.get(name).and_then(|value| value.as_float().ok());
+    let estimate =
+        |name: &str| Some(Estimate { value: value(name)?, error: value(&format!("{name}_error")).unwrap_or(f64::NAN) });
+    let list = |name: &str| {
+        let values = map.get(name).and_then(|value| value.clone().try_cast::<Array>()).ok_or_else(wrong)?;
+        options::numbers(&values, name)
+    };
+    let name = map.get("lattice").and_then(|name| name.clone().into_immutable_string().ok()).ok_or_else(wrong)?;
+    let [w, x, y, z] = list("rotation")?[..] else { return Err(wrong()) };
+    let [at_x, at_y, at_z] = list("origin")?[..] else { return Err(wrong()) };
+    let rotation = UnitQuaternion::new_unchecked(Quaternion::new(w, x, y, z));
+    let table = map.get("table").and_then(|table| table.clone().try_cast::<Table>()).ok_or_else(wrong)?;
+    let column = |name: &str| table.columns().iter().position(|column| column == name).ok_or_else(wrong);
+    let columns = [column("cell_1")?, column("cell_2")?, column("cell_3")?, column("site")?];
+    let place = |row: &Vec<serde_json::Value>| {
+        let [cell_1, cell_2, cell_3, site] = columns.map(|column| row[column].as_i64().map(i32::try_from)?.ok());
+        Some(([cell_1?, cell_2?, cell_3?], usize::try_from(site?).ok()?))
+    };
+    let places: Vec<_> = table.rows().iter().map(place).collect();
+    let motion = (rotation, Point3::new(at_x, at_y, at_z));
+    let constants = [estimate("a"), estimate("c"), estimate("u")];
+    LatticeFit::again(atoms, name.parse().map_err(fault)?, constants, motion, &places).map_err(fault)
 }
 
 /// A number, or `()` for one that is none.

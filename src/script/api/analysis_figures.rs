@@ -2,26 +2,13 @@
 
 use rhai::Map;
 use rhai::plugin::*;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::analysis::atoms_of;
-use crate::model::analysis::{
-    self, CoreShellOptions, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
-};
+use super::analysis::{lattice_of, on_lattice};
+use super::atoms_of;
+use crate::model::analysis::{self, CoreShellOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions};
 use crate::plot::{self, DisplacementsPlot, Figure, StrainPlot, Titled};
-use crate::script::{ScriptResult, fault, options, run};
-
-/// The options of a figure, and those of the analysis that it shows, out of one map.
-fn split<F, A>(call: &NativeCallContext, map: Map) -> ScriptResult<(F, A)>
-where
-    F: Serialize + DeserializeOwned + Default,
-    A: Serialize + DeserializeOwned + Default,
-{
-    let names = serde_json::to_value(F::default()).map_err(fault)?;
-    let (figure, analysis): (Map, Map) = map.into_iter().partition(|(name, _)| names.get(name.as_str()).is_some());
-    Ok((options::parse(call, &figure)?, options::parse(call, &analysis)?))
-}
+use crate::script::options::{self, Both};
+use crate::script::{ScriptResult, fault, run};
 
 #[export_module(manifest)]
 pub mod api {
@@ -34,10 +21,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn neighbours(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, NeighbourOptions>(&call, options)?;
+        let options = options::parse::<Both<Titled, NeighbourOptions>>(&call, &options)?;
         let atoms = atoms_of(&atoms)?;
-        let bonds = run(&call, |_| analysis::neighbours(&atoms, &options))?;
-        plot::neighbours(&atoms, &bonds, &figure).map_err(fault)
+        let bonds = run(&call, |_| analysis::neighbours(&atoms, &options.second))?;
+        plot::neighbours(&atoms, &bonds, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "neighbours", return_raw)]
@@ -47,18 +34,17 @@ pub mod api {
 
     /// Displacements of the atoms from their lattice sites: arrows on slices seen along the lattice's axes, length as colour in pm.
     ///
-    /// * `atoms`: a Model or a Structure; options as of `model::fit_lattice`, and
-    /// * `thickness` (Å, default the lattice constant, half of it in rock salt): of the slices, from the plane nearest to the centroid towards the viewer;
-    /// * `scale` (default: as fits): how many times as long the arrows are; `range` (pm, default 98th percentile): of the colours; `title`.
+    /// * `atoms`: a Model or a Structure; options as of `model::fit_lattice`, `lattice` also the map that it gave; and
+    /// * `thickness` (Å, default the lattice constant, half of it in rock salt): of the slices, from a plane near the centroid towards the viewer;
+    /// * `scale` (default: as fits): how many times as long the arrows are, though none is longer than five bonds; `range` (pm, default 98th percentile): of the colours; `title`.
     ///
     /// ```rhai
     /// plot::displacements(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", scale: 10 }).save("displacements.png");
     /// ```
     #[rhai_fn(return_raw)]
     pub fn displacements(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<DisplacementsPlot, LatticeOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let fit = run(&call, |_| analysis::fit_lattice(&atoms, &options))?;
+        let (fit, figure) = on_lattice::<DisplacementsPlot>(&call, &atoms, options)?;
         plot::displacements(&atoms, &fit, &figure).map_err(fault)
     }
 
@@ -78,10 +64,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn strain(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<StrainPlot, StrainOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let field = run(&call, |_| analysis::strain(&atoms, &options))?;
-        plot::strain(&atoms, &field, &figure).map_err(fault)
+        let (fit, options) = on_lattice::<Both<StrainPlot, StrainOptions>>(&call, &atoms, options)?;
+        let field = run(&call, |_| analysis::strain(&atoms, &fit, &options.second))?;
+        plot::strain(&atoms, &field, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "strain", return_raw)]
@@ -98,10 +84,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn core_shell(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, CoreShellOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let layers = run(&call, |_| analysis::core_shell(&atoms, &options))?;
-        plot::core_shell(&atoms, &layers, &figure).map_err(fault)
+        let (fit, options) = lattice_of::<Both<Titled, CoreShellOptions>>(&call, &atoms, options)?;
+        let layers = run(&call, |_| analysis::core_shell(&atoms, fit.as_ref(), &options.second))?;
+        plot::core_shell(&atoms, &layers, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "core_shell", return_raw)]
@@ -118,10 +104,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn pair_distribution(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, PairOptions>(&call, options)?;
+        let options = options::parse::<Both<Titled, PairOptions>>(&call, &options)?;
         let atoms = atoms_of(&atoms)?;
-        let pairs = run(&call, |_| analysis::pair_distribution(&atoms, &options))?;
-        plot::pair_distribution(&atoms, &pairs, &figure).map_err(fault)
+        let pairs = run(&call, |_| analysis::pair_distribution(&atoms, &options.second))?;
+        plot::pair_distribution(&atoms, &pairs, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "pair_distribution", return_raw)]
@@ -138,10 +124,10 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn short_range_order(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
-        let (figure, options) = split::<Titled, OrderOptions>(&call, options)?;
         let atoms = atoms_of(&atoms)?;
-        let order = run(&call, |_| analysis::short_range_order(&atoms, &options))?;
-        plot::short_range_order(&atoms, &order, &figure).map_err(fault)
+        let (fit, options) = on_lattice::<Both<Titled, OrderOptions>>(&call, &atoms, options)?;
+        let order = run(&call, |task| analysis::short_range_order(&atoms, &fit, &options.second, task))?;
+        plot::short_range_order(&atoms, &order, &options.first).map_err(fault)
     }
 
     #[rhai_fn(name = "short_range_order", return_raw)]

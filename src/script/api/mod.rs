@@ -23,16 +23,16 @@
 //! ```
 //!
 //! * `global` makes `images.normalize(…)` work beside `images::normalize(images, …)`; `return_raw` belongs to every
-//!   function that returns a [`ScriptResult`](super::ScriptResult).
+//!   function that returns a [`ScriptResult`].
 //! * Take values by value (they are cheap to clone), or by `&mut` with `pure`: otherwise a `const` in a script has no methods.
 //! * A form without options is a function of its own, `#[rhai_fn(global, name = "normalize", return_raw)] pub fn
 //!   normalize_default(…)`, without a comment: help shows all forms of a name under one.
-//! * [`options::parse`](super::options::parse) reads a kernel's options struct (strictly) and records it for provenance;
-//!   [`options::take`](super::options::take) takes a `Volume` or the like out of the map before;
-//!   [`options::numbers`](super::options::numbers) and [`options::seed`](super::options::seed) read plain arguments.
+//! * [`options::parse`] reads a kernel's options struct (strictly) and records it for provenance;
+//!   [`options::take`] takes a `Volume` or the like out of the map before;
+//!   [`options::numbers`] and [`options::seed`] read plain arguments.
 //! * A plain argument of type `f64` takes an integer too (`bind.rs` sees to it).
 //! * [`run`](super::run) runs a kernel in the session's threads with its [`Task`](crate::task::Task) and turns its
-//!   error into a located one; short work that cannot fail needs neither; [`fault`](super::fault) turns any error into a
+//!   error into a located one; short work that cannot fail needs neither; [`fault`] turns any error into a
 //!   script error.
 //! * A path goes through [`readable`](super::readable) or [`writable`](super::writable), which ask what the script may touch; such a parameter
 //!   is called `path` or `folder`. Clippy refuses other ways from a string to a path here.
@@ -62,9 +62,9 @@ mod volume;
 use rhai::plugin::{exported_manifest, exported_module};
 use rhai::{Array, Dynamic, Engine};
 
-use super::Table;
 use super::args::Declaration;
 use super::bind::{Namespace, Part};
+use super::{ScriptResult, Table, fault, options};
 use crate::cell::{Cell, Liquid};
 use crate::images::{Images, Particles};
 use crate::microscope::Microscope;
@@ -130,6 +130,18 @@ pub fn register(engine: &mut Engine) {
     for namespace in namespaces() {
         engine.register_static_module(namespace.name, namespace.bound().into());
     }
+}
+
+/// Atoms given as a Model or as a Structure.
+///
+/// # Errors
+/// If the value is neither.
+fn atoms_of(value: &Dynamic) -> ScriptResult<Structure> {
+    if let Some(model) = value.read_lock::<Model>() {
+        return Ok(model.structure());
+    }
+    let structure = value.read_lock::<Structure>().map(|structure| structure.clone());
+    structure.ok_or_else(|| fault(format!("atoms are a Model or a Structure, not {}", options::describe(value))))
 }
 
 /// Numbers as a script's array.

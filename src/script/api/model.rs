@@ -1,15 +1,16 @@
 //! `model::` atoms read from a density, and their comparison with known ones.
 
+use nalgebra::{Quaternion, UnitQuaternion, Vector3};
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
-use super::array;
+use super::{array, atoms_of};
 use crate::images::Particles;
 use crate::microscope::Microscope;
 use crate::model::{
-    self, Class, CompareOptions, Comparison, Fitted, Model, Predicted, Predictor, RefineOptions, Refinement, Residuals,
-    TraceOptions, TransferCurve,
+    self, Class, CompareOptions, Comparison, Fitted, Model, Pair, Predicted, Predictor, RefineOptions, Refinement,
+    Residuals, TraceOptions, TransferCurve,
 };
 use crate::pose::Poses;
 use crate::script::{ScriptResult, fault, options, run, writable};
@@ -98,6 +99,8 @@ pub mod api {
     /// Gives a map: `observed` and `predicted`, Images up to the refinement's limit of resolution on one scale, with the contrast that explains each best; `noise`,
     /// the standard deviation of the noise in a pixel of them; `chi2`, one an image of all, the mean squared residual in units of the noise; and means over all
     /// images by spatial frequency: `frequencies` (1/Å), `residual_power` and `image_power`, in units of the noise.
+    ///
+    /// A number that no image has, more images than fit into memory, and particles other than the refined ones are errors.
     ///
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");
@@ -227,10 +230,12 @@ pub mod api {
 
     /// Compares atoms with the true ones, after the best motion of either hand.
     ///
+    /// * `atoms`: a Model or a Structure; `truth`: a Structure;
     /// * `tolerance` (Å, default 0.7): atoms farther apart are not a pair.
     ///
     /// Gives a map: `found`, `missing`, `extra`, `rmsd_pm`, `species_accuracy` (0 to 1), `radius_A` (the tolerance), `mirrored`,
-    /// and `text`, all of it in one line.
+    /// and `text`, all of it in one line. Also the motion, first of all r → −r if mirrored, then the `rotation` (unit quaternion `[w, x, y, z]`), then the
+    /// `translation` (Å); `pairs`, `[i, j]` with the number of an atom and of the true one; and `distances_A` of the pairs.
     ///
     /// All rotations, both hands and all shifts are tried. Best is the motion with most pairs; of those, with most elements right; of
     /// those, with the lowest RMSD. Without pairs `rmsd_pm` and `species_accuracy` are not numbers.
@@ -241,33 +246,14 @@ pub mod api {
     /// print(result.rmsd_pm);
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn compare(call: NativeCallContext, model: Model, truth: Structure, options: Map) -> ScriptResult<Map> {
-        compare_structures(call, model.structure(), truth, options)
+    pub fn compare(call: NativeCallContext, atoms: Dynamic, truth: Structure, options: Map) -> ScriptResult<Map> {
+        let (atoms, options) = (atoms_of(&atoms)?, options::parse::<CompareOptions>(&call, &options)?);
+        run(&call, |task| model::compare(&atoms, &truth, &options, task)).map(super::comparison_map)
     }
 
     #[rhai_fn(global, name = "compare", return_raw)]
-    pub fn compare_default(call: NativeCallContext, model: Model, truth: Structure) -> ScriptResult<Map> {
-        compare_structures(call, model.structure(), truth, Map::new())
-    }
-
-    #[rhai_fn(global, name = "compare", return_raw)]
-    pub fn compare_structures(
-        call: NativeCallContext,
-        structure: Structure,
-        truth: Structure,
-        options: Map,
-    ) -> ScriptResult<Map> {
-        let options: CompareOptions = options::parse(&call, &options)?;
-        run(&call, |task| model::compare(&structure, &truth, &options, task)).map(super::comparison_map)
-    }
-
-    #[rhai_fn(global, name = "compare", return_raw)]
-    pub fn compare_structures_default(
-        call: NativeCallContext,
-        structure: Structure,
-        truth: Structure,
-    ) -> ScriptResult<Map> {
-        compare_structures(call, structure, truth, Map::new())
+    pub fn compare_default(call: NativeCallContext, atoms: Dynamic, truth: Structure) -> ScriptResult<Map> {
+        compare(call, atoms, truth, Map::new())
     }
 
     /// The atoms of a model as a structure, in the frame of the density.
@@ -457,14 +443,22 @@ pub(super) fn fitted(refined: &Map) -> ScriptResult<Fitted> {
 fn transfer_curve(value: &Dynamic) -> ScriptResult<TransferCurve> {
     let map = value.clone().try_cast::<Map>().ok_or_else(|| fault("a transfer is a map, as model::refine gives it"))?;
     let column = |name: &str| options::numbers(&entry::<Array>(&map, name)?, name);
-    Ok(TransferCurve {
+    let curve = TransferCurve {
         element: entry::<rhai::ImmutableString>(&map, "element")?.parse().map_err(fault)?,
         frequencies: column("frequencies")?,
         even: column("even")?,
         odd: column("odd")?,
         even_deviation: column("even_deviation")?,
         odd_deviation: column("odd_deviation")?,
-    })
+    };
+    let rings = curve.frequencies.len();
+    if [&curve.even, &curve.odd, &curve.even_deviation, &curve.odd_deviation].iter().any(|values| values.len() != rings)
+    {
+        return Err(fault(
+            "a transfer has as many even, odd and deviations as frequencies; give what model::refine gave",
+        ));
+    }
+    Ok(curve)
 }
 
 /// What a refinement's map holds under a name.
@@ -486,6 +480,8 @@ fn predicted_map((pictures, left): (Predicted, Residuals)) -> Map {
 }
 
 fn comparison_map(comparison: Comparison) -> Map {
+    let [x, y, z, w] = comparison.rotation.coords.into();
+    let pair = |pair: &Pair| Dynamic::from_array(vec![(pair.found as i64).into(), (pair.truth as i64).into()]);
     Map::from([
         ("text".into(), comparison.to_string().into()),
         ("found".into(), (comparison.found as i64).into()),
@@ -495,5 +491,40 @@ fn comparison_map(comparison: Comparison) -> Map {
         ("species_accuracy".into(), comparison.species_accuracy.into()),
         ("radius_A".into(), comparison.radius.into()),
         ("mirrored".into(), comparison.mirrored.into()),
+        ("rotation".into(), array(&[w, x, y, z]).into()),
+        ("translation".into(), array(comparison.translation.as_slice()).into()),
+        ("pairs".into(), comparison.pairs.iter().map(pair).collect::<Array>().into()),
+        ("distances_A".into(), comparison.pairs.iter().map(|pair| pair.distance.into()).collect::<Array>().into()),
     ])
+}
+
+/// What [`comparison_map`] was made from, for figures.
+pub(super) fn comparison(map: &Map) -> ScriptResult<Comparison> {
+    let wrong = |name: &str| fault(format!("the comparison has no {name}; give the map that compare gave"));
+    let value = |name: &str| map.get(name).cloned().ok_or_else(|| wrong(name));
+    let list = |name: &str| value(name)?.try_cast::<Array>().ok_or_else(|| wrong(name));
+    let numbers = |name: &str| options::numbers(&list(name)?, name);
+    let number = |name: &str| options::numbers(&[value(name)?], name).map(|numbers| numbers[0]);
+    let count = |value: &Dynamic, name: &str| {
+        value.as_int().ok().and_then(|count| usize::try_from(count).ok()).ok_or_else(|| wrong(name))
+    };
+    let pair = |(pair, &distance): (&Dynamic, &f64)| {
+        let [found, truth] = &pair.as_array_ref().map_err(|_| wrong("pairs"))?[..] else { return Err(wrong("pairs")) };
+        Ok(Pair { found: count(found, "pairs")?, truth: count(truth, "pairs")?, distance })
+    };
+    let [w, x, y, z] = numbers("rotation")?[..] else { return Err(wrong("rotation")) };
+    let [dx, dy, dz] = numbers("translation")?[..] else { return Err(wrong("translation")) };
+    let distances = numbers("distances_A")?;
+    Ok(Comparison {
+        found: count(&value("found")?, "found")?,
+        missing: count(&value("missing")?, "missing")?,
+        extra: count(&value("extra")?, "extra")?,
+        rmsd_pm: number("rmsd_pm")?,
+        species_accuracy: number("species_accuracy")?,
+        radius: number("radius_A")?,
+        mirrored: value("mirrored")?.as_bool().map_err(|_| wrong("mirrored"))?,
+        rotation: UnitQuaternion::from_quaternion(Quaternion::new(w, x, y, z)),
+        translation: Vector3::new(dx, dy, dz),
+        pairs: list("pairs")?.iter().zip(&distances).map(pair).collect::<ScriptResult<_>>()?,
+    })
 }

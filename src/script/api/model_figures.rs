@@ -3,7 +3,8 @@
 use rhai::plugin::*;
 use rhai::{Array, Map};
 
-use super::model::fitted;
+use super::atoms_of;
+use super::model::{comparison, fitted};
 use crate::images::Particles;
 use crate::model::{self, CompareOptions, Comparison, Model};
 use crate::plot::{self, Figure, ResidualsOptions, SectionsOptions, SpheresOptions};
@@ -30,33 +31,31 @@ pub mod api {
 
     /// Traced atoms laid on the true ones, seen along z, x and y; atoms that are missing, extra or of the wrong element in red.
     ///
-    /// * `found`: a model or a structure; `truth`: a structure. They are compared as `compare` does.
+    /// * `found`: a Model or a Structure; `truth`: a Structure; `comparison`: the map that `compare` gave for both, if it is there already.
     ///
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");
     /// let atoms = model::trace(volume::of_structure(truth), #{ species: ["Fe", "Pt"] });
     /// plot::against_truth(atoms, truth).save("atoms.png");
+    /// plot::against_truth(atoms, truth, atoms.compare(truth, #{ tolerance: 0.3 })).save("atoms.png");
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn against_truth(call: NativeCallContext, found: Model, truth: Structure) -> ScriptResult<Figure> {
-        structures_against_truth(call, found.structure(), truth)
+    pub fn against_truth(found: Dynamic, truth: Structure, comparison: Map) -> ScriptResult<Figure> {
+        plot::against_truth(&atoms_of(&found)?, &truth, &super::comparison(&comparison)?).map_err(fault)
     }
 
     #[rhai_fn(name = "against_truth", return_raw)]
-    pub fn structures_against_truth(
-        call: NativeCallContext,
-        found: Structure,
-        truth: Structure,
-    ) -> ScriptResult<Figure> {
-        let comparison = super::comparison(&call, &found, &truth)?;
+    pub fn against_truth_default(call: NativeCallContext, found: Dynamic, truth: Structure) -> ScriptResult<Figure> {
+        let found = atoms_of(&found)?;
+        let comparison = super::compared(&call, &found, &truth)?;
         plot::against_truth(&found, &truth, &comparison).map_err(fault)
     }
 
     /// Atoms as shaded spheres seen along zone axes, with the true ones below if they are known.
     ///
-    /// * `atoms`: a model or a structure.
+    /// * `atoms`: a Model or a Structure.
     /// * options: `views` (default `[[0, 0, 1], [1, 0, 0], [0, 1, 0]]`), one to six directions towards the viewer; `radius` (Å, default 0.8 of each element's
-    ///   covalent radius) of the spheres; `truth`, a Structure; `title`.
+    ///   covalent radius) of the spheres; `truth`, a Structure; `comparison`, the map that `compare` gave for both, if it is there already; `title`.
     ///
     /// Directions are in the frame of the atoms, z up; far atoms are paler. With a truth the atoms are laid on it as `compare` does, and directions are in its
     /// frame, where zone axes have their meaning: extra atoms and wrong elements are marked in red in the first row, missing atoms in the second.
@@ -68,38 +67,28 @@ pub mod api {
     /// plot::spheres(atoms, #{ truth: truth }).save("spheres.png");
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn spheres(call: NativeCallContext, atoms: Model, options: Map) -> ScriptResult<Figure> {
-        spheres_of_structure(call, atoms.structure(), options)
-    }
-
-    #[rhai_fn(name = "spheres", return_raw)]
-    pub fn spheres_default(call: NativeCallContext, atoms: Model) -> ScriptResult<Figure> {
-        spheres_of_structure(call, atoms.structure(), Map::new())
-    }
-
-    #[rhai_fn(name = "spheres", return_raw)]
-    pub fn spheres_of_structure(call: NativeCallContext, atoms: Structure, options: Map) -> ScriptResult<Figure> {
-        let mut options = options;
+    pub fn spheres(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
+        let (atoms, mut options) = (atoms_of(&atoms)?, options);
         let truth = options::take::<Structure>(&mut options, "truth", "a Structure")?;
+        let comparison = options::take::<Map>(&mut options, "comparison", "the map that compare gives")?;
         let options: SpheresOptions = options::parse(&call, &options)?;
-        match truth {
-            None => plot::spheres(&atoms, None, &options),
-            Some(truth) => {
-                let comparison = super::comparison(&call, &atoms, &truth)?;
-                plot::spheres(&atoms, Some((&truth, &comparison)), &options)
-            }
-        }
-        .map_err(fault)
+        let compared = match (&truth, &comparison) {
+            (Some(truth), None) => Some(super::compared(&call, &atoms, truth)?),
+            (Some(_), Some(comparison)) => Some(super::comparison(comparison)?),
+            (None, Some(_)) => return Err(fault("option \"comparison\" says nothing without truth")),
+            (None, None) => None,
+        };
+        plot::spheres(&atoms, truth.as_ref().zip(compared.as_ref()), &options).map_err(fault)
     }
 
     #[rhai_fn(name = "spheres", return_raw)]
-    pub fn spheres_of_structure_default(call: NativeCallContext, atoms: Structure) -> ScriptResult<Figure> {
-        spheres_of_structure(call, atoms, Map::new())
+    pub fn spheres_default(call: NativeCallContext, atoms: Dynamic) -> ScriptResult<Figure> {
+        spheres(call, atoms, Map::new())
     }
 
     /// Slices through a density with the atoms that lie in them.
     ///
-    /// * `volume`: a density; `atoms`: a model or a structure in its frame.
+    /// * `volume`: a density; `atoms`: a Model or a Structure in its frame.
     /// * options: `axis` (default `"z"`) that the slices lie across; `planes` (default 6), how many at most; `even` (default false) spreads them evenly through the
     ///   particle instead of where most atoms lie; `at` (Å, heights from the centre) says where they lie; `title`.
     ///
@@ -115,35 +104,16 @@ pub mod api {
     pub fn atoms_in_density(
         call: NativeCallContext,
         volume: Volume,
-        atoms: Model,
-        options: Map,
-    ) -> ScriptResult<Figure> {
-        structure_in_density(call, volume, atoms.structure(), options)
-    }
-
-    #[rhai_fn(name = "atoms_in_density", return_raw)]
-    pub fn atoms_in_density_default(call: NativeCallContext, volume: Volume, atoms: Model) -> ScriptResult<Figure> {
-        structure_in_density(call, volume, atoms.structure(), Map::new())
-    }
-
-    #[rhai_fn(name = "atoms_in_density", return_raw)]
-    pub fn structure_in_density(
-        call: NativeCallContext,
-        volume: Volume,
-        atoms: Structure,
+        atoms: Dynamic,
         options: Map,
     ) -> ScriptResult<Figure> {
         let options: SectionsOptions = options::parse(&call, &options)?;
-        plot::atoms_in_density(&volume, &atoms, &options).map_err(fault)
+        plot::atoms_in_density(&volume, &atoms_of(&atoms)?, &options).map_err(fault)
     }
 
     #[rhai_fn(name = "atoms_in_density", return_raw)]
-    pub fn structure_in_density_default(
-        call: NativeCallContext,
-        volume: Volume,
-        atoms: Structure,
-    ) -> ScriptResult<Figure> {
-        structure_in_density(call, volume, atoms, Map::new())
+    pub fn atoms_in_density_default(call: NativeCallContext, volume: Volume, atoms: Dynamic) -> ScriptResult<Figure> {
+        atoms_in_density(call, volume, atoms, Map::new())
     }
 
     /// Images beside what refined atoms say they should show, and where in the spectrum the two differ.
@@ -207,8 +177,8 @@ pub mod api {
     pub fn pulls_of_several(call: NativeCallContext, atoms: Array, truth: Structure) -> ScriptResult<Figure> {
         let mut all = Vec::new();
         for atoms in atoms {
-            let found = atoms.type_name().rsplit("::").next().unwrap_or_default();
-            let wrong = || fault(format!("pulls are of refined models, as model::refine gives them, not of a {found}"));
+            let found = options::describe(&atoms);
+            let wrong = || fault(format!("pulls are of refined models, as model::refine gives them, not of {found}"));
             let atoms = atoms.try_cast::<Model>().ok_or_else(wrong)?;
             all.extend(run(&call, |task| model::pulls(&atoms, &truth, task))?);
         }
@@ -216,6 +186,6 @@ pub mod api {
     }
 }
 
-fn comparison(call: &NativeCallContext, found: &Structure, truth: &Structure) -> ScriptResult<Comparison> {
+fn compared(call: &NativeCallContext, found: &Structure, truth: &Structure) -> ScriptResult<Comparison> {
     run(call, |task| model::compare(found, truth, &CompareOptions::default(), task))
 }

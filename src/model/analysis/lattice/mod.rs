@@ -18,11 +18,12 @@ mod template;
 use std::collections::HashMap;
 use std::fmt;
 
-use nalgebra::{Matrix3, Point3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Point3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{NeighbourOptions, neighbours};
-use super::{Error, centroid, elements, positions};
+use super::{Error, elements, positions};
+use crate::rotation::{cubic, quaternion_of};
 use crate::structure::{Element, LatticeKind, Structure, within};
 
 use grow::{Cloud, Seed};
@@ -107,6 +108,41 @@ pub struct LatticeFit {
 }
 
 impl LatticeFit {
+    /// A lattice that was fitted earlier: kind, constants (a, and of wurtzite c and u), rotation and origin, and of each atom the cell and which of its sites
+    /// it is on.
+    ///
+    /// # Errors
+    /// If it is not the lattice of these atoms.
+    pub fn again(
+        structure: &Structure,
+        kind: LatticeKind,
+        constants: [Option<Estimate>; 3],
+        (rotation, origin): (UnitQuaternion<f64>, Point3<f64>),
+        places: &[Option<([i32; 3], usize)>],
+    ) -> Result<Self, Error> {
+        let template = Template::new(kind, grow::REACH)?;
+        if places.len() != structure.len() || places.iter().flatten().any(|(_, site)| *site >= template.basis.len()) {
+            return Err(Error::OtherLattice);
+        }
+        let bond = neighbours(structure, &NeighbourOptions::default())?.lengths().mean;
+        let rigid = Rigid {
+            kind,
+            rotation,
+            origin: origin.coords,
+            constants: constants.map(|one| one.map_or(f64::NAN, |one| one.value)),
+        };
+        let errors = constants.map(|one| one.map_or(f64::NAN, |one| one.error));
+        let places: Vec<_> = places.iter().map(|place| place.map(|(cell, basis)| Place { cell, basis })).collect();
+        let fit = describe(structure, &Solution { rigid, errors }, &template, &places, bond)?;
+        let is_near = |site: &SiteOfAtom| site.displacement.norm() <= ON_SITE * bond;
+        if fit.on_sites() > 0 && fit.sites.iter().flatten().all(is_near) { Ok(fit) } else { Err(Error::OtherLattice) }
+    }
+
+    /// Whether these are as many atoms as it was fitted to.
+    pub(super) fn check(&self, structure: &Structure) -> Result<(), Error> {
+        if self.sites.len() == structure.len() { Ok(()) } else { Err(Error::OtherLattice) }
+    }
+
     /// Number of atoms on sites.
     pub fn on_sites(&self) -> usize {
         self.sites.iter().flatten().count()
@@ -227,21 +263,13 @@ struct Atoms<'a> {
 
 impl Atoms<'_> {
     fn fit(&self, kind: LatticeKind) -> Result<LatticeFit, Error> {
-        let species = elements(self.structure);
-        let is_compound = kind != LatticeKind::Fcc;
-        if is_compound && species.len() != 2 {
-            return Err(Error::Elements { lattice: name(kind), elements: species.len() });
-        }
+        let species = species(self.structure, kind)?;
         let template = Template::new(kind, grow::REACH)?;
-        let element = |atom: usize| self.structure.atoms()[atom].element;
-        let first = species[0];
-        let sublattice = |atom: usize| usize::from(is_compound && element(atom) != first);
+        let sublattice = |atom: usize| sublattice(self.structure, kind, &species, atom);
         let mut places = self.largest_growth(&template, &sublattice);
         let solution = self.solve(&template, &mut places)?;
-        let (rigid, places) = canonical(&solution.rigid, &template, &places, &centroid(self.cloud.points))?;
-        let agrees = |atom: usize, place: &Place| is_compound.then(|| sublattice(atom) == template.sublattice(place));
-        let solution = Solution { rigid, ..solution };
-        self.describe(&solution, &template, &places, species, &agrees)
+        let (rigid, places) = canonical(&solution.rigid, &template, &places, &self.structure.centroid())?;
+        describe(self.structure, &Solution { rigid, ..solution }, &template, &places, self.cloud.bond)
     }
 
     /// The lattice through the atoms on sites; atoms that turn out to be far from theirs lose them.
@@ -278,7 +306,7 @@ impl Atoms<'_> {
     /// The sites given out from the seed that reaches most atoms.
     fn largest_growth(&self, template: &Template, sublattice: &impl Fn(usize) -> usize) -> Vec<Option<Place>> {
         let points = self.cloud.points;
-        let centre = centroid(points);
+        let centre = self.structure.centroid();
         let mut central: Vec<usize> = (0..points.len()).collect();
         central.sort_by(|&i, &j| (points[i] - centre).norm().total_cmp(&(points[j] - centre).norm()));
         central.truncate(SEEDS);
@@ -312,44 +340,61 @@ impl Atoms<'_> {
         }
         largest
     }
+}
 
-    fn describe(
-        &self,
-        solution: &Solution,
-        template: &Template,
-        places: &[Option<Place>],
-        species: Vec<Element>,
-        agrees: &impl Fn(usize, &Place) -> Option<bool>,
-    ) -> Result<LatticeFit, Error> {
-        let rigid = &solution.rigid;
-        let vectors = rigid.vectors()?;
-        let site = |(atom, place): (usize, &Option<Place>)| {
-            let place = place.as_ref()?;
-            let position = Point3::from(rigid.rotation * (vectors * rigid.fractional(template, place)) + rigid.origin);
-            Some(SiteOfAtom {
-                cell: place.cell,
-                basis: place.basis,
-                sublattice: template.sublattice(place),
-                position,
-                displacement: self.cloud.points[atom] - position,
-                agrees: agrees(atom, place),
-            })
-        };
-        let estimate = |i: usize| Estimate { value: rigid.constants[i], error: solution.errors[i] };
-        let hexagonal = rigid.kind == LatticeKind::Wurtzite;
-        Ok(LatticeFit {
-            kind: rigid.kind,
-            a: estimate(0),
-            c: hexagonal.then(|| estimate(1)),
-            u: hexagonal.then(|| estimate(2)),
-            rotation: rigid.rotation,
-            origin: rigid.origin.into(),
-            species,
-            sites: places.iter().enumerate().map(site).collect(),
-            bond: self.cloud.bond,
-            vectors,
-        })
+/// The elements of a structure that can be on a lattice of this kind.
+fn species(structure: &Structure, kind: LatticeKind) -> Result<Vec<Element>, Error> {
+    let species = elements(structure);
+    if kind != LatticeKind::Fcc && species.len() != 2 {
+        return Err(Error::Elements { lattice: name(kind), elements: species.len() });
     }
+    Ok(species)
+}
+
+/// The sublattice that the element of an atom belongs on.
+fn sublattice(structure: &Structure, kind: LatticeKind, species: &[Element], atom: usize) -> usize {
+    usize::from(kind != LatticeKind::Fcc && structure.atoms()[atom].element != species[0])
+}
+
+fn describe(
+    structure: &Structure,
+    solution: &Solution,
+    template: &Template,
+    places: &[Option<Place>],
+    bond: f64,
+) -> Result<LatticeFit, Error> {
+    let rigid = &solution.rigid;
+    let vectors = rigid.vectors()?;
+    let species = species(structure, rigid.kind)?;
+    let site = |(atom, place): (usize, &Option<Place>)| {
+        let place = place.as_ref()?;
+        let position = Point3::from(rigid.rotation * (vectors * rigid.fractional(template, place)) + rigid.origin);
+        let of_site = template.sublattice(place);
+        let agrees = sublattice(structure, rigid.kind, &species, atom) == of_site;
+        Some(SiteOfAtom {
+            cell: place.cell,
+            basis: place.basis,
+            sublattice: of_site,
+            position,
+            displacement: structure.atoms()[atom].position - position,
+            agrees: (rigid.kind != LatticeKind::Fcc).then_some(agrees),
+        })
+    };
+    let estimate = |i: usize| Estimate { value: rigid.constants[i], error: solution.errors[i] };
+    let hexagonal = rigid.kind == LatticeKind::Wurtzite;
+    let sites = places.iter().enumerate().map(site).collect();
+    Ok(LatticeFit {
+        kind: rigid.kind,
+        a: estimate(0),
+        c: hexagonal.then(|| estimate(1)),
+        u: hexagonal.then(|| estimate(2)),
+        rotation: rigid.rotation,
+        origin: rigid.origin.into(),
+        species,
+        sites,
+        bond,
+        vectors,
+    })
 }
 
 fn name(kind: LatticeKind) -> &'static str {
@@ -368,20 +413,10 @@ fn operations(kind: LatticeKind) -> Vec<(Matrix3<f64>, Vector3<f64>)> {
         let screw = Matrix3::new(1.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0);
         return (0..6).map(|n| (screw.pow(n), Vector3::new(0.0, 0.0, 0.5 * f64::from(n)))).collect();
     }
-    let mut operations = Vec::new();
-    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 2, 1], [2, 1, 0], [1, 0, 2]] {
-        for signs in 0..8 {
-            let sign = |axis: usize| if signs >> axis & 1 == 1 { -1.0 } else { 1.0 };
-            let mut matrix = Matrix3::zeros();
-            (0..3).for_each(|axis| matrix[(axis, order[axis])] = sign(axis));
-            // those that keep the tetrahedron of bonds permute the axes cyclically
-            let keeps_bonds = sign(0) * sign(1) * sign(2) > 0.0;
-            if matrix.determinant() > 0.0 && (kind != LatticeKind::ZincBlende || keeps_bonds) {
-                operations.push((matrix, Vector3::zeros()));
-            }
-        }
-    }
-    operations
+    // those that keep the tetrahedron of bonds, too, change the signs of two axes or none
+    let keeps_bonds = |matrix: &Matrix3<f64>| kind != LatticeKind::ZincBlende || matrix.column_sum().product() > 0.0;
+    let proper = cubic().into_iter().filter(|matrix| matrix.determinant() > 0.0 && keeps_bonds(matrix));
+    proper.map(|matrix| (matrix, Vector3::zeros())).collect()
 }
 
 /// The same lattice by the rotation nearest to none and with the origin near `centre`, and the sites as it calls them.
@@ -396,7 +431,7 @@ fn canonical(
     let turned = |matrix: &Matrix3<f64>| {
         let back = matrix.try_inverse().expect("an operation can be undone");
         let undone = vectors * back * inverse;
-        rigid.rotation * UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(undone))
+        rigid.rotation * quaternion_of(&undone)
     };
     let candidates = operations(rigid.kind).into_iter().map(|(matrix, shift)| (turned(&matrix), matrix, shift));
     let (rotation, matrix, shift) =

@@ -1,9 +1,10 @@
 //! One rigid lattice through atoms whose sites are known: orientation, origin and constants by least squares.
 
-use nalgebra::{DMatrix, DVector, Matrix3, Point3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{DMatrix, DVector, Matrix3, Point3, UnitQuaternion, Vector3};
 
 use super::super::Error;
 use super::template::{IDEAL_RATIO, Place, Template, described};
+use crate::rotation::{nearest, quaternion_of};
 use crate::structure::{IDEAL_U, LatticeKind};
 
 /// A lattice in space: a site of fractional coordinates f is at rotation·(vectors·f) + origin.
@@ -93,16 +94,12 @@ fn start(template: &Template, atoms: &[(Point3<f64>, Place)], bond: f64) -> Opti
     if uu.symmetric_eigenvalues().min() < 0.05 * count.cbrt() {
         return None;
     }
-    let svd = vu.svd(true, true);
-    let (u, v_t) = (svd.u?, svd.v_t?);
-    let mut signs = Vector3::repeat(1.0);
-    signs[svd.singular_values.imin()] = (u * v_t).determinant().signum();
-    let turn = u * Matrix3::from_diagonal(&signs) * v_t;
-    let scale = (svd.singular_values.dot(&signs) / uu.trace()).clamp(0.5 * bond, 2.0 * bond);
+    let turn = nearest(&vu, 1.0);
+    let scale = ((turn.transpose() * vu).trace() / uu.trace()).clamp(0.5 * bond, 2.0 * bond);
     let a = template.vectors[(0, 0)] * scale;
-    let rotation = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(turn));
     let constants = [a, a * IDEAL_RATIO, IDEAL_U];
-    Some(Rigid { kind: template.kind, rotation, origin: to - turn * from * scale, constants })
+    let (rotation, origin) = (quaternion_of(&turn), to - turn * from * scale);
+    Some(Rigid { kind: template.kind, rotation, origin, constants })
 }
 
 /// Normal equations of the change in (rotation, origin, a, c, u), and the sum of squared distances \[Å²\].
