@@ -128,6 +128,8 @@ pub struct Peak {
     pub deviation: Option<f64>,
     /// Standard deviation of the intensity, likewise [units of the density].
     pub intensity_deviation: Option<f64>,
+    /// B factor above the mean of the atoms of its element, and its standard deviation \[Å²\]; known after [`refine`].
+    pub b_factor: Option<[f64; 2]>,
 }
 
 /// One atom read from a density.
@@ -261,6 +263,19 @@ impl Model {
         doubts
     }
 
+    /// B factors counted from the mean of each element.
+    fn with_relative_b_factors(mut self) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        for class in &inner.classes {
+            let members = inner.atoms.iter_mut().filter(|atom| atom.element == class.element);
+            let mut factors: Vec<&mut f64> =
+                members.filter_map(|atom| atom.peak.b_factor.as_mut()).map(|[factor, _]| factor).collect();
+            let mean = factors.iter().map(|factor| **factor).sum::<f64>() / factors.len().max(1) as f64;
+            factors.iter_mut().for_each(|factor| **factor -= mean);
+        }
+        self
+    }
+
     /// The mirror image: z reversed.
     pub fn mirrored(&self) -> Self {
         let mut inner = (*self.0).clone();
@@ -293,6 +308,10 @@ impl Model {
         }
         if self.0.atoms.iter().all(|atom| atom.peak.intensity_deviation.is_some()) {
             columns.push(("sigma_intensity", column(|atom| atom.peak.intensity_deviation.unwrap_or(f64::NAN))));
+        }
+        if self.0.atoms.iter().all(|atom| atom.peak.b_factor.is_some()) {
+            columns.push(("relative_B_A2", column(|atom| atom.peak.b_factor.map_or(f64::NAN, |factor| factor[0]))));
+            columns.push(("sigma_B_A2", column(|atom| atom.peak.b_factor.map_or(f64::NAN, |factor| factor[1]))));
         }
         columns
     }

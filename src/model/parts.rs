@@ -13,7 +13,8 @@ use crate::structure::Element;
 pub struct Parts {
     /// A row an atom: atomic number, its probability, radius, then as in `rejected`.
     pub atoms: Array2<f64>,
-    /// A row a rejected peak: x, y, z, intensity, width, residual, deviations of position and intensity (not a number where they are unknown).
+    /// A row a rejected peak: x, y, z, intensity, width, residual, deviations of position and intensity, B factor and its
+    /// deviation (not a number where they are unknown).
     pub rejected: Array2<f64>,
     /// A row a class: atomic number, number of atoms, mean, deviation.
     pub classes: Array2<f64>,
@@ -77,21 +78,23 @@ impl TryFrom<Parts> for Model {
 }
 
 /// Numbers of a peak.
-const PEAK: usize = 8;
+const PEAK: usize = 10;
 
 /// An unknown deviation is not a number there.
 fn row_of(peak: &Peak) -> [f64; PEAK] {
-    let Peak { position, intensity, width, residual, deviation, intensity_deviation } = *peak;
+    let Peak { position, intensity, width, residual, deviation, intensity_deviation, b_factor } = *peak;
+    let [b, of_b] = b_factor.unwrap_or([f64::NAN; 2]);
     let known = |deviation: Option<f64>| deviation.unwrap_or(f64::NAN);
     let [x, y, z] = position.coords.into();
-    [x, y, z, intensity, width, residual, known(deviation), known(intensity_deviation)]
+    [x, y, z, intensity, width, residual, known(deviation), known(intensity_deviation), b, of_b]
 }
 
 fn peak_of(row: &[f64]) -> Option<Peak> {
-    let &[x, y, z, intensity, width, residual, of_position, of_intensity] = row else { return None };
+    let &[x, y, z, intensity, width, residual, of_position, of_intensity, b, of_b] = row else { return None };
     let known = |deviation: f64| (!deviation.is_nan()).then_some(deviation);
     let (deviation, intensity_deviation) = (known(of_position), known(of_intensity));
-    Some(Peak { position: Point3::new(x, y, z), intensity, width, residual, deviation, intensity_deviation })
+    let b_factor = known(b).map(|b| [b, of_b]);
+    Some(Peak { position: Point3::new(x, y, z), intensity, width, residual, deviation, intensity_deviation, b_factor })
 }
 
 fn element(number: f64) -> Option<Element> {

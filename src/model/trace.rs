@@ -277,6 +277,7 @@ impl Candidate {
             residual: self.residual,
             deviation: None,
             intensity_deviation: None,
+            b_factor: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::structure::Element;
 const FARTHEST: f64 = 0.5;
 
 /// `refined` atoms moved back by how far the same refinement of images simulated from them, `misled`, went from them; and their intensities by how much
-/// those of their element differ there, after which elements are told apart anew as in the refinement, whose `options` these are.
+/// those of their element differ there, and their B factors by those that atoms at rest seem to have; after which elements are told apart anew as in the refinement, whose `options` these are.
 ///
 /// # Errors
 /// If the composition is not one of as many species.
@@ -39,10 +39,12 @@ pub fn corrected(refined: &Model, misled: &Model, options: &RefineOptions) -> Re
             position: atom.peak.position - (partner.position - atom.peak.position),
             intensity: atom.peak.intensity * scale,
             intensity_deviation: atom.peak.intensity_deviation.map(|deviation| deviation * scale),
+            b_factor: atom.peak.b_factor.zip(partner.b_factor).map(|([b, sigma], [misled, _])| [b - misled, sigma]),
             ..atom.peak
         }
     });
     let classes = options.classes(&elements);
     classes.check()?;
-    Ok(reclassify(peaks.collect(), refined.rejected().to_vec(), refined.noise_cut(), &classes))
+    let model = reclassify(peaks.collect(), refined.rejected().to_vec(), refined.noise_cut(), &classes);
+    Ok(model.with_relative_b_factors())
 }

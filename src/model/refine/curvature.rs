@@ -1,195 +1,233 @@
-//! The curvature of the likelihood in the positions of all atoms: for Newton's step, and for how well they can be known.
+//! The curvature of the likelihood in all that is to be known of the atoms: for Newton's step, and for how well it can be known.
 //!
-//! The particle is seen from all sides, so that the curvature of the atoms alone is its mean over directions, which has a closed form: for two atoms d apart,
-//! with u = 2πk·d, the mean of n nᵀ e^(2πi k n·d) over unit vectors n is (j₁(u)/u)·I + (j₀(u) − 3j₁(u)/u)·d̂d̂ᵀ. What the poses give way to is taken
-//! off (Schur complement), from some of the images. The inverse is the Cramér–Rao bound of the positions (Kay, Fundamentals of Statistical Signal
+//! The particle is seen from all sides, so that the curvature of the atoms alone is its mean over directions, which has a closed form (`rings`). What the transfers take
+//! up is taken off: a loss at high frequencies, or a growth of the particle, that all atoms share alike; and what the poses give way to, from some of the images
+//! (Schur complements). Without either, steps of the whole particle would hardly arrive. The inverse is the Cramér–Rao bound (Kay, Fundamentals of Statistical Signal
 //! Processing, vol. 1 (1993), section 3.7).
 
-use std::f64::consts::{PI, TAU};
-
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn, Matrix3, Vector3};
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn, SMatrix, Vector3};
 use rayon::prelude::*;
 
 use super::forward::Coupling;
-use super::transfer::Transfers;
-use super::views::Views;
+use super::rings::{AMPLITUDE, B_FACTOR, Rings, SLOTS};
 use super::waves::Atoms;
 use crate::orient::Matrix5;
 
-/// Part of the mean curvature that is added: directions of which the images say nothing stay where they are.
+/// Part of the curvature that is added: directions of which the images say nothing stay where they are.
 const RIDGE: f64 = 1e-4;
-/// Motions of the whole particle are held by this many times the mean curvature; poses make up for them.
+/// What all atoms do alike is held by this many times the mean curvature: poses and transfers make up for it.
 const HOLD: f64 = 10.0;
 
-/// The curvatures of positions, 3 coordinates an atom, and of amplitudes.
-pub struct Matrices {
-    positions: DMatrix<f64>,
-    amplitudes: DMatrix<f64>,
+/// What is sought of each atom, in this order.
+pub type Unknowns = &'static [usize];
+pub const WITH_AMPLITUDES: Unknowns = &[0, 1, 2, AMPLITUDE];
+pub const WITH_B_FACTORS: Unknowns = &[0, 1, 2, B_FACTOR];
+pub const SHAPES: Unknowns = &[AMPLITUDE, B_FACTOR];
+
+/// The curvature, atom by atom.
+pub struct Matrix {
+    unknowns: Unknowns,
+    values: DMatrix<f64>,
 }
 
 /// The same made ready for steps.
 #[derive(Clone)]
 pub struct Curvature {
-    positions: Cholesky<f64, Dyn>,
-    amplitudes: Cholesky<f64, Dyn>,
+    unknowns: Unknowns,
+    factors: Cholesky<f64, Dyn>,
+    /// Units in which the diagonal is 1.
+    units: DVector<f64>,
     deviations: Vec<f64>,
 }
 
-impl Matrices {
-    /// Of images whose squared contrasts, weighted, add up to `images`.
-    pub fn mean(views: &Views, atoms: &Atoms, transfers: &Transfers, wavelength: f64, images: f64) -> Self {
-        let count = atoms.len();
-        let spread = atoms.positions.iter().map(|p| p.norm_squared()).sum::<f64>() / count.max(1) as f64;
-        let groups = atoms.groups.len();
-        let rings: Vec<Ring> = views
-            .ring_weights()
-            .iter()
-            .enumerate()
-            .map(|(ring, weight)| {
-                let k = ring as f64 / views.edge;
-                let phase = PI * wavelength * k * k * spread.sqrt();
-                let product = |pair: usize| {
-                    2.0 * weight * images * transfers.mean_product(ring, (pair / groups, pair % groups), phase)
-                };
-                Ring { wave_number: TAU * k, strengths: (0..groups * groups).map(product).collect() }
-            })
-            .collect();
+impl Matrix {
+    /// As all rings together see the atoms.
+    pub fn mean(atoms: &Atoms, rings: &Rings, unknowns: Unknowns) -> Self {
+        let (count, width) = (atoms.len(), unknowns.len());
         let group_of = atoms.group_of();
-        let columns: Vec<(Vec<Matrix3<f64>>, Vec<f64>)> = (0..count)
-            .into_par_iter()
-            .map(|a| {
-                let with = |b: usize| {
-                    let apart = atoms.positions[b] - atoms.positions[a];
-                    let (block, overlap) = pair(&rings, group_of[a] * groups + group_of[b], &apart);
-                    (block * (atoms.amplitudes[a] * atoms.amplitudes[b]), overlap)
-                };
-                (0..=a).map(with).unzip()
-            })
-            .collect();
-        let mut matrices =
-            Self { positions: DMatrix::zeros(3 * count, 3 * count), amplitudes: DMatrix::zeros(count, count) };
-        for (a, (blocks, overlaps)) in columns.iter().enumerate() {
-            for (b, (block, overlap)) in blocks.iter().zip(overlaps).enumerate() {
-                matrices.positions.fixed_view_mut::<3, 3>(3 * a, 3 * b).copy_from(block);
-                matrices.positions.fixed_view_mut::<3, 3>(3 * b, 3 * a).copy_from(block);
-                matrices.amplitudes[(a, b)] = *overlap;
-                matrices.amplitudes[(b, a)] = *overlap;
+        let with_groups: Vec<Vec<GroupSums>> =
+            (0..count).into_par_iter().map(|a| group_sums(atoms, rings, &group_of, a)).collect();
+        let answered = answers(atoms, rings, &group_of, &with_groups);
+        let block = |a: usize, b: usize| {
+            let apart = atoms.positions[a] - atoms.positions[b];
+            let mut block = SMatrix::<f64, SLOTS, SLOTS>::zeros();
+            for (ring, of_ring) in rings.rings.iter().enumerate() {
+                let heights = |atom: usize| of_ring.heights(atoms.amplitudes[atom], atoms.b_factors[atom]);
+                let mut common = of_ring.common(&apart).component_mul(&(heights(a) * heights(b).transpose()));
+                for (sums, answers) in with_groups[a][ring].iter().zip(&answered[b][ring]) {
+                    common -= sums * answers.transpose();
+                }
+                block += common * rings.strength(ring, group_of[a], group_of[b]);
+            }
+            block
+        };
+        let rows: Vec<Vec<_>> = (0..count).into_par_iter().map(|a| (0..=a).map(|b| block(a, b)).collect()).collect();
+        let mut values = DMatrix::zeros(width * count, width * count);
+        for (a, row) in rows.iter().enumerate() {
+            for (b, block) in row.iter().enumerate() {
+                for (i, &of_a) in unknowns.iter().enumerate() {
+                    for (j, &of_b) in unknowns.iter().enumerate() {
+                        values[(width * a + i, width * b + j)] = block[(of_a, of_b)];
+                        values[(width * b + j, width * a + i)] = block[(of_a, of_b)];
+                    }
+                }
             }
         }
-        matrices
+        Self { unknowns, values }
     }
 
     /// Takes off what poses give way to, from some images that stand for `share` times as many: their couplings and the poses' own normal matrices.
     pub fn giving_way(mut self, images: &[(Coupling, Matrix5)], share: f64) -> Self {
-        let rows = self.positions.nrows();
-        let mut columns = DMatrix::zeros(rows, 5 * images.len());
+        let mut columns = DMatrix::zeros(self.values.nrows(), 5 * images.len());
         for (i, (coupling, normal)) in images.iter().enumerate() {
             // C M⁻¹ Cᵀ = (C L⁻ᵀ)(C L⁻ᵀ)ᵀ with M = L Lᵀ
             let Some(factor) = normal.cholesky() else { continue };
             let Some(inverse) = factor.l().try_inverse() else { continue };
             for (atom, block) in coupling.iter().enumerate() {
-                columns.fixed_view_mut::<3, 5>(3 * atom, 5 * i).copy_from(&(block * inverse.transpose()));
+                columns.fixed_view_mut::<4, 5>(4 * atom, 5 * i).copy_from(&(block * inverse.transpose()));
             }
         }
-        self.positions.gemm(-share, &columns, &columns.transpose(), 1.0);
+        self.values.gemm(-share, &columns, &columns.transpose(), 1.0);
         self
     }
 
-    /// Adds what keeps the particle as a whole in its place.
+    /// Adds what keeps the particle as a whole in its place, and the mean of each group's amplitudes and B factors as it is.
     pub fn held(mut self, atoms: &Atoms) -> Self {
-        let count = atoms.len();
-        let center = atoms.positions.iter().sum::<Vector3<f64>>() / count.max(1) as f64;
-        let mut motions = DMatrix::zeros(3 * count, 6);
-        for (a, position) in atoms.positions.iter().enumerate() {
-            for axis in 0..3 {
-                let along = Vector3::ith(axis, 1.0);
-                motions.fixed_view_mut::<3, 1>(3 * a, axis).copy_from(&along);
-                motions.fixed_view_mut::<3, 1>(3 * a, 3 + axis).copy_from(&along.cross(&(position - center)));
+        let (count, width) = (atoms.len(), self.unknowns.len());
+        if self.unknowns.starts_with(&[0, 1, 2]) {
+            let center = atoms.positions.iter().sum::<Vector3<f64>>() / count.max(1) as f64;
+            let mut motions = DMatrix::zeros(width * count, 6);
+            for (a, position) in atoms.positions.iter().enumerate() {
+                for axis in 0..3 {
+                    let along = Vector3::ith(axis, 1.0);
+                    motions.fixed_view_mut::<3, 1>(width * a, axis).copy_from(&along);
+                    motions.fixed_view_mut::<3, 1>(width * a, 3 + axis).copy_from(&along.cross(&(position - center)));
+                }
+            }
+            let motions = motions.qr().q();
+            let hold = HOLD * (0..3).map(|axis| self.mean_of(axis)).sum::<f64>() / 3.0;
+            self.values.gemm(hold, &motions, &motions.transpose(), 1.0);
+        }
+        let shapes = (0..width).filter(|&i| self.unknowns[i] >= AMPLITUDE);
+        for i in shapes {
+            let mean = self.mean_of(i);
+            for group in atoms.groups.iter().filter(|group| !group.is_empty()) {
+                let hold = HOLD * mean / group.len() as f64;
+                for a in group.clone() {
+                    for b in group.clone() {
+                        self.values[(width * a + i, width * b + i)] += hold;
+                    }
+                }
             }
         }
-        let motions = motions.qr().q();
-        let mean = self.positions.trace() / (3 * count).max(1) as f64;
-        self.positions.gemm(HOLD * mean, &motions, &motions.transpose(), 1.0);
         self
     }
 
-    /// Newton's step of the amplitudes, and the standard deviation of each.
-    pub fn amplitude_step(self, gradient: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let factors = factored(self.amplitudes);
-        let step = factors.solve(&DVector::from_row_slice(gradient));
-        (step.as_slice().to_vec(), factors.inverse().diagonal().iter().map(|variance| variance.sqrt()).collect())
+    /// Adds that B factors are expected to be 0 with a standard deviation of `spread` \[Å²\].
+    pub fn expecting(mut self, spread: f64) -> Self {
+        let width = self.unknowns.len();
+        for row in (0..self.values.nrows()).filter(|row| self.unknowns[row % width] == B_FACTOR) {
+            self.values[(row, row)] += 1.0 / (spread * spread);
+        }
+        self
     }
 
-    pub fn solved(self) -> Curvature {
-        let positions = factored(self.positions);
-        let inverse = positions.inverse();
-        let variance = |atom: usize| (0..3).map(|axis| inverse[(3 * atom + axis, 3 * atom + axis)]).sum::<f64>() / 3.0;
-        Curvature {
-            deviations: (0..inverse.nrows() / 3).map(|atom| variance(atom).sqrt()).collect(),
-            amplitudes: factored(self.amplitudes),
-            positions,
-        }
+    /// Mean of the diagonal for the unknown number `i`.
+    fn mean_of(&self, i: usize) -> f64 {
+        let diagonal = self.values.diagonal();
+        let of_unknown = diagonal.iter().skip(i).step_by(self.unknowns.len());
+        of_unknown.sum::<f64>() * self.unknowns.len() as f64 / diagonal.len().max(1) as f64
+    }
+
+    /// Ready for steps.
+    pub fn solved(mut self) -> Curvature {
+        let width = self.unknowns.len();
+        let means: Vec<f64> = (0..width).map(|i| self.mean_of(i).abs().max(f64::MIN_POSITIVE)).collect();
+        let units = DVector::from_fn(self.values.nrows(), |row, _| means[row % width].sqrt().recip());
+        self.values.row_iter_mut().zip(units.iter()).for_each(|(mut row, unit)| row *= *unit);
+        self.values.column_iter_mut().zip(units.iter()).for_each(|(mut column, unit)| column *= *unit);
+        let factors = raised(self.values);
+        let variances = factors.inverse().diagonal();
+        let deviations = variances.iter().zip(units.iter()).map(|(variance, unit)| variance.sqrt() * unit).collect();
+        Curvature { unknowns: self.unknowns, factors, units, deviations }
     }
 }
 
+impl Curvature {
+    /// Newton's step for a gradient, both atom by atom.
+    pub fn step(&self, gradient: &DVector<f64>) -> DVector<f64> {
+        self.factors.solve(&gradient.component_mul(&self.units)).component_mul(&self.units)
+    }
+
+    /// Standard deviation of each atom's position along an axis, mean of the three \[Å\], the particle as a whole at rest.
+    pub fn position_deviations(&self) -> Vec<f64> {
+        let mean = |of_atom: &[f64]| (of_atom[..3].iter().map(|sigma| sigma * sigma).sum::<f64>() / 3.0).sqrt();
+        self.deviations.chunks_exact(self.unknowns.len()).map(mean).collect()
+    }
+
+    /// Standard deviation of each atom's `unknown`.
+    ///
+    /// # Panics
+    /// If it is not among the unknowns.
+    pub fn deviations(&self, unknown: usize) -> Vec<f64> {
+        let i = self.unknowns.iter().position(|&other| other == unknown).expect("one of the unknowns");
+        self.deviations.iter().skip(i).step_by(self.unknowns.len()).copied().collect()
+    }
+}
+
+/// What the derivatives of an atom's wave have in common with the sum over each group.
+type GroupSums = Vec<nalgebra::SVector<f64, SLOTS>>;
+
+/// For an atom, on each ring.
+fn group_sums(atoms: &Atoms, rings: &Rings, group_of: &[usize], a: usize) -> Vec<GroupSums> {
+    let mut sums = vec![vec![nalgebra::SVector::zeros(); rings.groups]; rings.rings.len()];
+    for b in 0..atoms.len() {
+        let apart = atoms.positions[a] - atoms.positions[b];
+        for (ring, sums) in rings.rings.iter().zip(&mut sums) {
+            let height = ring.heights(atoms.amplitudes[b], atoms.b_factors[b])[0];
+            sums[group_of[b]] += ring.common(&apart).column(AMPLITUDE) * height;
+        }
+    }
+    for (ring, sums) in rings.rings.iter().zip(&mut sums) {
+        let heights = ring.heights(atoms.amplitudes[a], atoms.b_factors[a]);
+        sums.iter_mut().for_each(|sum| sum.component_mul_assign(&heights));
+    }
+    sums
+}
+
+/// What the transfers answer to each atom on each ring: its sums with the groups, times the inverse of what the groups have in common.
+fn answers(atoms: &Atoms, rings: &Rings, group_of: &[usize], with_groups: &[Vec<GroupSums>]) -> Vec<Vec<GroupSums>> {
+    let inverse_of = |ring: usize| {
+        let mut common = DMatrix::zeros(rings.groups, rings.groups);
+        for (atom, sums) in with_groups.iter().enumerate() {
+            for (group, sum) in sums[ring].iter().enumerate() {
+                common[(group_of[atom], group)] += atoms.amplitudes[atom] * sum[AMPLITUDE];
+            }
+        }
+        raised(common).inverse()
+    };
+    let inverses: Vec<DMatrix<f64>> = (0..rings.rings.len()).map(inverse_of).collect();
+    let of_atom = |sums: &Vec<GroupSums>| {
+        let of_ring = |(sums, inverse): (&GroupSums, &DMatrix<f64>)| {
+            let answer = |group: usize| sums.iter().enumerate().map(|(other, sum)| sum * inverse[(group, other)]).sum();
+            (0..sums.len()).map(answer).collect()
+        };
+        sums.iter().zip(&inverses).map(of_ring).collect()
+    };
+    with_groups.iter().map(of_atom).collect()
+}
+
 /// A matrix with as much added to its diagonal as it needs to be positive, at least [`RIDGE`] of the mean; in the end the diagonal alone.
-fn factored(matrix: DMatrix<f64>) -> Cholesky<f64, Dyn> {
+fn raised(matrix: DMatrix<f64>) -> Cholesky<f64, Dyn> {
     let mean = (matrix.trace() / matrix.nrows().max(1) as f64).abs().max(f64::MIN_POSITIVE);
-    let raised = |ridge: f64| {
+    let with = |ridge: f64| {
         let mut raised = matrix.clone();
         (0..raised.nrows()).for_each(|i| raised[(i, i)] += ridge * mean);
         raised.cholesky()
     };
     let ridges = (0..6).map(|power| RIDGE * 10f64.powi(power));
-    ridges.into_iter().find_map(raised).unwrap_or_else(|| {
+    ridges.into_iter().find_map(with).unwrap_or_else(|| {
         let diagonal = DMatrix::from_diagonal_element(matrix.nrows(), matrix.nrows(), mean.max(f64::MIN_POSITIVE));
         diagonal.cholesky().expect("a positive diagonal")
     })
-}
-
-impl Curvature {
-    /// Newton's step for a gradient with respect to the positions, and if there is more of it also to the amplitudes.
-    pub fn step(&self, gradient: &DVector<f64>) -> DVector<f64> {
-        let coordinates = self.positions.l_dirty().nrows();
-        let positions = self.positions.solve(&gradient.rows(0, coordinates).into_owned());
-        let rest = gradient.rows(coordinates, gradient.len() - coordinates).into_owned();
-        let amplitudes = if rest.is_empty() { rest } else { self.amplitudes.solve(&rest) };
-        DVector::from_iterator(gradient.len(), positions.iter().chain(amplitudes.iter()).copied())
-    }
-
-    /// Standard deviation of each atom's position along an axis, mean of the three \[Å\], the particle as a whole at rest.
-    pub fn deviations(&self) -> &[f64] {
-        &self.deviations
-    }
-}
-
-/// What a ring of frequencies adds.
-struct Ring {
-    /// 2πk.
-    wave_number: f64,
-    /// Weight times transfers, for each pair of groups.
-    strengths: Vec<f64>,
-}
-
-/// Curvature between two atoms in their positions and in their amplitudes.
-fn pair(rings: &[Ring], groups: usize, apart: &Vector3<f64>) -> (Matrix3<f64>, f64) {
-    let distance = apart.norm();
-    let (mut across, mut along, mut overlap) = (0.0, 0.0, 0.0);
-    for ring in rings {
-        let u = ring.wave_number * distance;
-        // j₀(u) and j₁(u)/u
-        let (j0, j1) = if u < 1e-2 {
-            (1.0 - u * u / 6.0, 1.0 / 3.0 - u * u / 30.0)
-        } else {
-            let sinc = u.sin() / u;
-            (sinc, (sinc - u.cos()) / (u * u))
-        };
-        let strength = ring.strengths[groups];
-        let squared = strength * ring.wave_number * ring.wave_number;
-        across += squared * j1;
-        along += squared * (j0 - 3.0 * j1);
-        overlap += strength * j0;
-    }
-    let direction = if distance > 0.0 { apart / distance } else { Vector3::zeros() };
-    (Matrix3::identity() * across + direction * direction.transpose() * along, overlap)
 }

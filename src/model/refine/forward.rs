@@ -15,8 +15,8 @@ use crate::pose::Pose;
 /// Part by which the diagonal of the normal matrix is raised.
 const DAMPING: f64 = 1e-4;
 
-/// Rotation and shift of a pose, and the three coordinates of each atom: how they act on each other.
-pub type Coupling = Vec<SMatrix<f64, 3, 5>>;
+/// Rotation and shift of a pose, and the three coordinates of each atom and its amplitude or B factor: how they act on each other.
+pub type Coupling = Vec<SMatrix<f64, 4, 5>>;
 
 /// What all images are compared with.
 pub struct Forward<'a> {
@@ -60,17 +60,20 @@ pub struct Request {
     pub positions: Vec<Vector3<f64>>,
     /// And with respect to its amplitude.
     pub amplitudes: Vec<f64>,
+    /// And with respect to its B factor [1/Å²].
+    pub b_factors: Vec<f64>,
 }
 
 impl Request {
     pub fn nothing(atoms: usize) -> Self {
-        Self { positions: vec![Vector3::zeros(); atoms], amplitudes: vec![0.0; atoms] }
+        Self { positions: vec![Vector3::zeros(); atoms], amplitudes: vec![0.0; atoms], b_factors: vec![0.0; atoms] }
     }
 
     /// Adds what another image asks, with a weight.
     pub fn add(&mut self, other: &Self, weight: f64) {
         self.positions.iter_mut().zip(&other.positions).for_each(|(sum, more)| *sum += more * weight);
         self.amplitudes.iter_mut().zip(&other.amplitudes).for_each(|(sum, more)| *sum += more * weight);
+        self.b_factors.iter_mut().zip(&other.b_factors).for_each(|(sum, more)| *sum += more * weight);
     }
 }
 
@@ -147,27 +150,39 @@ impl<'a> Forward<'a> {
         [-ky * z, kx * z, ky * x - kx * y, kx * plain, ky * plain]
     }
 
-    /// What the residual in the workspace asks of the atoms.
+    /// What the residual in the workspace asks of the atoms. Uses it up.
     pub fn request(&self, pose: &Pose, scale: f64, workspace: &mut Workspace) -> Request {
-        let residual = std::mem::take(&mut workspace.residual);
+        let mut residual = std::mem::take(&mut workspace.residual);
+        self.contract(&residual, scale, workspace);
+        let positions = self.pulls(pose, workspace).collect();
+        let amplitudes = workspace.contracted.iter().map(|sums| sums[0].re).collect();
+        self.fall(&mut residual);
         self.contract(&residual, scale, workspace);
         workspace.residual = residual;
-        Request {
-            positions: self.pulls(pose, workspace).collect(),
-            amplitudes: workspace.contracted.iter().map(|sums| sums[0].re).collect(),
-        }
+        Request { positions, amplitudes, b_factors: self.blurs(workspace).collect() }
     }
 
-    /// How the pose and the position of each atom act on each other, as shown with moments.
-    pub fn coupling(&self, pose: &Pose, scale: f64, workspace: &mut Workspace) -> Coupling {
+    /// How the pose and what is sought of each atom, with its B factor if `blurred`, else its amplitude, act on each other, as shown with moments.
+    pub fn coupling(&self, pose: &Pose, scale: f64, blurred: bool, workspace: &mut Workspace) -> Coupling {
         let slopes: Vec<[Complex32; 5]> =
             (0..self.views.weights.len()).map(|sample| self.slopes(sample, scale, workspace)).collect();
         let mut coupling: Coupling = vec![SMatrix::zeros(); self.atoms.len()];
         for parameter in 0..5 {
-            let column: Vec<Complex32> = slopes.iter().map(|slopes| slopes[parameter]).collect();
+            let mut column: Vec<Complex32> = slopes.iter().map(|slopes| slopes[parameter]).collect();
             self.contract(&column, scale, workspace);
             for (coupling, pull) in coupling.iter_mut().zip(self.pulls(pose, workspace)) {
-                coupling.set_column(parameter, &pull);
+                coupling.fixed_view_mut::<3, 1>(0, parameter).copy_from(&pull);
+            }
+            if blurred {
+                self.fall(&mut column);
+                self.contract(&column, scale, workspace);
+                coupling
+                    .iter_mut()
+                    .zip(self.blurs(workspace))
+                    .for_each(|(coupling, blur)| coupling[(3, parameter)] = blur);
+            } else {
+                let strengths = workspace.contracted.iter().map(|sums| sums[0].re);
+                coupling.iter_mut().zip(strengths).for_each(|(coupling, pull)| coupling[(3, parameter)] = pull);
             }
         }
         coupling
@@ -180,6 +195,18 @@ impl<'a> Forward<'a> {
             back * Vector3::new(sums[1].im, sums[2].im, 0.0) * (TAU * amplitude)
         };
         workspace.contracted.iter().zip(&self.atoms.amplitudes).map(pull)
+    }
+
+    /// What a B factor makes of a wave, for `values`, one a sample.
+    fn fall(&self, values: &mut [Complex32]) {
+        for (value, [kx, ky]) in values.iter_mut().zip(&self.views.frequencies) {
+            *value *= -0.25 * (kx * kx + ky * ky);
+        }
+    }
+
+    /// For each atom, how what was contracted pulls at its B factor, if it fell before.
+    fn blurs(&self, workspace: &Workspace) -> impl Iterator<Item = f64> {
+        workspace.contracted.iter().zip(&self.atoms.amplitudes).map(|(sums, amplitude)| amplitude * sums[0].re)
     }
 
     /// For each atom, the sums over all frequencies of what `values`, one a sample, have in common with the atom's wave.

@@ -14,6 +14,7 @@ mod forward;
 mod hand;
 mod predict;
 mod quasi_newton;
+mod rings;
 mod rounds;
 mod transfer;
 mod views;
@@ -107,8 +108,9 @@ const FREE_ROUNDS: usize = 3;
 const POSSIBLE: f64 = 0.6;
 /// Most of such peaks that are tried, as a part of the number of atoms.
 const MOST_POSSIBLE: f64 = 0.25;
-/// Positions have settled when a round changes them by less than this part of their uncertainty.
-const SETTLED: f64 = 0.2;
+/// Atoms have settled when a round promises to gain less log-likelihood than this: nothing that could be asked of them is then farther off than about its
+/// uncertainty. Steps of single atoms would not tell, for what all share, such as B factors that rise towards the surface, arrives late.
+const SETTLED: f64 = 1.0;
 /// Resolution beyond which atoms show little \[Å\].
 const FINEST: f64 = 1.0;
 
@@ -156,7 +158,7 @@ pub fn refine(
         let round = state.round()?;
         (rounds, last_step) = (rounds + 1, round.step);
         stage.advance(1)?;
-        if round.step < SETTLED * round.bound {
+        if round.gain < SETTLED {
             break;
         }
     }
@@ -166,6 +168,7 @@ pub fn refine(
     settled.iter_mut().zip(&deviations).for_each(|(peak, &deviation)| peak.intensity_deviation = Some(deviation));
     let scale = scale(&settled, &peaks);
     let model = reclassify(settled, scaled(strong.rejected(), scale), scale * strong.noise_cut(), &trace);
+    let model = model.with_relative_b_factors();
     let transfers = state.curves(&elements);
     let State { poses: refined, chi2, weights, .. } = state;
     let powers = views.powers();
@@ -190,6 +193,7 @@ fn together(peaks: &[Peak]) -> Atoms {
     let mean = peaks.iter().map(|peak| peak.intensity).sum::<f64>() / peaks.len().max(1) as f64;
     Atoms {
         positions: peaks.iter().map(|peak| peak.position.coords).collect(),
+        b_factors: vec![0.0; peaks.len()],
         amplitudes: peaks.iter().map(|peak| peak.intensity / mean).collect(),
         groups: std::iter::once(0..peaks.len()).collect(),
     }
@@ -205,7 +209,8 @@ fn apart(model: &Model, elements: &[Element]) -> (Atoms, Vec<Peak>) {
         groups.push(start..peaks.len());
     }
     let positions = peaks.iter().map(|peak| peak.position.coords).collect();
-    (Atoms { positions, amplitudes: vec![1.0; peaks.len()], groups }, peaks)
+    let b_factors = peaks.iter().map(|peak| peak.b_factor.map_or(0.0, |[b, _]| b)).collect();
+    (Atoms { positions, amplitudes: vec![1.0; peaks.len()], b_factors, groups }, peaks)
 }
 
 /// Rejected peaks that the images may still show to be atoms, and the others: in a gap of the particle, and not much fainter than what was taken for an atom.

@@ -91,15 +91,9 @@ impl Predictor {
         }
         let views = Views::new(particles, *low_pass);
         let transfers = gathered(transfers, &views)?;
-        let (mut atoms, peaks) = apart(model, &elements);
-        for group in atoms.groups.iter().filter(|group| !group.is_empty()) {
-            let mean = peaks[group.clone()].iter().map(|peak| peak.intensity).sum::<f64>() / group.len() as f64;
-            for (amplitude, peak) in atoms.amplitudes[group.clone()].iter_mut().zip(&peaks[group.clone()]) {
-                *amplitude = peak.intensity / mean;
-            }
-        }
+        let (atoms, _) = apart(model, &elements);
         let shows = |values: &Array2<f64>| values.iter().any(|&value| value != 0.0);
-        if !(shows(&transfers.even) || shows(&transfers.odd)) || !atoms.amplitudes.iter().all(|a| a.is_finite()) {
+        if !(shows(&transfers.even) || shows(&transfers.odd)) {
             return Err(Error::EmptyTransfers);
         }
         Ok(Self {

@@ -5,9 +5,10 @@ use std::ops::Range;
 use nalgebra::DVector;
 use rayon::prelude::*;
 
-use super::curvature::{Curvature, Matrices};
+use super::curvature::{Curvature, Matrix, SHAPES, Unknowns, WITH_AMPLITUDES, WITH_B_FACTORS};
 use super::forward::{Coupling, Forward, Request, Workspace, stepped};
 use super::quasi_newton::QuasiNewton;
+use super::rings::{AMPLITUDE, B_FACTOR, Rings};
 use super::transfer::{Equations, Transfers};
 use super::views::Views;
 use super::waves::Atoms;
@@ -26,6 +27,16 @@ const GIVING_WAY: usize = 128;
 const CHUNK: usize = 8;
 /// Farthest an atom moves in one round \[Å\].
 const LONGEST_STEP: f64 = 0.3;
+/// Largest change of a B factor in one round, and largest B factor above the others' \[Å²\].
+const LARGEST_B: (f64, f64) = (1.0, 5.0);
+/// Standard deviation of the B factors of all atoms from each other, before the images are asked \[Å²\], where strengths are to tell the elements apart: atoms at a
+/// surface have up to a few times the B of those in the core, which is 0.3 to 0.8 Å² in most metals.
+const LIKELY_B: f64 = 0.5;
+/// And where the elements are known: it only keeps back those of which the images say nothing. A narrow one for each atom would speak against a slow rise from core to
+/// surface more than any image could.
+const POSSIBLE_B: f64 = 5.0;
+/// Steps of amplitudes and B factors that [`State::strengths`] takes.
+const SHAPE_STEPS: usize = 2;
 
 /// What is refined.
 #[derive(Clone)]
@@ -35,6 +46,7 @@ pub struct State<'a> {
     wavelength: f64,
     max_shift: f64,
     atoms: Atoms,
+    unknowns: Unknowns,
     transfers: Transfers,
     /// Of the positions, as it was when last asked for.
     curvature: Option<Curvature>,
@@ -45,11 +57,12 @@ pub struct State<'a> {
     pub chi2: Vec<f64>,
 }
 
-/// What a round has done to the positions, root mean square over the atoms \[Å\].
+/// What a round has done.
 pub struct Round {
+    /// Change of the positions, root mean square over the atoms \[Å\].
     pub step: f64,
-    /// What the noise allows.
-    pub bound: f64,
+    /// Log-likelihood that it promised to gain.
+    pub gain: f64,
 }
 
 /// An image after its pose was improved.
@@ -69,6 +82,7 @@ impl<'a> State<'a> {
             max_shift: options.max_shift,
             transfers: Equations::new(views, atoms.groups.len()).solve(&views.ring_weights()),
             atoms,
+            unknowns: WITH_AMPLITUDES,
             curvature: None,
             memory: QuasiNewton::default(),
             poses: poses.as_slice().to_vec(),
@@ -78,9 +92,10 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Goes on with these atoms.
+    /// Goes on with these atoms, and finds their B factors.
     pub fn take(&mut self, atoms: Atoms) {
         self.atoms = atoms;
+        self.unknowns = WITH_B_FACTORS;
         self.curvature = None;
         self.memory = QuasiNewton::default();
     }
@@ -90,7 +105,7 @@ impl<'a> State<'a> {
         &self.atoms.amplitudes
     }
 
-    /// Transfers, poses, contrasts, then positions; and strengths, while all atoms share one transfer.
+    /// Transfers, poses, contrasts, then positions; and strengths, while all atoms share one transfer, B factors after that.
     pub fn round(&mut self) -> Result<Round, Cancelled> {
         let request = self.follow()?;
         // the curvature hardly changes from round to round
@@ -99,26 +114,32 @@ impl<'a> State<'a> {
             None => self.curved()?,
         };
         let count = self.atoms.len();
-        let is_free = self.atoms.groups.len() == 1;
-        let strengths = if is_free { &request.amplitudes[..] } else { &[] };
-        let slopes = request.positions.iter().flat_map(|slope| [slope.x, slope.y, slope.z]);
-        let gradient = DVector::from_vec(slopes.chain(strengths.iter().copied()).collect());
+        let shape_slopes = match self.unknowns {
+            WITH_AMPLITUDES => request.amplitudes,
+            _ => self.b_slopes(&request, POSSIBLE_B),
+        };
+        let slopes =
+            request.positions.iter().zip(shape_slopes).flat_map(|(slope, shape)| [slope.x, slope.y, slope.z, shape]);
+        let gradient = DVector::from_vec(slopes.collect());
         let mut step = self.memory.step(&gradient, |gradient| curvature.step(gradient));
-        let square = |step: &DVector<f64>, atom: usize| step.fixed_rows::<3>(3 * atom).norm_squared();
+        let square = |step: &DVector<f64>, atom: usize| step.fixed_rows::<3>(4 * atom).norm_squared();
         let longest = (0..count).map(|atom| square(&step, atom)).fold(0.0, f64::max).sqrt();
         if longest > LONGEST_STEP {
             step *= LONGEST_STEP / longest;
         }
         for (atom, position) in self.atoms.positions.iter_mut().enumerate() {
-            *position += step.fixed_rows::<3>(3 * atom);
+            *position += step.fixed_rows::<3>(4 * atom);
         }
-        if is_free {
-            self.strengthen(&step.as_slice()[3 * count..]);
+        let shapes: Vec<f64> = step.iter().skip(3).step_by(4).copied().collect();
+        match self.unknowns {
+            WITH_AMPLITUDES => self.strengthen(&shapes),
+            _ => self.blur(&shapes),
         }
         let mean = (0..count).map(|atom| square(&step, atom)).sum::<f64>() / count as f64;
+        let gain = 0.5 * gradient.dot(&step);
         self.memory.taken(step, gradient);
         self.curvature = Some(curvature);
-        Ok(Round { step: mean.sqrt(), bound: self.bound() })
+        Ok(Round { step: mean.sqrt(), gain })
     }
 
     /// Brings all but the positions to where they belong, and gives the bound of the positions [Å].
@@ -133,17 +154,27 @@ impl<'a> State<'a> {
     pub fn strengths(&self, before: &[Peak]) -> Result<(Vec<f64>, Vec<f64>), Cancelled> {
         let mut alike = self.clone();
         alike.take(Atoms { positions: self.atoms.positions.clone(), ..together(before) });
-        alike.transfers = alike.equations()?.solve(&self.views.ring_weights());
-        let (_, request) = alike.improved()?;
-        let (step, deviations) = alike.mean_curvature().amplitude_step(&request.amplitudes);
-        alike.strengthen(&step);
-        Ok((alike.atoms.amplitudes, deviations))
+        let mut known = Vec::new();
+        for _ in 0..SHAPE_STEPS {
+            alike.transfers = alike.equations()?.solve(&self.views.ring_weights());
+            let (_, request) = alike.improved()?;
+            let curvature =
+                Matrix::mean(&alike.atoms, &alike.rings(), SHAPES).held(&alike.atoms).expecting(LIKELY_B).solved();
+            let b_slopes = alike.b_slopes(&request, LIKELY_B);
+            let gradient = request.amplitudes.iter().zip(b_slopes).flat_map(|(a, b)| [*a, b]).collect();
+            let step = curvature.step(&DVector::from_vec(gradient));
+            let of = |i: usize| step.iter().skip(i).step_by(2).copied().collect::<Vec<f64>>();
+            alike.strengthen(&of(0));
+            alike.blur(&of(1));
+            known = curvature.deviations(AMPLITUDE);
+        }
+        Ok((alike.atoms.amplitudes, known))
     }
 
     /// Root mean square error in space that the noise allows \[Å\]; not a number if it is not known.
     fn bound(&self) -> f64 {
         let Some(curvature) = &self.curvature else { return f64::NAN };
-        let deviations = curvature.deviations();
+        let deviations = curvature.position_deviations();
         (3.0 * deviations.iter().map(|sigma| sigma * sigma).sum::<f64>() / deviations.len() as f64).sqrt()
     }
 
@@ -157,6 +188,24 @@ impl<'a> State<'a> {
             if mean > 0.0 {
                 strengths.iter_mut().for_each(|strength| *strength /= mean);
             }
+        }
+    }
+
+    /// Gradient with respect to the B factors, which are expected to be 0 with a standard deviation of `spread`.
+    fn b_slopes(&self, request: &Request, spread: f64) -> Vec<f64> {
+        request.b_factors.iter().zip(&self.atoms.b_factors).map(|(asked, b)| asked - b / (spread * spread)).collect()
+    }
+
+    /// Adds to the B factors, whose mean in each group stays 0.
+    fn blur(&mut self, change: &[f64]) {
+        let Atoms { b_factors, groups, .. } = &mut self.atoms;
+        let (step, largest) = LARGEST_B;
+        for (b, change) in b_factors.iter_mut().zip(change) {
+            *b = (*b + change.clamp(-step, step)).clamp(-largest, largest);
+        }
+        for group in groups.iter().filter(|group| !group.is_empty()) {
+            let mean = b_factors[group.clone()].iter().sum::<f64>() / group.len() as f64;
+            b_factors[group.clone()].iter_mut().for_each(|b| *b -= mean);
         }
     }
 
@@ -244,14 +293,21 @@ impl<'a> State<'a> {
             self.task.check()?;
             model.show(&self.poses[image], true, workspace);
             let normal = model.normal(self.scales[image], workspace).matrix;
-            Ok((model.coupling(&self.poses[image], self.scales[image], workspace), normal))
+            Ok((
+                model.coupling(&self.poses[image], self.scales[image], self.unknowns[3] == B_FACTOR, workspace),
+                normal,
+            ))
         };
         let coupled: Vec<_> = chosen
             .par_iter()
             .map_init(|| self.workspace(), |workspace, &image| couple(workspace, image))
             .collect::<Result<_, _>>()?;
         let chosen: f64 = chosen.iter().map(|&image| self.scales[image] * self.scales[image]).sum();
-        Ok(self.mean_curvature().giving_way(&coupled, self.power() / chosen).held(&self.atoms).solved())
+        let matrix = Matrix::mean(&self.atoms, &self.rings(), self.unknowns)
+            .giving_way(&coupled, self.power() / chosen)
+            .held(&self.atoms)
+            .expecting(POSSIBLE_B);
+        Ok(matrix.solved())
     }
 
     /// Sum of all images' squared contrasts, weighted.
@@ -259,16 +315,20 @@ impl<'a> State<'a> {
         self.weights.iter().zip(&self.scales).map(|(weight, scale)| weight * scale * scale).sum()
     }
 
-    fn mean_curvature(&self) -> Matrices {
-        Matrices::mean(self.views, &self.atoms, &self.transfers, self.wavelength, self.power())
+    fn rings(&self) -> Rings {
+        Rings::new(self.views, &self.atoms, &self.transfers, self.wavelength, self.power())
     }
 
     /// The atoms as peaks of these intensities; what is not refined is from `before`.
     pub fn peaks(&self, before: &[Peak], intensities: &[f64]) -> Vec<Peak> {
+        let known = self.curvature.as_ref();
+        let places = known.map(Curvature::position_deviations);
+        let b_factors = known.filter(|_| self.unknowns == WITH_B_FACTORS).map(|known| known.deviations(B_FACTOR));
         let peak = |(i, before): (usize, &Peak)| Peak {
             position: self.atoms.positions[i].into(),
             intensity: intensities[i],
-            deviation: self.curvature.as_ref().map(|curvature| curvature.deviations()[i]),
+            deviation: places.as_ref().map(|sigmas| sigmas[i]),
+            b_factor: b_factors.as_ref().map(|sigmas| [self.atoms.b_factors[i], sigmas[i]]),
             ..*before
         };
         before.iter().enumerate().map(peak).collect()

@@ -21,6 +21,8 @@ pub struct Atoms {
     pub positions: Vec<Vector3<f64>>,
     /// Strength of each atom in units of its group's.
     pub amplitudes: Vec<f64>,
+    /// B factor of each atom above what its group's transfer holds already \[Å²\].
+    pub b_factors: Vec<f64>,
     /// Where the atoms of each group are.
     pub groups: Vec<Range<usize>>,
 }
@@ -83,6 +85,11 @@ impl Waves {
             fill(self.along_y.row_mut(i).as_slice_mut().expect("contiguous"), angles[1], curvature);
             for ix in 0..views.width() {
                 let k = (ix as f64 - reach as f64) / views.edge;
+                if atoms.b_factors[i] != 0.0 {
+                    let blur = (-0.25 * atoms.b_factors[i] * k * k).exp() as f32;
+                    self.along_x[[i, ix]] *= blur;
+                    self.along_y[[i, ix]] *= blur;
+                }
                 self.along_x[[count + i, ix]] = self.along_x[[i, ix]] * k as f32;
             }
         }
