@@ -107,7 +107,7 @@ fn misspelt_names_come_with_the_nearest() {
     assert_fails(
         &run_script(option, &[]),
         1,
-        &["unknown option \"random_center\"", "did you mean \"random_centre\"?", "script.rhai:1:49"],
+        &["unknown option \"random_center\"", "did you mean \"random_centre\"?", "script.rhai:1:63"],
     );
     let ill_typed = "structure::rocksalt([\"Pb\", \"Se\"], 6.12).sphere(20, #{ seed: \"one\" });";
     assert_fails(&run_script(ill_typed, &[]), 1, &["option \"seed\"", "expected a whole number", "\"one\""]);
@@ -118,7 +118,11 @@ fn misspelt_names_come_with_the_nearest() {
         1,
         &["script.rhai:2:7", "did you mean \"images\"?"],
     );
-    assert_fails(&run_script("structure::bundled(3);", &[]), 1, &["bundled(int)", "bundled(name: string)"]);
+    assert_fails(
+        &run_script("structure::bundled(3);", &[]),
+        1,
+        &["must be a string, not an int", "bundled(name: string)"],
+    );
 }
 
 #[test]
@@ -265,4 +269,49 @@ fn functions_that_imported_modules_would_mix_up_are_refused() {
         r#"fn defaults() { 0 } import "a" as a; import "c" as c; import "auto" as auto; print(a::run() + c::run());"#,
     );
     assert_eq!((fine.status, fine.stdout.trim()), (Some(0), "4"), "{}", fine.stderr);
+}
+
+#[test]
+fn check_finds_mistakes_without_running_and_exits_with_1_for_errors_alone() {
+    let check = |text: &str| -> Run {
+        let folder = folder_with("script.rhai", text);
+        let run = Run::from(pedesis(folder.path()).args(["check", "script.rhai"]).output().unwrap());
+        assert!(!folder.path().join("made").exists(), "the script ran");
+        run
+    };
+    let wrong = check("path::make_dirs(\"made\");\nlet unused = 1;\nstructure::bundle(\"x\");");
+    assert_fails(&wrong, 1, &["Error: there is no function structure::bundle", "script.rhai:3:12", "Warning: unused"]);
+    assert_eq!(wrong.stdout, "script.rhai: 1 error, 1 warning\n");
+    let warned = check("let unused = 1;");
+    assert_eq!((warned.status, warned.stdout.as_str()), (Some(0), "script.rhai: 0 errors, 1 warning\n"));
+    assert_fails(&check("let x = ;"), 1, &["syntax error", "script.rhai:1:9"]);
+}
+
+#[test]
+fn check_has_nothing_to_say_of_our_own_scripts() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scripts = ["scripts", "stdlib"].map(|folder| root.join(folder).read_dir().unwrap());
+    let scripts = scripts.into_iter().flatten().map(|file| file.unwrap().path());
+    let mut count = 0;
+    for script in scripts.filter(|file| file.extension().is_some_and(|ending| ending == "rhai")) {
+        let run = Run::from(pedesis(root).arg("check").arg(&script).output().unwrap());
+        assert!(run.status == Some(0) && run.stderr.is_empty(), "{}: {}", script.display(), run.stderr);
+        count += 1;
+    }
+    assert!(count >= 17, "{count}");
+}
+
+#[test]
+fn help_is_searched_by_words_in_names_and_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let help =
+        |arguments: &[&str]| -> Run { pedesis(folder.path()).arg("help").args(arguments).output().unwrap().into() };
+    let found = help(&["--search", "noise"]).stdout;
+    assert!(found.starts_with("images::add_noise"), "{found}");
+    assert!(found.contains("model::noise_cut") && found.lines().count() > 5, "{found}");
+    assert!(help(&["--search", "Cramér"]).stdout.contains("model::refine"));
+    assert!(help(&["--search", "random starts"]).stdout.contains("two_step::"), "words in any order, strategies too");
+    assert_fails(&help(&["--search", "normalise"]), 2, &["did you mean \"normalize\"?"]);
+    assert!(help(&["two_step"]).stdout.contains("reconstruct  Reconstructs a particle"));
+    assert!(help(&["two_step::reconstruct"]).stdout.contains("two_step::reconstruct(images, options)"));
 }

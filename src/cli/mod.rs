@@ -1,8 +1,10 @@
-//! The command line: the prompt, `run`, `help`, `info`.
+//! The command line: the prompt, `run`, `check`, `help`, `docs`, `info`.
 //!
 //! Standard output carries results only; messages and progress go to standard error. Exit status: 0 done, 1 the script
 //! or an input is at fault, 2 the command line is, 130 interrupted.
 
+mod check;
+mod docs;
 mod output;
 mod progress;
 mod repl;
@@ -18,10 +20,11 @@ use std::thread;
 use clap::{Parser, Subcommand};
 use rhai::Engine;
 
-use crate::script::help::Reference;
+use crate::script::help::{Reference, UnknownName};
 use crate::script::permit::Flags;
 use crate::script::{self, Session, SessionError, Setup};
 use crate::store;
+use docs::What;
 use progress::Bars;
 use watch::Limits;
 
@@ -68,10 +71,29 @@ enum Command {
         #[arg(long, value_name = "SECONDS", value_parser = positive)]
         max_time: Option<f64>,
     },
+    /// Find mistakes in a script without running it: unknown functions, options, variables, arguments; and what is not used.
+    Check {
+        /// The script; those that it imports are checked too.
+        script: PathBuf,
+    },
     /// Say what a namespace or function of the script language does.
     Help {
         /// A namespace (images) or a function (images::normalize); all namespaces if left out.
         name: Option<String>,
+        /// List the functions that have this word in their names or texts, best first.
+        #[arg(long, value_name = "WORD", conflicts_with = "name")]
+        search: Option<String>,
+    },
+    /// Write the manual of the script language as web pages, with what the examples print and draw.
+    Docs {
+        /// The folder: new, empty, or a manual, which is replaced. Begin with its index.html.
+        folder: PathBuf,
+        /// Do not run the examples.
+        #[arg(long)]
+        no_figures: bool,
+        /// Write definition files for language servers of Rhai instead, which complete and explain in an editor.
+        #[arg(long, conflicts_with = "no_figures")]
+        definitions: bool,
     },
     /// Say what a file holds: HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, liquids.
     Info {
@@ -104,7 +126,17 @@ fn obey(command: Option<Command>) -> u8 {
             let limits = Limits { memory: max_memory, seconds: max_time };
             run::run(&script, arguments, threads.map(usize::from), &flags, limits)
         }
-        Some(Command::Help { name }) => help(name.as_deref().unwrap_or("")),
+        Some(Command::Check { script }) => check::check(&script),
+        Some(Command::Help { search: Some(word), .. }) => explain(Reference::new().search(&word)),
+        Some(Command::Help { name, search: None }) => explain(Reference::new().text(name.as_deref().unwrap_or(""))),
+        Some(Command::Docs { folder, no_figures, definitions }) => docs::docs(
+            &folder,
+            match (definitions, no_figures) {
+                (true, _) => What::Definitions,
+                (false, true) => What::PagesWithoutFigures,
+                (false, false) => What::Pages,
+            },
+        ),
         Some(Command::Info { file }) => info(&file),
     }
 }
@@ -121,8 +153,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn help(name: &str) -> u8 {
-    match Reference::new().text(name) {
+/// Shows what the manual says.
+fn explain(found: Result<String, UnknownName>) -> u8 {
+    match found {
         Ok(text) => {
             output::say(text.trim_end());
             0

@@ -12,11 +12,13 @@
 pub mod api;
 pub mod args;
 mod bind;
+pub mod check;
 mod checkpoint;
 pub mod diagnostic;
 mod exact;
 pub mod help;
 mod limits;
+pub mod manual;
 pub mod options;
 pub mod permit;
 mod session;

@@ -175,8 +175,7 @@ fn json_of(value: &Dynamic) -> Result<serde_json::Value, String> {
     }
 }
 
-/// The name of a value's type without the modules of Rust that it is in.
+/// The name of a value's type as a script's author knows it.
 pub(super) fn type_of(value: &Dynamic) -> &'static str {
-    let name = value.type_name();
-    name.rsplit("::").next().unwrap_or(name)
+    super::help::type_in_words(value.type_name())
 }

@@ -213,6 +213,7 @@ pub mod api {
     ///
     /// ```rhai
     /// print(help("sweep::grid"));
+    /// print(help());
     /// ```
     #[rhai_fn(name = "help", return_raw)]
     pub fn help_on(name: &str) -> ScriptResult<String> {

@@ -212,7 +212,7 @@ pub mod api {
     ///
     /// ```rhai
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
-    /// print(raw);
+    /// print(raw.to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(images: Images) -> String {
@@ -266,12 +266,24 @@ pub mod api {
     }
 
     /// Number of particles.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// let particles = raw.invert().prepare(#{ diameter: 15, low_pass: 2 });
+    /// print(particles.len());
+    /// ```
     #[rhai_fn(global, name = "len")]
     pub fn particles_len(particles: Particles) -> i64 {
         particles.len() as i64
     }
 
     /// One line: number, size and pixel size of the particles.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// let particles = raw.invert().prepare(#{ diameter: 15, low_pass: 2 });
+    /// print(particles.to_string());
+    /// ```
     #[rhai_fn(global, name = "to_string")]
     pub fn particles_to_string(particles: Particles) -> String {
         format!(

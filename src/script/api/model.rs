@@ -20,7 +20,7 @@ use crate::volume::Volume;
 /// Options of `predicted`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct PredictedOptions {
+pub(super) struct PredictedOptions {
     images: Option<Vec<usize>>,
 }
 
@@ -111,6 +111,7 @@ pub mod api {
     /// let refined = model::refine(atoms, particles, images.true_poses(), #{ low_pass: 1.5, rounds: 4 });
     /// let shown = model::predicted(refined, particles, #{ images: [0, 5] });
     /// print(shown.predicted);
+    /// print(model::predicted(refined, particles).chi2.len());
     /// ```
     #[rhai_fn(return_raw)]
     pub fn predicted(call: NativeCallContext, refined: Map, particles: Particles, options: Map) -> ScriptResult<Map> {
@@ -356,7 +357,7 @@ pub mod api {
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
-    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }).to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(model: Model) -> String {

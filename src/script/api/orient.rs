@@ -18,7 +18,7 @@ use crate::volume::Volume;
 /// Options of `match_power`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct MatchOptions {
+pub(super) struct MatchOptions {
     low_pass: f64,
 }
 

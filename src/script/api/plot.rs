@@ -25,6 +25,7 @@ pub mod api {
     /// let truth = structure::bundled("fept_1.5nm");
     /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 6, size: 100 }).invert();
     /// plot::images(images, #{ count: 6 }).save("images.png");
+    /// print(plot::images(images));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn images(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
@@ -45,6 +46,7 @@ pub mod api {
     /// let truth = structure::bundled("fept_1.5nm");
     /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 20, size: 100 });
     /// plot::power_spectrum(images, #{ to: 1.2 }).save("power.png");
+    /// print(plot::power_spectrum(images));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn power_spectrum(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
@@ -66,6 +68,7 @@ pub mod api {
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
     /// plot::slices(density, #{ width: 20, at: [0, 0, 0] }).save("density.png");
+    /// print(plot::slices(density));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn slices(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Figure> {
@@ -106,6 +109,7 @@ pub mod api {
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 24 });
     /// let map = volume::local_resolution(density, density, #{ window: 6, shells: 4 });
     /// plot::local_resolution(map, #{ radius: 9 }).save("local_resolution.png");
+    /// print(plot::local_resolution(map));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn local_resolution(call: NativeCallContext, map: Volume, options: Map) -> ScriptResult<Figure> {
@@ -156,6 +160,8 @@ pub mod api {
     /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
     /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2 });
     /// plot::reprojections(particles, map.volume, images.true_poses(), #{ count: 3 }).save("reprojections.png");
+    /// print(plot::reprojections(particles, map.volume, images.true_poses()));
+    /// print(plot::reprojections(images, map.volume, images.true_poses()));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn reprojections(
@@ -211,6 +217,7 @@ pub mod api {
     /// ```rhai
     /// let curves = #{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] }, falling: #{ x: [1, 3], y: [5, 0.5] } };
     /// plot::lines(curves, #{ x_label: "time [s]", y_label: "signal" }).save("lines.png");
+    /// print(plot::lines(curves));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn lines(call: NativeCallContext, curves: Map, options: Map) -> ScriptResult<Figure> {
@@ -236,7 +243,7 @@ pub mod api {
     /// One line: size and title.
     ///
     /// ```rhai
-    /// print(plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }));
+    /// print(plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(figure: Figure) -> String {

@@ -26,7 +26,7 @@ fn cubic(kind: LatticeKind, species: Array, a: f64) -> ScriptResult<Lattice> {
 /// Constants of a lattice as a script gives them to `lattice`.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Constants {
+pub(super) struct Constants {
     a: f64,
     c: Option<f64>,
     u: Option<f64>,
@@ -135,7 +135,7 @@ pub mod api {
     /// One line: species, kind and constants.
     ///
     /// ```rhai
-    /// print(structure::fcc(["Pt"], 3.92));
+    /// print(structure::fcc(["Pt"], 3.92).to_string());
     /// ```
     #[rhai_fn(global, name = "to_string")]
     pub fn lattice_to_string(lattice: Lattice) -> String {
@@ -324,7 +324,7 @@ pub mod api {
     /// One line: name, number of atoms, composition and diameter.
     ///
     /// ```rhai
-    /// print(structure::bundled("fept_1.5nm"));
+    /// print(structure::bundled("fept_1.5nm").to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(structure: Structure) -> String {

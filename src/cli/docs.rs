@@ -1,0 +1,45 @@
+//! `pedesis docs`: the manual as web pages, or as definition files for language servers.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::progress::Bars;
+use super::{FAULT, output};
+use crate::script::manual;
+
+/// What is written.
+pub enum What {
+    /// Pages with the figures and output of the examples.
+    Pages,
+    /// Pages alone.
+    PagesWithoutFigures,
+    Definitions,
+}
+
+/// Writes the manual to `folder`; returns the exit status.
+pub fn docs(folder: &Path, what: What) -> u8 {
+    let task = Arc::new(Bars::default()).task(Arc::new(AtomicBool::new(false)));
+    let written = match what {
+        What::Pages => manual::write(folder, Some(&run_example), &task),
+        What::PagesWithoutFigures => manual::write(folder, None, &task),
+        What::Definitions => manual::write_definitions(folder),
+    };
+    match written {
+        Ok(()) => 0,
+        Err(error) => output::fail(&error, FAULT),
+    }
+}
+
+/// Runs an example in `folder`, as a script of its own in a process of its own; gives what it prints.
+fn run_example(example: &str, folder: &Path) -> Result<String, String> {
+    const SCRIPT: &str = "example.rhai";
+    std::fs::write(folder.join(SCRIPT), example).map_err(|error| error.to_string())?;
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.args(["run", SCRIPT]).current_dir(folder).stdin(Stdio::null());
+    let output = command.output().map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
