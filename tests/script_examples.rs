@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use pedesis::script::check::check_text;
 use pedesis::script::help::{Entry, Reference, parameters};
 use pedesis::script::options::Accepted;
 use pedesis::script::{Session, Setup, api, engine};
@@ -83,6 +84,16 @@ fn every_form_of_a_function_stands_in_an_example_on_its_page() {
         missing.extend(entry.arities().filter(|count| !stands(*count)).map(|count| format!("{name}/{count}")));
     }
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn check_finds_no_errors_in_examples() {
+    for (name, entry) in Reference::new().entries() {
+        for example in entry.examples() {
+            let findings = check_text("example.rhai", example.clone());
+            assert_eq!(findings.errors(), 0, "{name}: {:#?}\n{example}", findings.found);
+        }
+    }
 }
 
 /// How a script calls the functions of this name: as a method?, with how many arguments?

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rhai::Dynamic;
 use serde_json::Value;
 
+use super::diagnostic::a;
+use super::help::type_in_words;
 use super::options::to_json;
 use super::{ScriptResult, fault};
 
@@ -23,7 +25,9 @@ impl Table {
     /// If a row is not an array with one value a column, or a value is not a number, a string, true, false or `()`.
     pub fn new(columns: Vec<String>, rows: &[Dynamic]) -> ScriptResult<Self> {
         let rows = rows.iter().enumerate().map(|(i, row)| {
-            let cells = row.as_array_ref().map_err(|kind| fault(format!("row {i} is an array, not a {kind}")))?;
+            let cells = row
+                .as_array_ref()
+                .map_err(|kind| fault(format!("row {i} is an array, not {}", a(type_in_words(kind)))))?;
             if cells.len() != columns.len() {
                 let (found, wanted) = (cells.len(), columns.len());
                 return Err(fault(format!("row {i} has {found} values, but there are {wanted} columns")));

@@ -198,7 +198,8 @@ pub mod api {
 
     /// Refined atoms without what the model of their images gets wrong.
     ///
-    /// * `misled`: what the same refinement made of images that were simulated from these atoms; `options`: that it was made with.
+    /// * `misled`: what the same refinement made of images that were simulated from these atoms; `options`: that it was made with, those of
+    ///   `model::refine`.
     ///
     /// Each atom goes back by how far its double went from it; intensities are divided by their doubles', and the elements told apart anew. See
     /// `multislice_model` in the stdlib, which does all of it.
@@ -245,6 +246,7 @@ pub mod api {
     /// let truth = structure::bundled("fept_1.5nm");
     /// let result = truth.rotated([1, 2, 3], 40).compare(truth, #{ tolerance: 0.5 });
     /// print(result.rmsd_pm);
+    /// print(truth.compare(truth).text);
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn compare(call: NativeCallContext, atoms: Dynamic, truth: Structure, options: Map) -> ScriptResult<Map> {

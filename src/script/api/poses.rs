@@ -88,7 +88,7 @@ pub mod api {
     pub fn draw(call: NativeCallContext, poses: Array, options: Map) -> ScriptResult<Poses> {
         let options: DrawOptions = options::parse(&call, &options)?;
         let sets = poses.into_iter().map(|value| {
-            let found = value.type_name();
+            let found = options::describe(&value);
             value.try_cast::<Poses>().ok_or_else(|| fault(format!("there must be Poses in the array, not {found}")))
         });
         orient::draw(&sets.collect::<ScriptResult<Vec<_>>>()?, &options).map_err(fault)

@@ -8,6 +8,8 @@ pub mod api {
 
     use rhai::Array;
 
+    use crate::script::diagnostic::a;
+    use crate::script::help::type_in_words;
     use crate::script::{ScriptResult, Table, fault, writable};
 
     /// Makes a table from the names of its columns and its rows.
@@ -22,10 +24,15 @@ pub mod api {
     pub fn from_rows(columns: Array, rows: Array) -> ScriptResult<Table> {
         let names = columns.into_iter().map(|name| name.into_string());
         let names = names.collect::<Result<Vec<_>, _>>();
-        Table::new(names.map_err(|kind| fault(format!("the name of a column is a string, not a {kind}")))?, &rows)
+        let wrong = |kind| fault(format!("the name of a column is a string, not {}", a(type_in_words(kind))));
+        Table::new(names.map_err(wrong)?, &rows)
     }
 
     /// The table as text, with aligned columns.
+    ///
+    /// ```rhai
+    /// print(table::from_rows(["particle", "rmsd_pm"], [["FePt", 2.1]]).to_string());
+    /// ```
     #[rhai_fn(global)]
     pub fn to_string(table: Table) -> String {
         table.to_string()

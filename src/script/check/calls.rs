@@ -43,7 +43,7 @@ impl Walker<'_> {
         if !module.functions.get(name).is_some_and(|counts| counts.contains(&call.args.len())) {
             self.not_found(call, position, None);
         } else if let Some(names) = module.options.get(name) {
-            self.options(call, &[names.clone()]);
+            self.options(call, std::slice::from_ref(names));
         }
     }
 

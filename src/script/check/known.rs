@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, Engine, Expr, Stmt};
+use rhai::{AST, Engine, Expr, FnCallExpr, Stmt};
 
-use super::walk::function_bodies;
+use super::walk::{Body, function_bodies};
 use crate::script::help::{GLOBAL, Reference};
 
 /// Words that are called like functions, with any number of arguments.
@@ -85,35 +85,27 @@ pub fn options_of_functions(ast: &AST) -> BTreeMap<String, Vec<String>> {
             _ => None,
         }
     };
-    let mut options = BTreeMap::new();
-    for (function, parameters, body) in &bodies {
-        let Some(parameter) = parameters.last() else { continue };
-        for statement in body {
-            let Stmt::Var(declared, ..) = statement else {
-                if let Stmt::Expr(expression) = statement
-                    && let Some(names) = merged(expression, parameter, &last_map)
-                {
-                    options.insert(function.clone(), names);
-                }
-                continue;
-            };
-            if let Some(names) = merged(&declared.1, parameter, &last_map) {
-                options.insert(function.clone(), names);
-            }
-        }
-        if let Some(Stmt::FnCall(call, position)) = body.last() {
-            let expression = Expr::FnCall(call.clone(), *position);
-            if let Some(names) = merged(&expression, parameter, &last_map) {
-                options.insert(function.clone(), names);
-            }
-        }
-    }
-    options
+    let options_of = |(function, parameters, body): &Body| {
+        let parameter = parameters.last()?;
+        let names = body.iter().filter_map(call_in).find_map(|call| merged(call, parameter, &last_map))?;
+        Some((function.clone(), names))
+    };
+    bodies.iter().filter_map(options_of).collect()
+}
+
+/// The call whose value a statement keeps or gives.
+fn call_in(statement: &Stmt) -> Option<&FnCallExpr> {
+    let value = match statement {
+        Stmt::FnCall(call, _) => return Some(call),
+        Stmt::Var(declared, ..) => &declared.1,
+        Stmt::Expr(value) | Stmt::Return(Some(value), ..) => value,
+        _ => return None,
+    };
+    if let Expr::FnCall(call, _) = value { Some(call) } else { None }
 }
 
 /// The names in `with_defaults(parameter, defaults)`.
-fn merged(expression: &Expr, parameter: &str, last_map: &impl Fn(&str) -> Option<Vec<String>>) -> Option<Vec<String>> {
-    let Expr::FnCall(call, _) = expression else { return None };
+fn merged(call: &FnCallExpr, parameter: &str, last_map: &impl Fn(&str) -> Option<Vec<String>>) -> Option<Vec<String>> {
     let [Expr::Variable(given, ..), defaults] = call.args.as_slice() else { return None };
     if call.name != "with_defaults" || given.1 != parameter {
         return None;

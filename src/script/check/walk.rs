@@ -322,11 +322,22 @@ impl<'a> Walker<'a> {
             Expr::Dot(parts, ..) => self.dot(&parts.lhs, &parts.rhs),
             Expr::Index(parts, ..) => {
                 self.expression(&parts.lhs);
-                self.expression(&parts.rhs);
+                self.behind_index(&parts.rhs);
             }
             Expr::Stmt(block) => self.block(block),
             Expr::Custom(custom, _) => custom.inputs.iter().for_each(|input| self.expression(input)),
             _ => {}
+        }
+    }
+
+    /// What stands in the brackets of an index, and in Rhai's tree what follows them: `list[i].name` is `list` at (`i`, then `name`).
+    fn behind_index(&mut self, index: &Expr) {
+        match index {
+            Expr::Dot(parts, ..) => {
+                self.expression(&parts.lhs);
+                self.expression(&parts.rhs);
+            }
+            other => self.expression(other),
         }
     }
 

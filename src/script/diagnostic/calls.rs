@@ -177,7 +177,7 @@ impl Called<'_> {
         listed.sort_by_key(misses);
         let more = listed.len().saturating_sub(4);
         listed.truncate(4);
-        let listed: Vec<String> = listed.into_iter().map(String::clone).collect();
+        let listed: Vec<String> = listed.into_iter().cloned().collect();
         let more = if more > 0 { format!(" or {more} more, see help") } else { String::new() };
         let help = match self.given.first() {
             Some(&"()") if self.is_method => NOTHING.to_owned(),

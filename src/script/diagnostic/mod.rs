@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use ariadne::{Config, Label, Report, ReportKind, Source};
 use rhai::{EvalAltResult, Position};
 
+pub(super) use calls::a;
 use explain::{Explained, explain};
 
 /// A place in a script: lines and columns count from 1.

@@ -11,8 +11,10 @@ pub const MARK: &str = "module static;\n\n// written by pedesis docs";
 
 /// Name and text of each file: those of the language itself, of functions and methods without a prefix, and one for each namespace.
 pub fn definitions(reference: &Reference) -> Vec<(String, String)> {
-    let language = Engine::new().definitions().iter_files().filter(|(name, _)| name.starts_with("__builtin")).collect();
-    let mut files: Vec<(String, String)> = language;
+    let language = Engine::new();
+    let language = language.definitions();
+    let standard = language.iter_files().map(|(name, text)| (name.replace(STATIC, "__standard__.d.rhai"), text));
+    let mut files: Vec<(String, String)> = standard.collect();
     let mut free = format!("{MARK}\n");
     for namespace in &reference.namespaces {
         let is_global = namespace.name == GLOBAL;

@@ -27,6 +27,9 @@ pub struct Outcome {
     pub figures: Vec<PathBuf>,
 }
 
+/// Runs an example in a folder; gives what it prints, or why it does not run.
+pub type Runner = dyn Fn(&str, &Path) -> Result<String, String>;
+
 /// Why there is no manual.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,11 +53,7 @@ const MARK: &str = "<meta name=\"generator\" content=\"pedesis docs\">";
 ///
 /// # Errors
 /// If the folder holds something else or cannot be written, or an example does not run.
-pub fn write(
-    folder: &Path,
-    run: Option<&(dyn Fn(&str, &Path) -> Result<String, String> + Sync)>,
-    task: &Task,
-) -> Result<(), Error> {
+pub fn write(folder: &Path, run: Option<&Runner>, task: &Task) -> Result<(), Error> {
     in_one_step(folder, |new| {
         let reference = Reference::new();
         let figures = new.join("figures");
@@ -124,13 +123,7 @@ fn in_one_step(folder: &Path, fill: impl FnOnce(&Path) -> Result<(), Error>) -> 
 }
 
 /// Runs an example and keeps its figures in `figures`.
-fn outcome(
-    full: &str,
-    number: usize,
-    example: &str,
-    run: &(dyn Fn(&str, &Path) -> Result<String, String> + Sync),
-    figures: &Path,
-) -> Result<Outcome, Error> {
+fn outcome(full: &str, number: usize, example: &str, run: &Runner, figures: &Path) -> Result<Outcome, Error> {
     let place = tempfile::tempdir().map_err(wrong(figures))?;
     let failed = |reason| Error::Example { function: full.to_owned(), reason };
     let printed = run(example, place.path()).map_err(failed)?;

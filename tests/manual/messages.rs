@@ -1,8 +1,6 @@
 //! What a newcomer reads who makes a common mistake: where it is, in the words of the language, and what to do.
 
-mod common;
-
-use common::{Run, pedesis};
+use crate::common::{Run, pedesis};
 
 /// A script, the place of the mistake in it, and parts of what is said.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -75,6 +73,10 @@ const VALUES: &[Case] = &[
     ("let a = [1]; a[\"x\"];", "1:16", &["expected an int, not a string", "list[0]"]),
     ("let x = 3; if x { print(2); }", "1:15", &["expected true or false, not an int", "x != 0"]),
     ("let n = 5; for i in n { print(i); }", "1:21", &["for goes over arrays, ranges"]),
+    ("structure::fcc([1], 4);", "1:12", &["species are symbols", "not int"]),
+    ("orient::draw([1], #{});", "1:9", &["there must be Poses in the array, not 1"]),
+    ("table::from_rows([1], []);", "1:8", &["the name of a column is a string, not an int"]),
+    ("table::from_rows([\"a\"], [1]);", "1:8", &["row 0 is an array, not an int"]),
     ("print(1 / 0);", "1:9", &["division by zero", "1 / 2 is 0"]),
     ("const A = 1; A = 2;", "1:14", &["A is a const", "let A = "]),
     ("store::images(\"script.rhia\");", "1:8", &["there is no such file", "did you mean \"script.rhai\"?"]),
@@ -172,7 +174,7 @@ const FORBIDDEN: [&str; 14] = [
 ];
 
 fn run(script: &str) -> Run {
-    let folder = common::folder_with("lib.rhai", LIB);
+    let folder = crate::common::folder_with("lib.rhai", LIB);
     std::fs::write(folder.path().join("script.rhai"), script).unwrap();
     pedesis(folder.path()).args(["run", "script.rhai"]).output().unwrap().into()
 }

@@ -1,12 +1,10 @@
 //! The manual as web pages and as definition files.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use common::{Run, pedesis};
+use crate::common::{Run, pedesis};
 use pedesis::script::help::Reference;
 use pedesis::script::manual;
 use pedesis::task::Task;
@@ -90,7 +88,7 @@ fn examples_show_what_they_print_and_draw() {
 
 #[test]
 fn a_folder_of_other_things_is_left_alone_and_a_manual_is_replaced() {
-    let folder = common::folder_with("thesis.txt", "years of work");
+    let folder = crate::common::folder_with("thesis.txt", "years of work");
     let run = docs(folder.path(), &["--no-figures", "."]);
     assert!(run.status == Some(1) && run.stderr.contains("not empty and not a manual"), "{}", run.stderr);
     assert_eq!(docs(folder.path(), &["--no-figures", "manual"]).status, Some(0));
@@ -121,5 +119,5 @@ fn definition_files_have_every_function_with_its_comment() {
     assert!(file("two_step.d.rhai").contains("fn reconstruct(images: ?, options: ?) -> ?;"));
     let words: BTreeSet<String> = volume.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect();
     assert!(!words.contains("f64") && !words.contains("ImmutableString"));
-    assert!(file("__builtin__.d.rhai").contains("fn sqrt"));
+    assert!(file("__standard__.d.rhai").contains("fn sqrt(x: float) -> float;"));
 }
