@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pedesis::script::check::check_text;
-use pedesis::script::help::{Entry, Reference, parameters};
+use pedesis::script::help::{Entry, Reference, takes_options};
 use pedesis::script::options::Accepted;
 use pedesis::script::{Session, Setup, api, engine};
 use rhai::{ASTNode, Engine, Expr, Stmt};
@@ -124,6 +124,9 @@ fn options_of_functions_are_known_and_described() {
             complaints.push(format!("there is no function {}", of.function));
             continue;
         };
+        if !entry.signatures.iter().any(|form| takes_options(form)) {
+            complaints.push(format!("{} takes no map of options", of.function));
+        }
         // a comment may leave options to that of another function, which it names
         let named = |other: &str| entry.doc.contains(&format!("`{other}`"));
         let others = docs.iter().filter(|(full, other)| named(full) || named(&other.name));
@@ -134,8 +137,7 @@ fn options_of_functions_are_known_and_described() {
         }
     }
     for (name, entry) in docs.iter().filter(|(name, _)| Accepted::by(name).is_none()) {
-        let takes = |form: &String| parameters(form).last().is_some_and(|last| last == "options: map");
-        if entry.signatures.iter().any(takes) {
+        if entry.signatures.iter().any(|form| takes_options(form)) {
             complaints.push(format!("{name} takes options that the table does not have"));
         }
     }

@@ -233,6 +233,11 @@ fn native(info: &FuncInfo) -> Option<(String, Entry)> {
     Some((namespace.to_owned(), Entry { name: name.to_owned(), signatures: vec![signature], doc, is_global }))
 }
 
+/// Whether a form of a function takes options: a map that is called so.
+pub fn takes_options(signature: &str) -> bool {
+    parameters(signature).last().is_some_and(|last| ["options: map", "settings: map", "constants: map"].contains(&last))
+}
+
 /// What `debug` calls; it says what `to_string` does.
 const HIDDEN: [&str; 1] = ["to_debug"];
 

@@ -79,7 +79,7 @@ const VALUES: &[Case] = &[
     ("table::from_rows([\"a\"], [1]);", "1:8", &["row 0 is an array, not an int"]),
     ("print(1 / 0);", "1:9", &["division by zero", "1 / 2 is 0"]),
     ("const A = 1; A = 2;", "1:14", &["A is a const", "let A = "]),
-    ("store::images(\"script.rhia\");", "1:8", &["there is no such file", "did you mean \"script.rhai\"?"]),
+    ("store::images(\"script.rhia\");", "1:8", &["No such file", "did you mean \"script.rhai\"?"]),
 ];
 
 /// What the parser refuses.

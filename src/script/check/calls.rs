@@ -5,7 +5,7 @@ use rhai::{EvalAltResult, Expr, FnCallExpr, Position};
 use super::known::Module;
 use super::walk::{Holds, Walker};
 use super::{Diagnostic, Severity};
-use crate::script::help::{GLOBAL, parameters};
+use crate::script::help::{GLOBAL, parameters, takes_options};
 use crate::script::options::{Accepted, suggestion};
 
 impl Walker<'_> {
@@ -60,6 +60,7 @@ impl Walker<'_> {
             }
             return;
         }
+        self.own.iter_mut().filter(|own| own.name == name).for_each(|own| own.called = true);
         // a closure, called without call
         if self.used(name).is_some() {
             self.not_found(call, position, None);
@@ -106,8 +107,7 @@ impl Walker<'_> {
         for (full, forms) in known {
             let Some(form) = forms.iter().find(fits) else { continue };
             found = true;
-            let takes_map = parameters(form).last().is_some_and(|last| last.ends_with(": map"));
-            match Accepted::by(full).filter(|_| takes_map) {
+            match Accepted::by(full).filter(|_| takes_options(form)) {
                 Some(options) => accepted.push(options.names()),
                 // one that may be meant has a map of another kind
                 None => return,

@@ -178,6 +178,7 @@ mod tests {
         only(strategy, &["Error 2:49", "\"diameter\""]);
         let own = "fn f(options) { with_defaults(options, #{ a: 1 }) }\nf(#{ b: 1 });";
         only(own, &["Error 2:6", "unknown option \"b\"", "options: a"]);
+        assert!(found("print(plot::lines(#{ rising: #{ x: [1], y: [1] } }));").is_empty());
         assert!(found("plot::spheres(structure::bundled(\"x\"), #{ truth: 1, comparison: 2 });").is_empty());
     }
 

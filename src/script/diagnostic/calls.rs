@@ -131,7 +131,7 @@ fn file_stem(file: &str) -> &str {
     name.strip_suffix(".rhai").unwrap_or(name)
 }
 
-/// The methods of a type: name and form.
+/// The methods of a type, or of all: name and form.
 pub fn methods_of(kind: &str) -> Vec<(String, String)> {
     let reference = Reference::new();
     let native = reference.entries().flat_map(|(_, entry)| entry.signatures.clone()).filter(|form| form.contains("::"));
@@ -140,7 +140,8 @@ pub fn methods_of(kind: &str) -> Vec<(String, String)> {
         Some((name, form))
     };
     let all = native.filter_map(named).chain(builtins());
-    all.filter(|(_, form)| parameters(form).next().is_some_and(|first| kind_of(first) == kind)).collect()
+    let is_of = |form: &str| parameters(form).next().is_some_and(|first| kind == "any" || kind_of(first) == kind);
+    all.filter(|(_, form)| is_of(form)).collect()
 }
 
 /// The type of a parameter, `any` if it takes all.
@@ -259,7 +260,7 @@ impl Called<'_> {
             let first = self.given.first().copied().unwrap_or_default();
             let nothing = (first == "()").then(|| NOTHING.to_owned());
             let near = near(self.name, methods.iter().map(|(name, _)| name.as_str()).chain(own));
-            let help = methods.iter().find_map(|(_, form)| form.split_once("::"));
+            let help = methods.iter().find_map(|(_, form)| form.split_once("::")).filter(|_| first != "any");
             let listed = || help.map(|(space, _)| format!("pedesis help {space} lists what {} can do", a(first)));
             return nothing.or(near).or_else(|| self.elsewhere(&all)).or_else(listed);
         }

@@ -171,12 +171,12 @@ fn option_named(message: &str, text: &str, position: Position) -> Option<Positio
 fn without_number(message: &str) -> String {
     let Some((before, rest)) = message.split_once(" (os error ") else { return message.to_owned() };
     let after = rest.split_once(')').map_or("", |(_, after)| after);
-    format!("{}{after}", before.replace("No such file or directory", "there is no such file"))
+    format!("{before}{after}")
 }
 
 /// The file that a missing one may stand for.
 fn missing_file(message: &str) -> Option<String> {
-    let path = message.strip_prefix("cannot read ")?.strip_suffix(": there is no such file")?;
+    let path = message.strip_prefix("cannot read ")?.strip_suffix(": No such file or directory")?;
     let path = Path::new(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(files) = std::fs::read_dir(folder) else {

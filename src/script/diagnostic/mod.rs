@@ -3,8 +3,8 @@
 //! Rhai wraps an error once for every function and module it passes on its way out. [`Diagnostic::new`] goes to the
 //! innermost one, which says what happened, and keeps the calls around it as a trace; [`Diagnostic::render`] draws it.
 //!
-//! [`explain`] turns Rhai's errors into the words of a script's author; [`calls`] sees to functions that do not exist or take
-//! other arguments, [`syntax`] to what the parser refuses, habits from Python above all.
+//! `explain` turns Rhai's errors into the words of a script's author; `calls` sees to functions that do not exist or take
+//! other arguments, `syntax` to what the parser refuses, habits from Python above all.
 
 mod calls;
 mod explain;

@@ -32,6 +32,8 @@ pub fn explain(what: &ParseErrorType, position: Position, text: &str) -> Explain
         P::BadInput(LexError::UnterminatedString) => "the text that begins here has no closing quote".into(),
         P::FnDuplicatedDefinition(name, 1) => format!("there are two functions {name} with 1 parameter"),
         P::FnDuplicatedDefinition(name, n) => format!("there are two functions {name} with {n} parameters"),
+        P::ExprTooDeep => "brackets, blocks or operators stand too deep in each other".into(),
+        P::TooManyFunctions => "the script has too many functions".into(),
         P::WrongFnDefinition => "a function cannot be made inside a block or another function".into(),
         P::WrongDocComment => "a comment with /// belongs right before a function; // is for any other".into(),
         P::LoopBreak => "break and continue belong into a loop".into(),
