@@ -271,7 +271,7 @@ fn values_of_all_types_come_back_as_they_were() {
 #[test]
 fn what_cannot_be_kept_is_named() {
     for (value, problem) in [
-        ("#{ a: [1, |x| x] }", "checkpoint \"bad\": a: item 1: a Fn cannot be kept"),
+        ("#{ a: [1, |x| x] }", "checkpoint \"bad\": a: item 1: a closure cannot be kept"),
         ("microscope::paper()", "checkpoint \"bad\": a Microscope cannot be kept"),
         ("#{ \"a/b\": 1 }", "checkpoint \"bad\": \"a/b\" cannot name a value in a file"),
         ("\"a\\x00b\"", "checkpoint \"bad\": a string with a zero in it cannot be kept"),
@@ -284,7 +284,7 @@ fn what_cannot_be_kept_is_named() {
         assert!(checkpoints(&folder.path().join("kept")).is_empty());
     }
     let run = run_script("checkpoints(\"kept\", #{ f: |x| x });", &[]);
-    assert!(run.stderr.contains("the key of the checkpoints: f: a Fn cannot be kept"), "{}", run.stderr);
+    assert!(run.stderr.contains("the key of the checkpoints: f: a closure cannot be kept"), "{}", run.stderr);
 }
 
 #[test]

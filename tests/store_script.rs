@@ -102,7 +102,7 @@ fn faults_are_located_in_the_script_and_leave_no_file() {
         ),
         (r#"store::read("script.rhai");"#, "cannot read script.rhai: it is not an HDF5 file"),
         (r#"store::write("no/run.h5", #{});"#, "there is no folder no; make it first"),
-        (r#"store::write("run.h5", #{ a: [1, |x| x] });"#, "a: item 1: a Fn cannot be stored"),
+        (r#"store::write("run.h5", #{ a: [1, |x| x] });"#, "a: item 1: a closure cannot be stored"),
         (r#"store::write("run.h5", #{ "a/b": 1 });"#, "\"a/b\" cannot name a value in a file"),
         (
             r#"store::write_json("s.json", #{ a: #{ b: structure::bundled("fept_1.5nm") } });"#,

@@ -78,10 +78,10 @@ pub fn write(folder: &Path, run: Option<&Runner>, task: &Task) -> Result<(), Err
     })
 }
 
-/// Writes the definition files that language servers of Rhai read to `folder`, in one step and as [`write`] does.
+/// Writes the definition files that language servers of Rhai read to `folder`, in one step and as [`write()`] does.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_definitions(folder: &Path) -> Result<(), Error> {
     in_one_step(folder, |new| {
         for (name, text) in definitions(&Reference::new()) {
