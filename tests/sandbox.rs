@@ -426,7 +426,7 @@ fn every_function_with_a_path_asks() {
     ]);
     // they look at the name alone
     let harmless = ["path::join", "path::stem", "path::extension"];
-    let reference = Reference::new();
+    let reference = Reference::get();
     let mut script = format!("{IMAGES} let density = volume::of_structure(particle);\n");
     let mut calls = Vec::new();
     for (name, entry) in reference.entries().filter(|(name, _)| !harmless.contains(&name.as_str())) {

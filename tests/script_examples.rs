@@ -43,7 +43,7 @@ fn complaint(name: &str, entry: &Entry, read: &mut Read) -> Option<String> {
 fn every_function_has_a_page_whose_examples_run() {
     let folder = tempfile::tempdir().unwrap();
     std::env::set_current_dir(folder.path()).unwrap();
-    let reference = Reference::new();
+    let reference = Reference::get();
     assert!(reference.namespaces.iter().all(|namespace| !namespace.doc.is_empty() && !namespace.entries.is_empty()));
     let mut read = Read::new();
     let mut complaints: Vec<String> =
@@ -77,7 +77,7 @@ fn options_that_differ(read: &Read) -> Vec<String> {
 #[test]
 fn every_form_of_a_function_stands_in_an_example_on_its_page() {
     let mut missing = Vec::new();
-    for (name, entry) in Reference::new().entries() {
+    for (name, entry) in Reference::get().entries() {
         let calls: BTreeSet<(bool, usize)> =
             entry.examples().iter().flat_map(|example| calls_of(&entry.name, example)).collect();
         let stands = |count: usize| calls.contains(&(false, count)) || count > 0 && calls.contains(&(true, count - 1));
@@ -88,7 +88,7 @@ fn every_form_of_a_function_stands_in_an_example_on_its_page() {
 
 #[test]
 fn check_finds_no_errors_in_examples() {
-    for (name, entry) in Reference::new().entries() {
+    for (name, entry) in Reference::get().entries() {
         for example in entry.examples() {
             let findings = check_text("example.rhai", example.clone());
             assert_eq!(findings.errors(), 0, "{name}: {:#?}\n{example}", findings.found);
@@ -116,7 +116,7 @@ fn calls_of(name: &str, script: &str) -> Vec<(bool, usize)> {
 
 #[test]
 fn options_of_functions_are_known_and_described() {
-    let reference = Reference::new();
+    let reference = Reference::get();
     let docs: BTreeMap<String, &Entry> = reference.entries().collect();
     let mut complaints = Vec::new();
     for of in api::ACCEPTED {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::progress::Bars;
-use super::{FAULT, output};
+use super::{FAULT, INTERRUPTED, listen_to_interrupts, output};
 use crate::script::manual;
 
 /// What is written.
@@ -20,7 +20,10 @@ pub enum What {
 
 /// Writes the manual to `folder`; returns the exit status.
 pub fn docs(folder: &Path, what: What) -> u8 {
-    let task = Arc::new(Bars::default()).task(Arc::new(AtomicBool::new(false)));
+    // what is half written is removed on the way out
+    let cancel = Arc::new(AtomicBool::new(false));
+    listen_to_interrupts(&cancel);
+    let task = Arc::new(Bars::default()).task(cancel.clone());
     let written = match what {
         What::Pages => manual::write(folder, Some(&run_example), &task),
         What::PagesWithoutFigures => manual::write(folder, None, &task),
@@ -28,6 +31,11 @@ pub fn docs(folder: &Path, what: What) -> u8 {
     };
     match written {
         Ok(()) => 0,
+        // an example that was at work is interrupted too, and seems to fail
+        Err(_) if cancel.load(Ordering::Relaxed) => {
+            output::complain("interrupted");
+            INTERRUPTED
+        }
         Err(error) => output::fail(&error, FAULT),
     }
 }

@@ -127,8 +127,8 @@ fn obey(command: Option<Command>) -> u8 {
             run::run(&script, arguments, threads.map(usize::from), &flags, limits)
         }
         Some(Command::Check { script }) => check::check(&script),
-        Some(Command::Help { search: Some(word), .. }) => explain(Reference::new().search(&word)),
-        Some(Command::Help { name, search: None }) => explain(Reference::new().text(name.as_deref().unwrap_or(""))),
+        Some(Command::Help { search: Some(word), .. }) => explain(Reference::get().search(&word)),
+        Some(Command::Help { name, search: None }) => explain(Reference::get().text(name.as_deref().unwrap_or(""))),
         Some(Command::Docs { folder, no_figures, definitions }) => docs::docs(
             &folder,
             match (definitions, no_figures) {
@@ -198,17 +198,17 @@ impl Console {
         });
         Ok(Self { engine, session, cancel })
     }
+}
 
-    /// Lets Ctrl-C stop what runs, and a second one, should a kernel not listen, end the process.
-    fn listen_to_interrupts(&self) {
-        let cancel = self.cancel.clone();
-        let handler = move || {
-            if cancel.swap(true, Ordering::Relaxed) {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-        };
-        if let Err(error) = ctrlc::set_handler(handler) {
-            output::complain(&format!("warning: Ctrl-C will end the program at once: {error}"));
+/// Lets Ctrl-C set `cancel`, and a second one, should a kernel not listen, end the process.
+fn listen_to_interrupts(cancel: &Arc<AtomicBool>) {
+    let cancel = cancel.clone();
+    let handler = move || {
+        if cancel.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
         }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        output::complain(&format!("warning: Ctrl-C will end the program at once: {error}"));
     }
 }

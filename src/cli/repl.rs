@@ -12,7 +12,7 @@ use rustyline::validate::{MatchingBracketValidator, ValidationContext, Validatio
 use rustyline::{Context, Editor, Helper, Highlighter, Hinter};
 
 use super::watch::{self, Limits};
-use super::{Console, FAULT, output};
+use super::{Console, FAULT, listen_to_interrupts, output};
 use crate::script::help::{GLOBAL, Reference};
 use crate::script::{Script, Setup, stdlib};
 
@@ -29,13 +29,13 @@ pub fn repl() -> u8 {
     };
     // An import on an earlier line is not known to the parser, which would take its name for a mistake.
     console.engine.set_strict_variables(false);
-    console.listen_to_interrupts();
+    listen_to_interrupts(&console.cancel);
     watch::watch(&console.session, Limits::default(), None);
     let mut editor = match Editor::<Assistant, DefaultHistory>::new() {
         Ok(editor) => editor,
         Err(error) => return output::fail(&error, FAULT),
     };
-    editor.set_helper(Some(Assistant::new(&Reference::new())));
+    editor.set_helper(Some(Assistant::new(Reference::get())));
     let history = history_file();
     if let Some(file) = &history {
         // There is none before the first sitting.

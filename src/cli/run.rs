@@ -5,7 +5,7 @@ use std::path::Path;
 use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope, Stmt};
 
 use super::watch::{self, Limits};
-use super::{Console, FAULT, INTERRUPTED, USAGE, output};
+use super::{Console, FAULT, INTERRUPTED, USAGE, listen_to_interrupts, output};
 use crate::script::args::{ArgumentError, command_line_fault};
 use crate::script::diagnostic::Diagnostic;
 use crate::script::permit::{Flags, Permit};
@@ -26,7 +26,7 @@ pub fn run(path: &Path, given: Vec<(String, String)>, threads: Option<usize>, fl
         Ok(console) => console,
         Err(error) => return output::fail(&error, USAGE),
     };
-    console.listen_to_interrupts();
+    listen_to_interrupts(&console.cancel);
     watch::watch(&console.session, limits, Some(watch::GRACE));
     match console.run_script() {
         Ok(()) => 0,

@@ -1,5 +1,7 @@
 //! The reference manual: every function that a script can call, from the comments on the functions themselves.
 
+use std::sync::OnceLock;
+
 use rhai::{Engine, FnNamespace, FuncInfo, Module};
 
 use super::bind::Namespace as Native;
@@ -69,9 +71,25 @@ pub fn parameters(signature: &str) -> impl Iterator<Item = &str> {
     list.split(", ").filter(|parameter| !parameter.is_empty())
 }
 
+/// The type of a parameter, `any` if it takes all.
+pub fn kind_of(parameter: &str) -> &str {
+    parameter.split_once(": ").map_or("any", |(_, kind)| kind)
+}
+
+/// Whether a parameter takes a value of the type `given`; of one of type `any` nothing is known.
+pub fn takes(parameter: &str, given: &str) -> bool {
+    let kind = kind_of(parameter);
+    kind == "any" || given == "any" || kind == given || (kind == "float" && given == "int")
+}
+
 impl Reference {
-    /// Reads the comments of all native functions and of the built-in strategies.
-    pub fn new() -> Self {
+    /// The manual, read at the first call from the comments of all native functions and of the built-in strategies.
+    pub fn get() -> &'static Self {
+        static REFERENCE: OnceLock<Reference> = OnceLock::new();
+        REFERENCE.get_or_init(Self::new)
+    }
+
+    fn new() -> Self {
         let mut reader = Engine::new_raw();
         let described = |namespace: &Native, module: &Module| Namespace {
             name: namespace.name.into(),

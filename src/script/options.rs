@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::diagnostic::a;
 use super::stored::type_of;
 use super::{ScriptResult, Session, api, fault};
 
@@ -246,10 +247,7 @@ pub fn describe(value: &Dynamic) -> String {
             Value::Null => "()".into(),
             _ => json.to_string(),
         },
-        _ => {
-            let name = type_of(value);
-            format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" })
-        }
+        _ => a(type_of(value)),
     }
 }
 

@@ -26,7 +26,7 @@ fn every_function_has_its_place_and_every_link_leads_somewhere() {
     assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
     let manual = folder.path().join("new/manual");
     let page = |name: &str| fs::read_to_string(manual.join(name)).unwrap();
-    let reference = Reference::new();
+    let reference = Reference::get();
     let mut count = 0;
     for namespace in &reference.namespaces {
         let text = page(&format!("{}.html", namespace.name));
@@ -104,7 +104,7 @@ fn definition_files_have_every_function_with_its_comment() {
     let run = docs(folder.path(), &["--definitions", ".rhai"]);
     assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
     let file = |name: &str| fs::read_to_string(folder.path().join(".rhai").join(name)).unwrap();
-    for namespace in &Reference::new().namespaces {
+    for namespace in &Reference::get().namespaces {
         let name = if namespace.name == "global" { "__static__".to_owned() } else { namespace.name.clone() };
         let text = file(&format!("{name}.d.rhai"));
         for entry in &namespace.entries {

@@ -217,6 +217,6 @@ pub mod api {
     /// ```
     #[rhai_fn(name = "help", return_raw)]
     pub fn help_on(name: &str) -> ScriptResult<String> {
-        Reference::new().text(name).map_err(fault)
+        Reference::get().text(name).map_err(fault)
     }
 }

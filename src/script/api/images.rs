@@ -27,7 +27,6 @@ fn with_mtf_read(call: &NativeCallContext, mut options: Map) -> ScriptResult<Map
 /// Stacks of images: contrast, grey values, noise.
 #[export_module(manifest)]
 pub mod api {
-
     use rhai::Map;
 
     use super::{profile_map, with_mtf_read};

@@ -5,7 +5,7 @@ use rhai::{EvalAltResult, Expr, FnCallExpr, Position};
 use super::known::Module;
 use super::walk::{Holds, Walker};
 use super::{Diagnostic, Severity};
-use crate::script::help::{GLOBAL, parameters, takes_options};
+use crate::script::help::{GLOBAL, parameters, takes, takes_options};
 use crate::script::options::{Accepted, suggestion};
 
 impl Walker<'_> {
@@ -183,9 +183,4 @@ fn kind_of(value: &Expr) -> &'static str {
         Expr::Unit(_) => "()",
         _ => "any",
     }
-}
-
-fn takes(parameter: &str, given: &str) -> bool {
-    let kind = parameter.split_once(": ").map_or("any", |(_, kind)| kind);
-    kind == "any" || given == "any" || kind == given || (kind == "float" && given == "int")
 }

@@ -12,7 +12,7 @@ const WORDS: [&str; 9] = ["print", "debug", "type_of", "Fn", "call", "curry", "i
 
 /// The functions that every script can call.
 pub struct Known {
-    pub reference: Reference,
+    pub reference: &'static Reference,
     /// Names of the functions of the language, and with how many arguments.
     simple: BTreeSet<(String, usize)>,
 }
@@ -21,7 +21,7 @@ impl Known {
     pub fn new() -> Self {
         let form = |info: rhai::FuncInfo| Some((info.metadata.name.to_string(), info.metadata.num_params));
         let simple = Engine::new().collect_fn_metadata(None, form, true).into_iter().collect();
-        Self { reference: Reference::new(), simple }
+        Self { reference: Reference::get(), simple }
     }
 
     /// Whether the language itself has the function.

@@ -10,13 +10,14 @@ mod known;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rhai::{AST, Engine, EvalAltResult, OptimizationLevel, Scope};
+use rhai::{AST, Engine, EvalAltResult, OptimizationLevel, Position, Scope};
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::{Session, Setup, limits, stdlib};
+use super::stdlib::{self, Found};
+use super::{ScriptResult, Session, Setup, limits};
 use known::{Known, Module};
 use walk::Walker;
 
@@ -71,7 +72,7 @@ pub fn check_text(name: &str, text: String) -> Findings {
 struct Checker {
     engine: Engine,
     known: Known,
-    /// By the name under which messages show them; `None` while one is read, and if it cannot be.
+    /// By [`Found::key`]; `None` while one is read, and if it cannot be.
     modules: BTreeMap<String, Option<Arc<Module>>>,
     findings: Findings,
 }
@@ -101,29 +102,18 @@ impl Checker {
         Some(Arc::new(Module::of(&ast)))
     }
 
-    /// What `import "path"` in `importer` brings, or `None` if that is not known; a script that is not there is a finding.
-    fn module(&mut self, importer: &str, path: &str) -> Result<Option<Arc<Module>>, EvalAltResult> {
-        let stem = path.strip_suffix(".rhai").unwrap_or(path);
-        if let Some((strategy, text)) = stdlib::STRATEGIES.iter().find(|(strategy, _)| *strategy == stem) {
-            let name = stdlib::source_name(strategy);
-            if let Some(module) = self.modules.get(&name) {
-                return Ok(module.clone());
-            }
-            let module = self.engine.compile(text).ok().map(|ast| Arc::new(Module::of(&ast)));
-            self.modules.insert(name, module.clone());
-            return Ok(module);
-        }
-        let folder = Path::new(importer).parent().map(PathBuf::from).unwrap_or_default();
-        let file = folder.join(format!("{stem}.rhai"));
-        let name = file.to_string_lossy().into_owned();
-        if let Some(module) = self.modules.get(&name) {
+    /// What `import "path"` in `importer` brings, or `None` if that is not known; a script that is not there is an error.
+    fn module(&mut self, importer: &str, path: &str) -> ScriptResult<Option<Arc<Module>>> {
+        let Found { name, key, text, is_strategy } = stdlib::find(None, Some(importer), path, Position::NONE)?;
+        if let Some(module) = self.modules.get(&key) {
             return Ok(module.clone());
         }
-        self.modules.insert(name.clone(), None);
-        let missing = |_| EvalAltResult::ErrorModuleNotFound(path.to_owned(), rhai::Position::NONE);
-        let text = limits::read_script(&file).map_err(missing)?;
-        let module = self.script(&name, text);
-        self.modules.insert(name, module.clone());
+        self.modules.insert(key.clone(), None);
+        let module = match is_strategy {
+            true => self.engine.compile(text).ok().map(|ast| Arc::new(Module::of(&ast))),
+            false => self.script(&name, text),
+        };
+        self.modules.insert(key, module.clone());
         Ok(module)
     }
 }

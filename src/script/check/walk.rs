@@ -7,6 +7,7 @@ use rhai::{AST, ASTFlags, ASTNode, EvalAltResult, Expr, FlowControl, Ident, Posi
 
 use super::known::{Module, options_of_functions};
 use super::{Checker, Diagnostic, Severity};
+use crate::script::diagnostic::position_of;
 use crate::script::options::suggestion;
 
 /// Name, parameters and statements of a function; a closure's name has a `$` in it.
@@ -256,7 +257,7 @@ impl<'a> Walker<'a> {
             Ok(module) => module,
             Err(mut error) => {
                 error.set_position(if at.is_none() { position } else { *at });
-                self.fail(error);
+                self.fail(*error);
                 None
             }
         };
@@ -405,8 +406,7 @@ fn place_of_function(text: &str, name: &str) -> Position {
             && line[start..].split('(').next().map(str::trim) == Some(name)
         {
             let column = line[..start].chars().count() + 1;
-            let short = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-            return Position::new(short(number + 1), short(column));
+            return position_of(number + 1, column);
         }
     }
     Position::NONE

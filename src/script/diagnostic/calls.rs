@@ -6,7 +6,7 @@ use rhai::Position;
 
 use super::explain::{Explained, near};
 use super::text::{functions, has_word, imports, line};
-use crate::script::help::{Reference, builtins, parameters, type_in_words};
+use crate::script::help::{Reference, builtins, kind_of, parameters, takes, type_in_words};
 use crate::script::stdlib;
 
 /// What is said where a value is `()`.
@@ -99,10 +99,9 @@ fn operator(sign: &str, given: &[&str]) -> Explained {
 
 /// The forms of a function that exist: `name(parameter: type, …)`.
 fn forms_of(name: &str, text: &str, sources: &BTreeMap<String, String>) -> Vec<String> {
-    let reference = Reference::new();
-    let (prefix, short) = name.rsplit_once("::").map_or(("", name), |(prefix, short)| (prefix, short));
-    let imported = imports(text).into_iter().find(|(_, alias)| alias == prefix).map(|(path, _)| path);
-    let module = imported.as_deref().unwrap_or(prefix);
+    let reference = Reference::get();
+    let (prefix, short) = name.rsplit_once("::").unwrap_or(("", name));
+    let module = module_of(prefix, text);
     let of_reference = |wanted: &dyn Fn(&str, &str) -> bool| -> Vec<String> {
         let found = reference.entries().filter(|(full, entry)| wanted(full, &entry.name));
         found.flat_map(|(_, entry)| entry.signatures.clone()).collect()
@@ -113,16 +112,25 @@ fn forms_of(name: &str, text: &str, sources: &BTreeMap<String, String>) -> Vec<S
         let simple = builtins().into_iter().filter(|(builtin, _)| builtin == name).map(|(_, form)| form);
         return own.chain(methods).chain(simple).collect();
     }
-    let native = of_reference(&|full, _| full.split_once("::") == Some((module, short)));
-    let file = sources.iter().find(|(file, _)| file_stem(file) == file_stem(module));
-    let own = file.map(|(_, text)| functions(text)).unwrap_or_default();
-    let own = own.into_iter().filter(|(own, _)| own == short && native.is_empty());
+    let native = of_reference(&|full, _| full.split_once("::") == Some((module.as_str(), short)));
+    let own = functions_of(&module, sources).into_iter().filter(|(own, _)| own == short && native.is_empty());
     native.iter().cloned().chain(own.map(|(_, form)| format!("{prefix}::{form}"))).collect()
 }
 
 /// Whether a full name is that of a function of a strategy.
 fn is_strategy(full: &str) -> bool {
     full.split_once("::").is_some_and(|(prefix, _)| stdlib::STRATEGIES.iter().any(|(name, _)| *name == prefix))
+}
+
+/// The module that a script knows by the name `prefix`.
+fn module_of(prefix: &str, text: &str) -> String {
+    imports(text).into_iter().find(|(_, alias)| alias == prefix).map_or_else(|| prefix.to_owned(), |(path, _)| path)
+}
+
+/// The functions of a script that was read: name and form.
+fn functions_of(module: &str, sources: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let file = sources.iter().find(|(file, _)| file_stem(file) == file_stem(module));
+    file.map(|(_, text)| functions(text)).unwrap_or_default()
 }
 
 /// `lib` for `scripts/lib.rhai`.
@@ -133,7 +141,7 @@ fn file_stem(file: &str) -> &str {
 
 /// The methods of a type, or of all: name and form.
 pub fn methods_of(kind: &str) -> Vec<(String, String)> {
-    let reference = Reference::new();
+    let reference = Reference::get();
     let native = reference.entries().flat_map(|(_, entry)| entry.signatures.clone()).filter(|form| form.contains("::"));
     let named = |form: String| {
         let name = form.split('(').next()?.rsplit("::").next()?.to_owned();
@@ -142,16 +150,6 @@ pub fn methods_of(kind: &str) -> Vec<(String, String)> {
     let all = native.filter_map(named).chain(builtins());
     let is_of = |form: &str| parameters(form).next().is_some_and(|first| kind == "any" || kind_of(first) == kind);
     all.filter(|(_, form)| is_of(form)).collect()
-}
-
-/// The type of a parameter, `any` if it takes all.
-fn kind_of(parameter: &str) -> &str {
-    parameter.split_once(": ").map_or("any", |(_, kind)| kind)
-}
-
-fn takes(parameter: &str, given: &str) -> bool {
-    let kind = kind_of(parameter);
-    kind == "any" || given == "any" || kind == given || (kind == "float" && given == "int")
 }
 
 struct Called<'a> {
@@ -230,7 +228,7 @@ impl Called<'_> {
     fn unknown(&self, text: &str, sources: &BTreeMap<String, String>) -> Explained {
         let types = if self.given.contains(&"any") { "…".to_owned() } else { self.given.join(", ") };
         let message = format!("there is no function {}({types})", self.name);
-        let (prefix, short) = self.name.rsplit_once("::").map_or(("", self.name), |split| split);
+        let (prefix, short) = self.name.rsplit_once("::").unwrap_or(("", self.name));
         let is_variable = prefix.is_empty() && !self.is_method && has_word(text, short) && {
             ["let", "const"].iter().any(|word| text.contains(&format!("{word} {short} =")))
         };
@@ -252,7 +250,7 @@ impl Called<'_> {
         let methods = self.given.first().map(|kind| methods_of(kind)).unwrap_or_default();
         let own = functions(text);
         let own = own.iter().map(|(name, _)| name.as_str());
-        let reference = Reference::new();
+        let reference = Reference::get();
         let all: Vec<(String, String)> = reference.entries().map(|(full, entry)| (entry.name.clone(), full)).collect();
         let builtins = builtins();
         let simple = builtins.iter().map(|(name, _)| name.as_str());
@@ -278,13 +276,11 @@ impl Called<'_> {
 
 /// A name like this one in a namespace or module.
 fn near_in(prefix: &str, short: &str, text: &str, sources: &BTreeMap<String, String>) -> Option<String> {
-    let imported = imports(text).into_iter().find(|(_, alias)| alias == prefix).map(|(path, _)| path);
-    let module = imported.as_deref().unwrap_or(prefix);
-    let reference = Reference::new();
-    let file = sources.iter().find(|(file, _)| file_stem(file) == file_stem(module));
-    let own = file.map(|(_, text)| functions(text)).unwrap_or_default();
+    let module = module_of(prefix, text);
+    let reference = Reference::get();
+    let own = functions_of(&module, sources);
     let native: Vec<String> = reference.entries().map(|(full, _)| full).collect();
-    let full = native.iter().filter_map(|full| full.split_once("::").filter(|(space, _)| *space == module));
+    let full = native.iter().filter_map(|full| full.split_once("::").filter(|(space, _)| *space == module.as_str()));
     let here: Vec<&str> = full.map(|(_, name)| name).chain(own.iter().map(|(name, _)| name.as_str())).collect();
     if let Some(near) = crate::script::options::nearest(short, here.iter().copied()) {
         return Some(format!("did you mean \"{prefix}::{near}\"?"));

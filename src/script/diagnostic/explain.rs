@@ -87,7 +87,7 @@ pub fn constant(name: &str) -> Explained {
 }
 
 fn unknown_variable(name: &str, text: &str, here: &str) -> Explained {
-    if name.contains("::") && Reference::new().entries().any(|(full, _)| full == name) {
+    if name.contains("::") && Reference::get().entries().any(|(full, _)| full == name) {
         let help = format!("call it, {name}(…), or pass it on in a closure, |x| {name}(x)");
         return Explained::new(format!("{name} is a function and no value"), Some(help));
     }
@@ -101,7 +101,7 @@ fn unknown_variable(name: &str, text: &str, here: &str) -> Explained {
         habit(name, here).or_else(|| near(name, words(text).filter(|word| *word != name)))
     };
     let help = help.or_else(|| {
-        let reference = Reference::new();
+        let reference = Reference::get();
         let full = reference.entries().find(|(_, entry)| entry.name == name).map(|(full, _)| full);
         full.map(|full| format!("{full} is a function: it is called as {full}(…)"))
     });
@@ -110,7 +110,7 @@ fn unknown_variable(name: &str, text: &str, here: &str) -> Explained {
 
 fn unknown_module(name: &str, text: &str, here: &str, position: Position) -> Explained {
     let strategies = || stdlib::STRATEGIES.iter().map(|(strategy, _)| *strategy);
-    let reference = Reference::new();
+    let reference = Reference::get();
     let known = || reference.namespaces.iter().map(|namespace| namespace.name.as_str());
     let is_import = here.chars().nth(position.position().unwrap_or(1) - 1) == Some('"');
     if is_import {

@@ -18,6 +18,7 @@ use rhai::{EvalAltResult, Position};
 
 pub(super) use calls::a;
 use explain::{Explained, explain};
+pub(super) use text::position_of;
 
 /// A place in a script: lines and columns count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]

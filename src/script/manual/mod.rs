@@ -55,10 +55,10 @@ const MARK: &str = "<meta name=\"generator\" content=\"pedesis docs\">";
 /// If the folder holds something else or cannot be written, or an example does not run.
 pub fn write(folder: &Path, run: Option<&Runner>, task: &Task) -> Result<(), Error> {
     in_one_step(folder, |new| {
-        let reference = Reference::new();
+        let reference = Reference::get();
         let figures = new.join("figures");
         fs::create_dir(&figures).map_err(wrong(&figures))?;
-        let mut site = Site::new(&reference);
+        let mut site = Site::new(reference);
         if let Some(run) = run {
             let count = reference.entries().map(|(_, entry)| entry.examples().len()).sum();
             let stage = task.stage("examples", count);
@@ -84,7 +84,7 @@ pub fn write(folder: &Path, run: Option<&Runner>, task: &Task) -> Result<(), Err
 /// As [`write()`].
 pub fn write_definitions(folder: &Path) -> Result<(), Error> {
     in_one_step(folder, |new| {
-        for (name, text) in definitions(&Reference::new()) {
+        for (name, text) in definitions(Reference::get()) {
             let path = new.join(&name);
             fs::write(&path, text).map_err(wrong(&path))?;
         }

@@ -253,7 +253,7 @@ fn table_of(doc: &str, accepted: &Accepted) -> Table {
     let defaults = accepted.defaults();
     let mut meanings: BTreeMap<String, String> = BTreeMap::new();
     let mut rest: Vec<String> = Vec::new();
-    let (text, examples) = doc.split_once("```rhai").map_or((doc, ""), |(text, examples)| (text, examples));
+    let (text, examples) = doc.split_once("```rhai").unwrap_or((doc, ""));
     for block in points(text) {
         let point = block.strip_prefix("* ").map(|point| point.strip_prefix("options: ").unwrap_or(point));
         match point.filter(|point| names.iter().any(|name| point.starts_with(&format!("`{name}`")))) {
