@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use rhai::Engine;
@@ -166,11 +167,14 @@ impl Console {
         Ok(Self { engine, session, cancel })
     }
 
-    /// Lets Ctrl-C stop what runs, and a second one, should a kernel not listen, end the process.
-    fn listen_to_interrupts(&self) {
+    /// Lets Ctrl-C stop what runs, and one that comes more than `patience` later, should a kernel not listen, end the process.
+    fn listen_to_interrupts(&self, patience: Duration) {
         let cancel = self.cancel.clone();
+        let mut first = Instant::now();
         let handler = move || {
-            if cancel.swap(true, Ordering::Relaxed) {
+            if !cancel.swap(true, Ordering::Relaxed) {
+                first = Instant::now();
+            } else if first.elapsed() >= patience {
                 std::process::exit(i32::from(INTERRUPTED));
             }
         };
