@@ -175,7 +175,9 @@ fn near(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
 
 /// All identifiers of a script.
 fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_owned)
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_'))
+        .map(str::to_owned)
 }
 
 fn namespaces() -> impl Iterator<Item = String> {

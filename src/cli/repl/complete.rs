@@ -1,5 +1,6 @@
 //! What could stand where the cursor is: for Tab, and for the hint behind the cursor.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rhai::{AST, Dynamic, Map, Scope};
@@ -108,7 +109,6 @@ impl Line<'_> {
         for (name, _, value) in self.made.scope.iter_raw() {
             found.push(Candidate::with(name, &kind_of(value)));
         }
-        found.reverse();
         let own = self.made.kept.iter_functions().filter(|function| !function.name.contains('$'));
         for function in own {
             let brackets = if function.params.is_empty() { "()" } else { "(" };
@@ -123,7 +123,7 @@ impl Line<'_> {
             found.extend(KEYWORDS.iter().map(|word| Candidate::plain(*word)));
         }
         // a variable hides an earlier one of its name
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         found.retain(|candidate| seen.insert(candidate.text.clone()));
         found
     }

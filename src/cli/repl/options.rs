@@ -85,7 +85,9 @@ fn items(doc: &str) -> Vec<String> {
 
 /// The options of one item.
 fn choices_of(item: &str) -> Vec<Choice> {
-    let item = ["options: ", "settings: "].iter().find_map(|start| item.strip_prefix(start)).unwrap_or(item);
+    // "options, each only if it is given: `images`, …"
+    let heading = item.split_once(": ").filter(|(heading, _)| !heading.contains('`'));
+    let item = heading.map_or(item, |(_, rest)| rest);
     let mut choices: Vec<Choice> = Vec::new();
     let mut depth = 0_usize;
     // what stands between the last option, or the beginning of the clause, and here

@@ -1,6 +1,7 @@
 //! One sitting at the prompt: what is typed, what it makes, and what is told of it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -96,10 +97,29 @@ impl<'a> Sitting<'a> {
 
     /// Evaluates `text`; if it works, `kept` is a line of the script that `:save` writes.
     fn run(&mut self, text: &str, kept: &str) -> ScriptResult<Dynamic> {
+        let lines_before = self.transcript.lines().count();
         let ast = self.compile(text)?;
-        let value = self.evaluate(&ast)?;
-        self.kept.push(kept, &ast);
-        Ok(value)
+        let result = self.evaluate(&ast);
+        match &result {
+            Ok(_) => self.kept.push(kept, &ast),
+            Err(error) => self.keep_what_worked(text, lines_before, &ast, error.position()),
+        }
+        result
+    }
+
+    /// Keeps the statements of a line before the one that failed at `end`.
+    fn keep_what_worked(&mut self, text: &str, lines_before: usize, ast: &AST, end: Position) {
+        let mut starts = ast.statements().iter().map(Stmt::position);
+        let Some(failed) = starts.rfind(|at| !is_before(end, *at)) else { return };
+        let Some((line, column)) = failed.line().zip(failed.position()) else { return };
+        let before: usize = text.split_inclusive('\n').take(line - 1 - lines_before).map(str::len).sum();
+        let on_line = text[before..].char_indices().nth(column - 1).map_or(0, |(i, _)| i);
+        let worked = &text[..before + on_line];
+        if !worked.trim().is_empty()
+            && let Ok(ast) = self.console.engine.compile(worked)
+        {
+            self.kept.push(worked, &ast);
+        }
     }
 
     /// Compiles `text` at the end of the transcript.
@@ -253,10 +273,9 @@ impl<'a> Sitting<'a> {
 
     fn list_variables(&self) {
         let made = self.made.borrow();
-        let mut seen = std::collections::BTreeSet::new();
-        // of variables with one name the last hides the others
-        let all: Vec<_> = made.scope.iter_raw().collect();
-        let mut shown: Vec<_> = all.into_iter().rev().filter(|(name, ..)| seen.insert(*name)).collect();
+        let mut seen = BTreeSet::new();
+        // the last comes first, and hides others of its name
+        let mut shown: Vec<_> = made.scope.iter_raw().filter(|(name, ..)| seen.insert(*name)).collect();
         shown.reverse();
         if shown.is_empty() {
             output::complain("there are no variables yet");
