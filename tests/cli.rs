@@ -113,6 +113,7 @@ fn misspelt_names_come_with_the_nearest() {
     assert_fails(&run_script(ill_typed, &[]), 1, &["option \"seed\"", "expected a whole number", "\"one\""]);
     assert_fails(&run_script("structure::bundle(\"x\");", &[]), 1, &["did you mean \"structure::bundled\"?"]);
     assert_fails(&run_script("structre::bundled(\"x\");", &[]), 1, &["did you mean \"structure\"?"]);
+    assert_fails(&run_script("two_step::defaults();", &[]), 1, &["import \"two_step\" as two_step; goes before"]);
     assert_fails(
         &run_script("let images = 1;\nprint(imges);", &[]),
         1,

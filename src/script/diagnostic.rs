@@ -11,6 +11,7 @@ use rhai::{EvalAltResult, ParseErrorType, Position};
 use super::help::{Reference, type_in_words};
 use super::limits;
 use super::options::nearest;
+use super::stdlib;
 
 /// A place in a script: lines and columns count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +128,9 @@ fn message_and_help(error: &EvalAltResult, text: &str) -> (String, Option<String
             (format!("there is no variable {name:?} here"), near(name, words(text).filter(|word| word != name)))
         }
         E::ErrorParsing(ParseErrorType::ModuleUndefined(name), _) | E::ErrorModuleNotFound(name, _) => {
-            (format!("there is no namespace or script {name:?}"), near(name, namespaces()))
+            let to_import = || format!("import \"{name}\" as {name}; goes before, since it is a strategy");
+            let strategy = stdlib::STRATEGIES.iter().any(|(strategy, _)| strategy == name).then(to_import);
+            (format!("there is no namespace or script {name:?}"), strategy.or_else(|| near(name, namespaces())))
         }
         E::ErrorParsing(what, _) => (format!("syntax error: {what}"), None),
         E::ErrorFunctionNotFound(signature, _) => {

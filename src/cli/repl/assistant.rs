@@ -135,7 +135,8 @@ fn hint(line: &str, knowledge: &Knowledge, made: &Made) -> Option<Shown> {
             let typed = line.len() - start;
             let candidate = found.first().filter(|_| typed > 1 || found.len() == 1)?;
             let rest = candidate.text[typed..].to_owned();
-            let more = candidate.shown.strip_prefix(candidate.text.as_str()).unwrap_or("");
+            let about = || candidate.shown.split_once("  ").map_or("", |(_, about)| about);
+            let more = candidate.shown.strip_prefix(candidate.text.as_str()).unwrap_or_else(about);
             let more = if found.len() == 1 { more } else { "" };
             (!rest.is_empty()).then(|| Shown { display: format!("{rest}{more}"), completion: Some(rest) })
         }
@@ -201,7 +202,7 @@ mod tests {
             "{}",
             display("stack.add_noise(#{ snr: ")
         );
-        assert!(display("stack.add_noise(#{ reg").starts_with("ion: "), "{}", display("stack.add_noise(#{ reg"));
+        assert!(display("stack.add_noise(#{ reg").starts_with("ion: default"));
     }
 
     #[test]
