@@ -148,3 +148,12 @@ fn the_stacks_of_another_program_are_read() {
     let truth = store::read_truth(&stacks.join("fept_1.5nm.json")).unwrap();
     assert_eq!((truth.structure.len(), truth.poses.unwrap().len(), truth.pixel_size), (124, 600, Some(0.25)));
 }
+
+#[test]
+fn reading_a_stack_stops_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = Task::silent();
+    task.stop();
+    let read = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), None, &task);
+    assert!(matches!(read, Err(store::Error::Cancelled(_))), "{read:?}");
+}

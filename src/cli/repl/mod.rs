@@ -73,9 +73,7 @@ pub fn repl() -> u8 {
     let mut history = History::new();
     if std::io::stdin().is_terminal() {
         history.load(&mut reader);
-        output::complain(
-            "pedesis: help lists what there is, :help what the prompt can do; Tab completes, Ctrl-C stops what runs, Ctrl-D leaves",
-        );
+        output::complain("pedesis: help lists what there is, :help what can be typed, Ctrl-D leaves");
         let knowledge = knowledge.clone();
         std::thread::spawn(move || {
             LazyLock::force(&knowledge);
