@@ -114,6 +114,11 @@ fn misspelt_names_come_with_the_nearest() {
     assert_fails(&run_script("structure::bundle(\"x\");", &[]), 1, &["did you mean \"structure::bundled\"?"]);
     assert_fails(&run_script("structre::bundled(\"x\");", &[]), 1, &["did you mean \"structure\"?"]);
     assert_fails(
+        &run_script("two_step::defaults();", &[]),
+        1,
+        &["it is to be imported first: import \"two_step\" as two_step;"],
+    );
+    assert_fails(
         &run_script("let images = 1;\nprint(imges);", &[]),
         1,
         &["script.rhai:2:7", "did you mean \"images\"?"],

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::progress::Bars;
 use super::{FAULT, INTERRUPTED, listen_to_interrupts, output};
@@ -22,7 +23,7 @@ pub enum What {
 pub fn docs(folder: &Path, what: What) -> u8 {
     // what is half written is removed on the way out
     let cancel = Arc::new(AtomicBool::new(false));
-    listen_to_interrupts(&cancel);
+    listen_to_interrupts(&cancel, Duration::ZERO);
     let task = Arc::new(Bars::default()).task(cancel.clone());
     let written = match what {
         What::Pages => manual::write(folder, Some(&run_example), &task),

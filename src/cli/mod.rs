@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use rhai::Engine;
@@ -200,11 +201,14 @@ impl Console {
     }
 }
 
-/// Lets Ctrl-C set `cancel`, and a second one, should a kernel not listen, end the process.
-fn listen_to_interrupts(cancel: &Arc<AtomicBool>) {
+/// Lets Ctrl-C set `cancel`; one that comes more than `patience` later, should a kernel not listen, ends the process.
+fn listen_to_interrupts(cancel: &Arc<AtomicBool>, patience: Duration) {
     let cancel = cancel.clone();
+    let mut first = Instant::now();
     let handler = move || {
-        if cancel.swap(true, Ordering::Relaxed) {
+        if !cancel.swap(true, Ordering::Relaxed) {
+            first = Instant::now();
+        } else if first.elapsed() >= patience {
             std::process::exit(i32::from(INTERRUPTED));
         }
     };

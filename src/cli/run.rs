@@ -1,13 +1,14 @@
 //! `pedesis run`: a script from a file.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope, Stmt};
 
 use super::watch::{self, Limits};
 use super::{Console, FAULT, INTERRUPTED, USAGE, listen_to_interrupts, output};
 use crate::script::args::{ArgumentError, command_line_fault};
-use crate::script::diagnostic::Diagnostic;
+use crate::script::diagnostic::{Diagnostic, Place};
 use crate::script::permit::{Flags, Permit};
 use crate::script::{Script, Setup, read_script, stdlib};
 
@@ -26,11 +27,11 @@ pub fn run(path: &Path, given: Vec<(String, String)>, threads: Option<usize>, fl
         Ok(console) => console,
         Err(error) => return output::fail(&error, USAGE),
     };
-    listen_to_interrupts(&console.cancel);
+    listen_to_interrupts(&console.cancel, Duration::ZERO);
     watch::watch(&console.session, limits, Some(watch::GRACE));
     match console.run_script() {
         Ok(()) => 0,
-        Err(error) => console.report(*error),
+        Err(error) => console.report(*error, |_| ()),
     }
 }
 
@@ -38,12 +39,7 @@ impl Console {
     fn run_script(&self) -> Result<(), Box<EvalAltResult>> {
         let Script { path, text } = self.session.script();
         let ast = stdlib::compile(&self.engine, &Scope::new(), path, text)?;
-        if let Some((name, _)) = self.session.given().first()
-            && !declares_arguments(&ast)
-        {
-            let error = ArgumentError::NoneDeclared { script: path.clone(), name: name.clone() };
-            return Err(EvalAltResult::ErrorSystem(String::new(), Box::new(error)).into());
-        }
+        check_given(&self.session.given(), path, &ast)?;
         let mut scope = Scope::new();
         let result = self.engine.run_ast_with_scope(&mut scope, &ast);
         // The process ends, and closures nested millions deep would overflow the stack on their way out.
@@ -51,8 +47,8 @@ impl Console {
         result
     }
 
-    /// Tells the user what ended a script or a line at the prompt; returns the exit status.
-    pub(super) fn report(&self, error: EvalAltResult) -> u8 {
+    /// Tells the user what ended a script or a line at the prompt, at places as `mend` sees them; returns the exit status.
+    pub(super) fn report(&self, error: EvalAltResult, mend: impl Fn(&mut Place)) -> u8 {
         if let Some(fault) = command_line_fault(&error) {
             return output::fail(fault, USAGE);
         }
@@ -61,9 +57,21 @@ impl Console {
             return INTERRUPTED;
         }
         let sources = self.session.sources();
-        let diagnostic = Diagnostic::new(error, &self.session.script().path, &sources);
+        let mut diagnostic = Diagnostic::new(error, &self.session.script().path, &sources);
+        diagnostic.place.iter_mut().chain(diagnostic.trace.iter_mut().map(|(_, place)| place)).for_each(mend);
         output::complain(&diagnostic.render(&sources, output::color()));
         FAULT
+    }
+}
+
+/// Refuses arguments for a script that declares none.
+pub(super) fn check_given(given: &[(String, String)], path: &str, ast: &AST) -> Result<(), Box<EvalAltResult>> {
+    match given.first() {
+        Some((name, _)) if !declares_arguments(ast) => {
+            let error = ArgumentError::NoneDeclared { script: path.to_owned(), name: name.clone() };
+            Err(EvalAltResult::ErrorSystem(String::new(), Box::new(error)).into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -37,6 +37,53 @@ impl Entry {
     }
 }
 
+/// A function as it is called after a value and a dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Method {
+    /// Type of the value (`"Images"`, `"array"`).
+    pub of: String,
+    pub name: String,
+    /// Without the value: `add_noise(options: map) -> Images`.
+    pub signature: String,
+    /// Where help finds it; empty for Rhai's own.
+    pub namespace: String,
+}
+
+/// What can be called after a dot, with what Rhai itself brings, by type and name.
+pub fn methods() -> Vec<Method> {
+    let mut engine = Engine::new();
+    for native in api::namespaces() {
+        engine.register_static_module(native.name, native.documented().into());
+    }
+    let mut methods = engine.collect_fn_metadata(None, |info| method(&info), true);
+    methods.sort();
+    methods.dedup();
+    methods
+}
+
+fn method(info: &FuncInfo) -> Option<Method> {
+    let name = info.metadata.name.as_str();
+    let is_shown = name.starts_with(|c: char| c.is_alphabetic()) && !name.contains('$') && !HIDDEN.contains(&name);
+    // Rhai's own are in no namespace, and can all be called so
+    if !is_shown || !info.namespace.is_empty() && info.metadata.namespace != FnNamespace::Global {
+        return None;
+    }
+    let mut parameters = info.metadata.params_info.iter().map(|parameter| in_words(parameter));
+    let first = parameters.next()?;
+    let (_, of) = first.split_once(": ")?;
+    let rest: Vec<String> = parameters.collect();
+    let signature = format!("{name}({}){}", rest.join(", "), result(info));
+    Some(Method { of: of.into(), name: name.into(), signature, namespace: info.namespace.to_string() })
+}
+
+/// What a function gives, as the end of its signature.
+fn result(info: &FuncInfo) -> String {
+    match in_words(&info.metadata.return_type).as_str() {
+        "()" => String::new(),
+        result => format!(" -> {result}"),
+    }
+}
+
 /// The functions that share a prefix; the prefix of the global ones is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Namespace {
@@ -241,11 +288,7 @@ fn native(info: &FuncInfo) -> Option<(String, Entry)> {
     let namespace = info.namespace.as_str();
     let prefix = if namespace == GLOBAL || namespace.is_empty() { String::new() } else { format!("{namespace}::") };
     let parameters: Vec<String> = info.metadata.params_info.iter().map(|parameter| in_words(parameter)).collect();
-    let result = match in_words(&info.metadata.return_type).as_str() {
-        "()" => String::new(),
-        result => format!(" -> {result}"),
-    };
-    let signature = format!("{prefix}{name}({}){result}", parameters.join(", "));
+    let signature = format!("{prefix}{name}({}){}", parameters.join(", "), result(info));
     let doc = without_slashes(info.metadata.comments.iter().map(|comment| comment.as_str()));
     let is_global = info.metadata.namespace == FnNamespace::Global;
     Some((namespace.to_owned(), Entry { name: name.to_owned(), signatures: vec![signature], doc, is_global }))

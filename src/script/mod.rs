@@ -6,7 +6,7 @@
 //! into one message with file, line, column and what to do ([`diagnostic`]), finds mistakes without running ([`check`]), and
 //! serves the reference manual from the comments of the functions themselves: as text ([`help`]), and as web pages
 //! ([`manual`]). What files a script may touch is decided in one place ([`permit`]), and how large it may become in another
-//! (`limits`).
+//! (`limits`). [`lex`] tells the words of a script apart for colours and completion.
 //!
 //! What a run owns (threads, cancellation, the script's text, the options used) is a [`Session`]; the functions in
 //! [`api`] reach it through the call they were made by, so nothing is global and two sessions can live side by side.
@@ -19,6 +19,7 @@ mod checkpoint;
 pub mod diagnostic;
 mod exact;
 pub mod help;
+pub mod lex;
 mod limits;
 pub mod manual;
 pub mod options;

@@ -266,7 +266,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let lower = name.to_lowercase();
     let similarity = |candidate: &str| {
         let candidate = candidate.to_lowercase();
-        let slip = if strsim::osa_distance(&lower, &candidate) == 1 { 0.85 } else { 0.0 };
+        // of a single letter every other is a slip
+        let slip = if lower.chars().count() > 1 && strsim::osa_distance(&lower, &candidate) == 1 { 0.85 } else { 0.0 };
         strsim::jaro_winkler(&lower, &candidate).max(slip)
     };
     known

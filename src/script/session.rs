@@ -79,7 +79,7 @@ pub struct Session {
     task: Task,
     tell: Box<dyn Fn(&str) + Send + Sync>,
     script: Script,
-    given: Vec<(String, String)>,
+    given: Mutex<Vec<(String, String)>>,
     permit: Permit,
     /// Why the session itself has stopped its work.
     exceeded: Mutex<Option<String>>,
@@ -107,7 +107,7 @@ impl Session {
             task: setup.task,
             tell: setup.tell,
             script: setup.script,
-            given: setup.given,
+            given: Mutex::new(setup.given),
             permit: setup.permit,
             exceeded: Mutex::new(None),
             started: SystemTime::now(),
@@ -199,8 +199,14 @@ impl Session {
     }
 
     /// The `k=v` pairs of the command line.
-    pub fn given(&self) -> &[(String, String)] {
-        &self.given
+    pub fn given(&self) -> Vec<(String, String)> {
+        lock(&self.given).clone()
+    }
+
+    /// Lets another script declare its arguments, which are `given` as the command line would.
+    pub fn begin_script(&self, given: Vec<(String, String)>) {
+        *lock(&self.given) = given;
+        *lock(&self.arguments) = None;
     }
 
     /// The arguments as the script sees them, once it has declared them.

@@ -30,6 +30,11 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("verdict", include_str!("../../stdlib/verdict.rhai")),
 ];
 
+/// Whether a built-in strategy has this name.
+pub fn is_strategy(name: &str) -> bool {
+    STRATEGIES.iter().any(|(strategy, _)| *strategy == name)
+}
+
 /// Modules that import each other in a longer row than this do so without end.
 const DEEPEST_IMPORT: usize = 32;
 

@@ -207,7 +207,7 @@ pub mod api {
         Ok(images.averaged(count))
     }
 
-    /// One line: number, size and pixel size of the images.
+    /// One line: number, size, pixel size and range of values of the images.
     ///
     /// ```rhai
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
@@ -215,7 +215,9 @@ pub mod api {
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(images: Images) -> String {
-        format!("{0} images of {1}×{1} pixels, {2} Å/pixel", images.len(), images.size(), images.pixel_size())
+        let (low, high) = images.range();
+        let (count, size, pixel_size) = (images.len(), images.size(), images.pixel_size());
+        format!("{count} images of {size}×{size} pixels, {pixel_size} Å/pixel, values {low:.3} to {high:.3}")
     }
 
     /// One line: what `to_string` says, mean and standard deviation of the pixels, and whether the true poses are known.

@@ -270,14 +270,16 @@ pub mod api {
         volume.mirrored()
     }
 
-    /// One line: size and voxel.
+    /// One line: size, voxel and range of values.
     ///
     /// ```rhai
     /// print(volume::of_structure(structure::bundled("fept_1.5nm")).to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(volume: Volume) -> String {
-        format!("density of {0} × {0} × {0} voxels of {1:.3} Å", volume.size(), volume.pixel_size())
+        let (low, high) = volume.range();
+        let (size, pixel_size) = (volume.size(), volume.pixel_size());
+        format!("density of {size} × {size} × {size} voxels of {pixel_size:.3} Å, values {low:.3} to {high:.3}")
     }
 
     /// A few lines: size, voxel, range of values.
@@ -287,7 +289,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global)]
     pub fn info(volume: Volume) -> String {
-        let (low, high) = volume.data().iter().fold((f32::MAX, f32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
+        let (low, high) = volume.range();
         let mean = volume.data().iter().map(|&v| f64::from(v)).sum::<f64>() / volume.data().len() as f64;
         format!(
             "{0} × {0} × {0} voxels of {1:.3} Å ({2:.1} Å an edge)\nvalues {low:.3} … {high:.3}, mean {mean:.4}",

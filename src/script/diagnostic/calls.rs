@@ -6,7 +6,7 @@ use rhai::Position;
 
 use super::explain::{Explained, near};
 use super::text::{functions, has_word, imports, line};
-use crate::script::help::{Reference, builtins, kind_of, parameters, takes, type_in_words};
+use crate::script::help::{self, Method, Reference, builtins, kind_of, parameters, takes, type_in_words};
 use crate::script::stdlib;
 
 /// What is said where a value is `()`.
@@ -119,7 +119,7 @@ fn forms_of(name: &str, text: &str, sources: &BTreeMap<String, String>) -> Vec<S
 
 /// Whether a full name is that of a function of a strategy.
 fn is_strategy(full: &str) -> bool {
-    full.split_once("::").is_some_and(|(prefix, _)| stdlib::STRATEGIES.iter().any(|(name, _)| *name == prefix))
+    full.split_once("::").is_some_and(|(prefix, _)| stdlib::is_strategy(prefix))
 }
 
 /// The module that a script knows by the name `prefix`.
@@ -139,17 +139,9 @@ fn file_stem(file: &str) -> &str {
     name.strip_suffix(".rhai").unwrap_or(name)
 }
 
-/// The methods of a type, or of all: name and form.
-pub fn methods_of(kind: &str) -> Vec<(String, String)> {
-    let reference = Reference::get();
-    let native = reference.entries().flat_map(|(_, entry)| entry.signatures.clone()).filter(|form| form.contains("::"));
-    let named = |form: String| {
-        let name = form.split('(').next()?.rsplit("::").next()?.to_owned();
-        Some((name, form))
-    };
-    let all = native.filter_map(named).chain(builtins());
-    let is_of = |form: &str| parameters(form).next().is_some_and(|first| kind == "any" || kind_of(first) == kind);
-    all.filter(|(_, form)| is_of(form)).collect()
+/// The methods of a type, or of all.
+pub fn methods_of(kind: &str) -> Vec<Method> {
+    help::methods().into_iter().filter(|method| kind == "any" || method.of == kind).collect()
 }
 
 struct Called<'a> {
@@ -257,9 +249,10 @@ impl Called<'_> {
         if self.is_method {
             let first = self.given.first().copied().unwrap_or_default();
             let nothing = (first == "()").then(|| NOTHING.to_owned());
-            let near = near(self.name, methods.iter().map(|(name, _)| name.as_str()).chain(own));
-            let help = methods.iter().find_map(|(_, form)| form.split_once("::")).filter(|_| first != "any");
-            let listed = || help.map(|(space, _)| format!("pedesis help {space} lists what {} can do", a(first)));
+            let near = near(self.name, methods.iter().map(|method| method.name.as_str()).chain(own));
+            let spaces = methods.iter().map(|method| method.namespace.as_str());
+            let space = spaces.filter(|space| !space.is_empty()).find(|_| first != "any");
+            let listed = || space.map(|space| format!("pedesis help {space} lists what {} can do", a(first)));
             return nothing.or(near).or_else(|| self.elsewhere(&all)).or_else(listed);
         }
         let prefixed = self.elsewhere(&all);

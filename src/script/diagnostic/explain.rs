@@ -124,7 +124,7 @@ fn unknown_module(name: &str, text: &str, here: &str, position: Position) -> Exp
         let help = format!("an import stands before its use: import {path:?} as {name};");
         return Explained::new(format!("{message} yet"), Some(help));
     }
-    if strategies().any(|strategy| strategy == name) {
+    if stdlib::is_strategy(name) {
         return Explained::new(message, Some(format!("it is to be imported first: import {name:?} as {name};")));
     }
     Explained::new(message, near(name, known()).or_else(|| Some("pedesis help lists the namespaces".into())))
@@ -204,9 +204,9 @@ fn property(what: &str) -> Explained {
         return Explained::new(message, Some(calls::NOTHING.into()));
     }
     let methods = calls::methods_of(kind);
-    let help = match methods.iter().find(|(method, _)| method == name) {
-        Some((_, signature)) if !set => Some(format!("{name} is a function, called with brackets: {signature}")),
-        _ => near(name, methods.iter().map(|(method, _)| method.as_str())),
+    let help = match methods.iter().find(|method| method.name == name) {
+        Some(method) if !set => Some(format!("{name} is a function, called with brackets: {}", method.signature)),
+        _ => near(name, methods.iter().map(|method| method.name.as_str())),
     };
     Explained::new(message, help)
 }
