@@ -22,6 +22,7 @@ pub mod permit;
 mod session;
 pub mod stdlib;
 mod stored;
+pub mod sweep;
 mod table;
 
 use std::fmt::Display;
@@ -34,7 +35,8 @@ use crate::task::Task;
 
 pub use limits::read_script;
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
-pub use table::Table;
+pub use sweep::Plan;
+pub use table::{Table, TableError};
 
 /// What a native function returns to a script.
 pub type ScriptResult<T> = Result<T, Box<EvalAltResult>>;
