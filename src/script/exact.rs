@@ -10,6 +10,7 @@ use rhai::{Array, Dynamic, Map};
 use super::Table;
 use super::stored::{cell, columns, from_stored, table, type_of};
 use crate::images::{Images, Measures, NoiseSpectrum, Particles};
+use crate::microscope::Microscope;
 use crate::model::{Model, Parts};
 use crate::store::Value;
 
@@ -126,6 +127,7 @@ fn native(value: &Dynamic) -> Option<Value> {
         .or_else(|| get(value).map(Value::Structure))
         .or_else(|| get(value).map(|particles: Particles| record_of_particles(&particles)))
         .or_else(|| get(value).map(|model: Model| record_of_model(&model)))
+        .or_else(|| get(value).and_then(|microscope: Microscope| record_of_microscope(&microscope)))
 }
 
 /// A value of a checkpoint as a script sees it.
@@ -140,6 +142,7 @@ pub fn from_exact(value: Value) -> Result<Dynamic, String> {
             values.into_iter().map(entry).collect::<Result<Map, String>>()?.into()
         }
         Value::Table(columns) => Dynamic::from(table(columns)?),
+        Value::Record("microscope", parts) => Dynamic::from(microscope(Taken(parts))?),
         Value::Record("particles", parts) => Dynamic::from(particles(Taken(parts))?),
         Value::Record(_, parts) => Dynamic::from(model(Taken(parts))?),
         Value::Model(_) => return Err("a model without all its parts".into()),
@@ -220,6 +223,18 @@ fn particles(mut parts: Taken) -> Result<Particles, String> {
         contrast: parts.number("contrast")?,
     };
     Ok(Particles::from_measures(images.data().clone(), measures))
+}
+
+/// Its settings as JSON, which gives back every bit of a finite number; `None` if one is not finite.
+fn record_of_microscope(microscope: &Microscope) -> Option<Value> {
+    let settings = serde_json::to_string(microscope).ok()?;
+    let is_whole = serde_json::from_str(&settings).is_ok_and(|read: Microscope| read == *microscope);
+    is_whole.then(|| Value::Record("microscope", named([("settings", Value::Text(settings))])))
+}
+
+fn microscope(mut parts: Taken) -> Result<Microscope, String> {
+    let settings = parts.part("settings", |value| if let Value::Text(text) = value { Some(text) } else { None })?;
+    serde_json::from_str(&settings).map_err(|error| error.to_string())
 }
 
 fn record_of_model(model: &Model) -> Value {

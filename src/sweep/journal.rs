@@ -219,6 +219,11 @@ pub fn forget(folder: &Path, others: &[&str]) {
     for name in [FILE, OLD].iter().chain(others) {
         let _ = fs::remove_file(folder.join(name));
     }
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(store::is_half_written) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
     let _ = fs::remove_dir(folder);
 }
 

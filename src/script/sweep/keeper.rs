@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use rhai::{FnPtr, NativeCallContext};
 use serde_json::Value;
 
+use super::closure::Place;
 use super::job::Captured;
 use super::{ERROR, Plan, VALUE, calls_of};
 use crate::script::{ScriptResult, Session, Table, fault};
@@ -78,7 +79,7 @@ impl Keeper {
         let captured = Captured::of(call, closure)?;
         let folder = folder(&session)?;
         let header = Header {
-            run: digest(&session, closure, &captured, points),
+            run: digest(&session, &Place::of(call, closure).map_err(|error| error.to_string())?, &captured, points),
             script: session.script().path.clone(),
             parameters: self.parameters.clone(),
             points: points.map(<[Point]>::len),
@@ -126,6 +127,7 @@ impl Keeper {
         match self.records.get(&index).map(|record| &record.outcome) {
             Some(Outcome::Values(values)) => match values.get(VALUE) {
                 Some(Value::Null) => Ok(None),
+                None if values.is_empty() => Ok(None),
                 Some(value) if value.is_number() => Ok(value.as_f64()),
                 _ => Err(fault(format!("the closure of minimize gives a number, or a map with the number {VALUE:?}"))),
             },
@@ -195,10 +197,10 @@ fn failure(record: &Record) -> Option<(&Record, &String)> {
 }
 
 /// Digest of all that decides what the points of a sweep give.
-fn digest(session: &Session, closure: &FnPtr, captured: &Captured, points: Option<&[Point]>) -> String {
+fn digest(session: &Session, place: &Place, captured: &Captured, points: Option<&[Point]>) -> String {
     let scripts: BTreeSet<String> = session.sources().values().map(|text| Digest::of_text(text)).collect();
     let digest = scripts.iter().fold(Digest::of_program(), |digest, script| digest.and_text(script));
-    let digest = digest.and_text(closure.fn_name()).and(&captured.values).and(&captured.constants);
+    let digest = digest.and_text(&serde_json::json!(place).to_string()).and(&captured.values).and(&captured.constants);
     digest.and_text(&serde_json::json!(points).to_string()).finish()
 }
 

@@ -4,9 +4,8 @@ use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rhai::{AST, Engine, EvalAltResult, FnPtr, NativeCallContext, Scope};
+use rhai::{Engine, EvalAltResult, NativeCallContext, Scope};
 
-use super::closure::Place;
 use super::evaluate;
 use super::job::{self, Job};
 use crate::script::{ScriptResult, Session, fault, stdlib};
@@ -33,7 +32,8 @@ pub fn serve(
 ) -> ScriptResult<()> {
     let Job { place, text, captured, constants, scripts } = job::read(folder).map_err(fault)?;
     let own = stdlib::compile(&engine, &Scope::new(), &place.script, &text)?.clone_functions_only();
-    let mut closure = find(&own, &place).ok_or_else(|| fault("the closure of the sweep is not where it was"))?;
+    let mut closure =
+        place.find(own.shared_lib()).ok_or_else(|| fault("the closure of the sweep is not where it was"))?;
     closure.set_curry(captured);
     let mut scope = Scope::new();
     let mut prelude = String::new();
@@ -63,13 +63,6 @@ pub fn serve(
     whole.set_source(place.script.as_str());
     session.add_source(&place.script, &text);
     engine.run_ast_with_scope(&mut scope, &whole)
-}
-
-/// The closure as a pointer to its function.
-fn find(script: &AST, place: &Place) -> Option<FnPtr> {
-    let mut functions = script.shared_lib().iter_script_fn_info();
-    let found = functions.find(|(_, _, name, count, _)| *name == place.function && *count == place.parameters);
-    found.map(|(.., definition)| FnPtr::from(definition.clone()))
 }
 
 /// Fails if a script that was read has another text than that of the sweep.

@@ -35,12 +35,10 @@ impl Table {
     /// If a column is not there, or the names of the new ones collide.
     pub fn grouped(&self, by: &[String]) -> Result<Self, TableError> {
         let by = by.iter().map(|name| self.place(name)).collect::<Result<Vec<_>, _>>()?;
-        let is_numeric = |&place: &usize| {
-            let mut cells = self.rows.iter().map(|row| &row[place]);
-            cells.clone().any(Value::is_number) && cells.all(|cell| cell.is_number() || cell.is_null())
-        };
-        let averaged: Vec<usize> =
-            (0..self.columns.len()).filter(|place| !by.contains(place)).filter(is_numeric).collect();
+        let averaged: Vec<usize> = (0..self.columns.len())
+            .filter(|place| !by.contains(place))
+            .filter(|&place| self.is_numeric(place))
+            .collect();
         let mut groups: Vec<(Vec<Value>, Vec<&Vec<Value>>)> = Vec::new();
         for row in self.rows.iter() {
             let key: Vec<Value> = by.iter().map(|&place| row[place].clone()).collect();

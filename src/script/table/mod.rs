@@ -105,6 +105,12 @@ impl Table {
         place.ok_or_else(|| TableError::Unknown { name: name.to_owned(), known: self.columns.to_vec() })
     }
 
+    /// Whether a column holds numbers, and nothing else but empty cells.
+    fn is_numeric(&self, place: usize) -> bool {
+        let mut cells = self.rows.iter().map(|row| &row[place]);
+        cells.clone().any(Value::is_number) && cells.all(|cell| cell.is_number() || cell.is_null())
+    }
+
     /// A row as a script's map from the names of the columns to its values.
     pub fn row(&self, row: usize) -> Option<Map> {
         let cells = self.rows.get(row)?;
@@ -220,12 +226,12 @@ impl fmt::Display for Table {
             longest.max(self.columns[column].chars().count())
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let is_number = |column: usize| self.rows.iter().all(|row| row[column].is_number());
         let line = |row: &[String]| {
-            let aligned = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match is_number(column) {
-                true => format!("{cell:>width$}"),
-                false => format!("{cell:<width$}"),
-            });
+            let aligned =
+                row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match self.is_numeric(column) {
+                    true => format!("{cell:>width$}"),
+                    false => format!("{cell:<width$}"),
+                });
             aligned.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         write!(f, "{}", line(&self.columns))?;
