@@ -40,7 +40,7 @@ pub struct Best {
 /// What `function` fails with.
 ///
 /// # Panics
-/// If there are no bounds: see [`check_bounds`].
+/// If there are no bounds: see [`Minimize::check_bounds`].
 pub fn minimize<E>(
     bounds: &[(f64, f64)],
     options: &Minimize,

@@ -2,7 +2,7 @@
 //!
 //! Each point is called with what the closure has captured as it was when the sweep began, so that points cannot see each other, and it does not
 //! matter in which process, or after how many kills, one is done. Sweeps of a run that has a [`Plan`] are kept in a
-//! journal ([`keeper`]) and shared out to worker processes ([`job`], [`worker`]); those at the prompt, and inside a point of another, are not.
+//! journal (`keeper`) and shared out to worker processes (`job`, `worker`); those at the prompt, and inside a point of another, are not.
 
 mod closure;
 mod job;
@@ -169,7 +169,7 @@ pub fn minimize(
     Ok(Minimum { best: point_at(&place), value, table })
 }
 
-/// Calls `closure` for one point.
+/// Calls a detached `closure` for one point.
 ///
 /// # Errors
 /// If the run is stopped; what the closure throws is the outcome of the point.
@@ -178,8 +178,8 @@ fn evaluate(call: &NativeCallContext, closure: &FnPtr, index: usize, point: Poin
     let (before, start) = (session.calls(), Instant::now());
     let parameters: Map = point.iter().map(|(name, value)| (name.into(), from_cell(value))).collect();
     session.sweeps().depth += 1;
-    // again, since the closure changes what it has
-    let result = detached(call, closure).and_then(|own| own.call_within_context::<Dynamic>(call, (parameters,)));
+    // each call works on a copy of what a detached closure has
+    let result = closure.call_within_context::<Dynamic>(call, (parameters,));
     session.sweeps().depth -= 1;
     session.check()?;
     let outcome = result.and_then(|value| results(value, &point)).map_or_else(
