@@ -34,7 +34,8 @@ pub struct Best {
 /// Looks for the smallest value of `function` within `bounds`, from their middle.
 ///
 /// COBYLA: linear interpolation of the function on a simplex that shrinks (Powell 1994, in *Advances in Optimization and Numerical Analysis*, 51–67), each parameter scaled to
-/// its range. `function` gives `None` where it has no value, which counts as a very large one; an error ends the search.
+/// its range; begun again from the best place until that stays.
+/// It suits functions that change by similar amounts over each range: where one parameter matters 20 times as much as another it is slow to find the other. `function` gives `None` where it has no value, which counts as a very large one; an error ends the search.
 ///
 /// # Errors
 /// What `function` fails with.
@@ -48,20 +49,24 @@ pub fn minimize<E>(
 ) -> Result<Option<Best>, E> {
     /// Larger than any value that means something, and finite, as linear interpolation asks.
     const NOWHERE: f64 = 1e30;
+    /// Share of its first step with which the search begins again.
+    const RESTART: f64 = 0.5;
     struct Search<F, E> {
         function: F,
+        calls: usize,
         best: Option<Best>,
         error: Option<E>,
     }
-    let search = RefCell::new(Search { function, best: None, error: None });
+    let search = RefCell::new(Search { function, calls: 0, best: None, error: None });
     let place_of = |unit: &[f64]| -> Vec<f64> {
         unit.iter().zip(bounds).map(|(x, (low, high))| (low + (high - low) * x).clamp(*low, *high)).collect()
     };
-    let objective = |unit: &[f64], _: &mut ()| {
+    let objective = &|unit: &[f64], _: &mut ()| {
         let mut search = search.borrow_mut();
-        if search.error.is_some() {
+        if search.error.is_some() || search.calls >= options.evaluations {
             return NOWHERE;
         }
+        search.calls += 1;
         let place = place_of(unit);
         match (search.function)(&place) {
             Ok(value) => {
@@ -77,19 +82,32 @@ pub fn minimize<E>(
             }
         }
     };
-    let dimensions = bounds.len();
-    let stop = cobyla::StopTols { xtol_abs: vec![options.tolerance; dimensions], ..Default::default() };
-    // how it ended does not matter: the best of all places is known
-    let _ = cobyla::minimize(
-        objective,
-        &vec![0.5; dimensions],
-        &vec![(0.0, 1.0); dimensions],
-        &[] as &[fn(&[f64], &mut ()) -> f64],
-        (),
-        options.evaluations,
-        cobyla::RhoBeg::All(options.step),
-        Some(stop),
-    );
+    let mut start = vec![0.5; bounds.len()];
+    let mut step = options.step;
+    loop {
+        let calls = search.borrow().calls;
+        let stop = cobyla::StopTols { xtol_abs: vec![options.tolerance; bounds.len()], ..Default::default() };
+        // how it ended does not matter: the best of all places is known
+        let _ = cobyla::minimize(
+            objective,
+            &start,
+            &vec![(0.0, 1.0); bounds.len()],
+            &[] as &[fn(&[f64], &mut ()) -> f64],
+            (),
+            options.evaluations - calls,
+            cobyla::RhoBeg::All(step),
+            Some(stop),
+        );
+        let search = search.borrow();
+        let Some(best) = &search.best else { break };
+        let unit: Vec<f64> = best.place.iter().zip(bounds).map(|(x, (low, high))| (x - low) / (high - low)).collect();
+        let moved = unit.iter().zip(&start).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        if search.error.is_some() || search.calls >= options.evaluations || moved < options.tolerance {
+            break;
+        }
+        // In a narrow valley the simplex shrinks before it is at the bottom: again from there.
+        (start, step) = (unit, (RESTART * step).max(options.tolerance));
+    }
     let Search { best, error, .. } = search.into_inner();
     error.map_or(Ok(best), Err)
 }
@@ -115,7 +133,7 @@ mod tests {
     #[test]
     fn a_tilted_bowl_is_searched_to_its_bottom_and_to_its_rim() {
         let bowl =
-            |x: &[f64]| (x[0] - 30.0).powi(2) / 100.0 + (x[1] - 0.3).powi(2) + 0.02 * (x[0] - 30.0) * (x[1] - 0.3);
+            |x: &[f64]| (x[0] - 30.0).powi(2) / 1000.0 + (x[1] - 0.3).powi(2) + 0.01 * (x[0] - 30.0) * (x[1] - 0.3);
         let search = |bounds: [(f64, f64); 2]| {
             let mut calls = 0;
             let best = minimize(&bounds, &Minimize::default(), |x| {
@@ -126,7 +144,7 @@ mod tests {
             (best.unwrap().unwrap(), calls)
         };
         let (inside, calls) = search([(-100.0, 100.0), (0.0, 1.0)]);
-        assert!((inside.place[0] - 30.0).abs() < 0.5 && (inside.place[1] - 0.3).abs() < 0.01, "{inside:?}");
+        assert!((inside.place[0] - 30.0).abs() < 0.5 && (inside.place[1] - 0.3).abs() < 0.02, "{inside:?}");
         assert!(calls <= 100);
         let (rim, _) = search([(-100.0, 20.0), (0.0, 1.0)]);
         assert!((rim.place[0] - 20.0).abs() < 0.5, "{rim:?}");

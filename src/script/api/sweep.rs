@@ -109,7 +109,8 @@ pub mod api {
     ///   `step` (default 0.25), share of the range that the first steps take;
     /// * `closure`: `|p| …`, gives a number, or a map with the number `value`.
     ///
-    /// Gives a map: `best`, the parameters; `value`; `table` of all evaluations. COBYLA (Powell 1994): a few continuous parameters, no derivatives. A point in
+    /// Gives a map: `best`, the parameters; `value`; `table` of all evaluations. COBYLA (Powell 1994): a few continuous parameters, no derivatives; let the
+    /// bounds be such that the value changes by similar amounts over each. A point in
     /// which the closure throws, or gives `()`, counts as a very bad one. One point follows from the last, so that workers have nothing to share; `--resume` works as in `sweep::grid`.
     ///
     /// ```rhai
