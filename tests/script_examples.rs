@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pedesis::script::check::check_text;
-use pedesis::script::help::{Entry, Reference, takes_options};
+use pedesis::script::help::{Entry, Reference, options_at};
 use pedesis::script::options::Accepted;
 use pedesis::script::{Session, Setup, api, engine};
 use rhai::{ASTNode, Engine, Expr, Stmt};
@@ -124,7 +124,7 @@ fn options_of_functions_are_known_and_described() {
             complaints.push(format!("there is no function {}", of.function));
             continue;
         };
-        if !entry.signatures.iter().any(|form| takes_options(form)) {
+        if !entry.signatures.iter().any(|form| options_at(form).is_some()) {
             complaints.push(format!("{} takes no map of options", of.function));
         }
         // a comment may leave options to that of another function, which it names
@@ -137,7 +137,7 @@ fn options_of_functions_are_known_and_described() {
         }
     }
     for (name, entry) in docs.iter().filter(|(name, _)| Accepted::by(name).is_none()) {
-        if entry.signatures.iter().any(|form| takes_options(form)) {
+        if entry.signatures.iter().any(|form| options_at(form).is_some()) {
             complaints.push(format!("{name} takes options that the table does not have"));
         }
     }

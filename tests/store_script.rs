@@ -37,12 +37,14 @@ fn a_script_reads_back_what_it_wrote() {
         print(store::structure("run.h5").len());
         read.remove("atoms");
         print(read);
+        print(read.nested.table.rows());
     "#;
     let run = run(folder.path(), script, &[]);
     let expected = [
         "true",
         "124",
-        r##"#{"count": 3, "curve": [1.0, 0.5], "good": true, "matrix": [[1.0, 2.0], [3.0, 4.5]], "mixed": [1, "a", [()]], "nested": #{"table": #{"name": ["a", "b"], "x": [1.0, NaN]}}, "none": (), "note": "Å", "runs": [#{"rmsd": 1.5}], "seeds": [1, 2], "share": 0.5, "species": ["Fe", "Pt"]}"##,
+        r##"#{"count": 3, "curve": [1.0, 0.5], "good": true, "matrix": [[1.0, 2.0], [3.0, 4.5]], "mixed": [1, "a", [()]], "nested": #{"table": Table}, "none": (), "note": "Å", "runs": [#{"rmsd": 1.5}], "seeds": [1, 2], "share": 0.5, "species": ["Fe", "Pt"]}"##,
+        r##"[#{"name": "a", "x": 1.0}, #{"name": "b", "x": ()}]"##,
     ];
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected, "{}", run.stderr);
 }

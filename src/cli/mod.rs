@@ -10,6 +10,7 @@ mod progress;
 mod repl;
 mod run;
 mod watch;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,9 +25,10 @@ use rhai::Engine;
 use crate::script::help::{Reference, UnknownName};
 use crate::script::permit::Flags;
 use crate::script::{self, Session, SessionError, Setup};
-use crate::store;
+use crate::{store, sweep};
 use docs::What;
 use progress::Bars;
+use run::Request;
 use watch::Limits;
 
 const FAULT: u8 = 1;
@@ -71,6 +73,15 @@ enum Command {
         /// Stop when the script has run for this long, in seconds [default: never].
         #[arg(long, value_name = "SECONDS", value_parser = positive)]
         max_time: Option<f64>,
+        /// Do the points of sweeps in this many processes, which share the threads [default: in this one].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=Session::MAX_THREADS as i64))]
+        workers: Option<u16>,
+        /// Go on with sweeps that were broken off, without doing again what is done.
+        #[arg(long)]
+        resume: bool,
+        /// Do points of the sweep in this folder, as ordered through standard input.
+        #[arg(long, hide = true, value_name = "FOLDER")]
+        worker: Option<PathBuf>,
     },
     /// Find mistakes in a script without running it: unknown functions, options, variables, arguments; and what is not used.
     Check {
@@ -96,9 +107,9 @@ enum Command {
         #[arg(long, conflicts_with = "no_figures")]
         definitions: bool,
     },
-    /// Say what a file holds: HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, liquids.
+    /// Say what a file holds: HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, liquids; or how far a sweep is.
     Info {
-        /// The file.
+        /// The file, or the folder of a sweep.
         file: PathBuf,
     },
 }
@@ -122,10 +133,29 @@ pub fn main() -> ExitCode {
 fn obey(command: Option<Command>) -> u8 {
     match command {
         None => repl::repl(),
-        Some(Command::Run { script, arguments, threads, allow_read, allow_write, max_memory, max_time }) => {
-            let flags = Flags { read: allow_read, write: allow_write };
-            let limits = Limits { memory: max_memory, seconds: max_time };
-            run::run(&script, arguments, threads.map(usize::from), &flags, limits)
+        Some(Command::Run {
+            script,
+            arguments,
+            threads,
+            allow_read,
+            allow_write,
+            max_memory,
+            max_time,
+            workers,
+            resume,
+            worker,
+        }) => {
+            let request = Request {
+                script,
+                given: arguments,
+                threads: threads.map(usize::from),
+                flags: Flags { read: allow_read, write: allow_write },
+                limits: Limits { memory: max_memory, seconds: max_time },
+            };
+            match worker {
+                Some(folder) => worker::work(request, &folder),
+                None => run::run(request, workers.map_or(0, usize::from), resume),
+            }
         }
         Some(Command::Check { script }) => check::check(&script),
         Some(Command::Help { search: Some(word), .. }) => explain(Reference::get().search(&word)),
@@ -166,7 +196,8 @@ fn explain(found: Result<String, UnknownName>) -> u8 {
 }
 
 fn info(file: &Path) -> u8 {
-    match store::info(file) {
+    let text = if sweep::is_journal(file) { sweep::info(file) } else { store::info(file) };
+    match text {
         Ok(text) => {
             output::say(text.trim_end());
             0

@@ -1,6 +1,7 @@
 //! `pedesis run`: a script from a file.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope, Stmt};
@@ -10,29 +11,70 @@ use super::{Console, FAULT, INTERRUPTED, USAGE, listen_to_interrupts, output};
 use crate::script::args::{ArgumentError, command_line_fault};
 use crate::script::diagnostic::{Diagnostic, Place};
 use crate::script::permit::{Flags, Permit};
-use crate::script::{Script, Setup, read_script, stdlib};
+use crate::script::{Plan, Script, Setup, read_script, stdlib};
 
-/// Runs the script at `path` with the `k=v` arguments `given`; returns the exit status.
-pub fn run(path: &Path, given: Vec<(String, String)>, threads: Option<usize>, flags: &Flags, limits: Limits) -> u8 {
-    let permit = match Permit::of_run(path, &given, flags) {
-        Ok(permit) => permit,
-        Err(error) => return output::fail(&error, USAGE),
-    };
-    let text = match read_script(path) {
-        Ok(text) => text,
-        Err(error) => return output::fail(&format!("cannot read the script {}: {error}", path.display()), FAULT),
-    };
-    let script = Script { path: path.to_string_lossy().into_owned(), text };
-    let console = match Console::new(Setup { threads, script, given, permit, ..Setup::default() }) {
-        Ok(console) => console,
-        Err(error) => return output::fail(&error, USAGE),
+/// A script and what the command line says of it.
+pub struct Request {
+    pub script: PathBuf,
+    /// The `k=v` arguments.
+    pub given: Vec<(String, String)>,
+    pub threads: Option<usize>,
+    pub flags: Flags,
+    pub limits: Limits,
+}
+
+impl Request {
+    /// The program and arguments of a process that does points of this run's sweeps for it.
+    fn of_worker(&self, workers: usize) -> Vec<OsString> {
+        // that which runs, though its file may be replaced in the meantime
+        let own = PathBuf::from("/proc/self/exe");
+        let program = if own.exists() { Ok(own) } else { std::env::current_exe() };
+        let mut command: Vec<OsString> = vec![program.unwrap_or_else(|_| "pedesis".into()).into(), "run".into()];
+        let paths = [("--allow-read", &self.flags.read), ("--allow-write", &self.flags.write)];
+        for (flag, path) in paths.iter().flat_map(|(flag, paths)| paths.iter().map(move |path| (flag, path))) {
+            command.extend([OsString::from(flag), path.into()]);
+        }
+        if let Some(memory) = self.limits.memory {
+            command.extend(["--max-memory".into(), (memory / workers.max(1) as f64).to_string().into()]);
+        }
+        command.push(self.script.clone().into());
+        command.extend(self.given.iter().map(|(name, value)| format!("{name}={value}").into()));
+        command
+    }
+
+    /// The setup of a session, or the exit status if there is none.
+    pub fn setup(&self) -> Result<Setup, u8> {
+        let permit =
+            Permit::of_run(&self.script, &self.given, &self.flags).map_err(|error| output::fail(&error, USAGE))?;
+        let unreadable =
+            |error| output::fail(&format!("cannot read the script {}: {error}", self.script.display()), FAULT);
+        let text = read_script(&self.script).map_err(unreadable)?;
+        let script = Script { path: self.script.to_string_lossy().into_owned(), text };
+        Ok(Setup { threads: self.threads, script, given: self.given.clone(), permit, ..Setup::default() })
+    }
+}
+
+/// Runs a script, its sweeps in so many processes beside this one; returns the exit status.
+pub fn run(request: Request, workers: usize, resume: bool) -> u8 {
+    let sweeps = Some(Plan { workers, resume, command: request.of_worker(workers) });
+    let console = match request.setup().map(|setup| Console::new(Setup { sweeps, ..setup })) {
+        Ok(Ok(console)) => console,
+        Ok(Err(error)) => return output::fail(&error, USAGE),
+        Err(status) => return status,
     };
     listen_to_interrupts(&console.cancel, Duration::ZERO);
-    watch::watch(&console.session, limits, Some(watch::GRACE));
-    match console.run_script() {
-        Ok(()) => 0,
-        Err(error) => console.report(*error, |_| ()),
+    watch::watch(&console.session, request.limits, Some(watch::GRACE));
+    if let Err(error) = console.run_script() {
+        return console.report(*error, |_| ());
     }
+    let failures = console.session.failures();
+    if failures.is_empty() {
+        console.session.forget_sweeps();
+        return 0;
+    }
+    failures.iter().for_each(|failure| output::complain(&format!("error: {failure}")));
+    output::complain("--resume does the points that failed again, and no others");
+    FAULT
 }
 
 impl Console {

@@ -294,9 +294,10 @@ fn native(info: &FuncInfo) -> Option<(String, Entry)> {
     Some((namespace.to_owned(), Entry { name: name.to_owned(), signatures: vec![signature], doc, is_global }))
 }
 
-/// Whether a form of a function takes options: a map that is called so.
-pub fn takes_options(signature: &str) -> bool {
-    parameters(signature).last().is_some_and(|last| ["options: map", "settings: map", "constants: map"].contains(&last))
+/// Which parameter of a form, from 0, takes options: a map that is called so.
+pub fn options_at(signature: &str) -> Option<usize> {
+    let names = ["options: map", "settings: map", "constants: map"];
+    parameters(signature).position(|parameter| names.contains(&parameter))
 }
 
 /// What `debug` calls; it says what `to_string` does.

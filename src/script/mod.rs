@@ -27,6 +27,7 @@ pub mod permit;
 mod session;
 pub mod stdlib;
 mod stored;
+pub mod sweep;
 mod table;
 
 use std::fmt::Display;
@@ -39,7 +40,8 @@ use crate::task::Task;
 
 pub use limits::read_script;
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
-pub use table::Table;
+pub use sweep::Plan;
+pub use table::{Table, TableError};
 
 /// What a native function returns to a script.
 pub type ScriptResult<T> = Result<T, Box<EvalAltResult>>;

@@ -73,7 +73,7 @@ const VALUES: &[Case] = &[
     ("let a = [1]; a[\"x\"];", "1:16", &["expected an int, not a string", "list[0]"]),
     ("let x = 3; if x { print(2); }", "1:15", &["expected true or false, not an int", "x != 0"]),
     ("let n = 5; for i in n { print(i); }", "1:21", &["for goes over arrays, ranges"]),
-    ("structure::fcc([1], 4);", "1:12", &["species are symbols", "not int"]),
+    ("structure::fcc([1], 4);", "1:12", &["species are symbols", "not an int"]),
     ("orient::draw([1], #{});", "1:9", &["there must be Poses in the array, not 1"]),
     ("table::from_rows([1], []);", "1:8", &["the name of a column is a string, not an int"]),
     ("table::from_rows([\"a\"], [1]);", "1:8", &["row 0 is an array, not an int"]),

@@ -7,8 +7,10 @@ use super::analysis::Lattice;
 use super::cell::Draw;
 use super::model::PredictedOptions;
 use super::orient::MatchOptions;
+use super::plot::TablePlot;
 use super::poses::DirectionOptions;
 use super::structure::Constants;
+use super::sweep::Seed;
 use super::volume::DensityOptions;
 use crate::cell::{Cell, RadialOptions};
 use crate::images::{Detector, LineOptions, Noise, PrepareOptions};
@@ -28,6 +30,7 @@ use crate::plot::{
 use crate::script::options::{Accepted, Both};
 use crate::store::{LiquidOptions, StarOptions};
 use crate::structure::{Alloy, Displacement, Sphere};
+use crate::sweep::Minimize;
 use crate::volume::{FscOptions, LocalResolutionOptions, ProjectOptions, ReconstructOptions};
 
 type OnLattice<A> = Both<Lattice, A>;
@@ -82,6 +85,8 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<OnLattice<CoreShellOptions>>("model::core_shell"),
     Accepted::of::<PairOptions>("model::pair_distribution"),
     Accepted::of::<OnLattice<OrderOptions>>("model::short_range_order"),
+    Accepted::of::<Seed>("sweep::random"),
+    Accepted::of::<Minimize>("sweep::minimize"),
     Accepted::of::<super::store::api::Reading>("store::images"),
     Accepted::of::<super::store::api::Reading>("store::volume"),
     Accepted::of::<super::store::api::Reading>("store::poses"),
@@ -92,6 +97,7 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<CoverageOptions>("plot::coverage"),
     Accepted::of::<ReprojectionsOptions>("plot::reprojections"),
     Accepted::of::<LinesOptions>("plot::lines"),
+    Accepted::of::<TablePlot>("plot::table"),
     Accepted::of::<SpheresOptions>("plot::spheres").and(&["truth", "comparison"]),
     Accepted::of::<SectionsOptions>("plot::atoms_in_density"),
     Accepted::of::<ResidualsOptions>("plot::residuals"),

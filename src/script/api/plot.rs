@@ -11,7 +11,7 @@ use crate::plot::{
     SlicesOptions,
 };
 use crate::pose::Poses;
-use crate::script::{ScriptResult, fault, options, run, writable};
+use crate::script::{ScriptResult, Table, fault, options, run, writable};
 use crate::volume::{CorrectedFsc, Fsc, Volume};
 
 /// Figures as PNG files: images, densities, curves, atoms.
@@ -230,6 +230,28 @@ pub mod api {
         lines(call, curves, Map::new())
     }
 
+    /// One column of a table against another, with bars of one standard deviation where rows are averaged.
+    ///
+    /// * `x`, `y`: names of columns of numbers; `group` (default: none): name of a column, one curve for each of its values;
+    /// * `title`; `x_label`, `y_label` (default: the names of the columns).
+    ///
+    /// Rows with the same `x` in a curve are averaged. Of a table that `group` has made, the bars are its column `y_sd`. Rows with an empty cell are left out.
+    ///
+    /// ```rhai
+    /// let t = sweep::grid(#{ low_pass: [1.0, 1.5, 2.0], seed: 0..5 }, |p| #{ rmsd_pm: 2 * p.low_pass + 0.1 * p.seed });
+    /// plot::table(t, #{ x: "low_pass", y: "rmsd_pm", x_label: "low pass [Å]", y_label: "RMSD [pm]" }).save("sweep.png");
+    /// plot::table(t, #{ x: "low_pass", y: "rmsd_pm", group: "seed" }).save("seeds.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn table(call: NativeCallContext, table: Table, options: Map) -> ScriptResult<Figure> {
+        let TablePlot { x, y, group, title, x_label, y_label } = options::parse(&call, &options)?;
+        let group = Some(group.as_str()).filter(|name| !name.is_empty());
+        let curves = table.curves(&x, &y, group).map_err(fault)?;
+        let [x_label, y_label] =
+            [(x_label, x), (y_label, y)].map(|(label, name)| if label.is_empty() { name } else { label });
+        plot::averages(&curves, &LinesOptions { title, x_label, y_label, points: true }).map_err(fault)
+    }
+
     /// Saves the figure to a file that ends in `.png`; it appears only when complete.
     ///
     /// ```rhai
@@ -259,6 +281,19 @@ pub mod api {
     pub fn info(figure: Figure) -> String {
         figure.to_string()
     }
+}
+
+/// Options of `plot::table`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TablePlot {
+    pub x: String,
+    pub y: String,
+    /// Empty: one curve.
+    pub group: String,
+    pub title: String,
+    pub x_label: String,
+    pub y_label: String,
 }
 
 /// A curve as a script gives it.

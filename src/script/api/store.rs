@@ -142,7 +142,7 @@ pub mod api {
 
     /// Reads what `store::write` wrote, as a map from names to values.
     ///
-    /// A model comes back as a map of its `atoms`, `columns` and `rejected` peaks, a table as a map of its columns.
+    /// A model comes back as a map of its `atoms`, `columns` and `rejected` peaks.
     ///
     /// ```rhai
     /// store::write("run.h5", #{ rmsd_pm: 7.5 });

@@ -5,7 +5,7 @@ use rhai::plugin::*;
 
 use serde::{Deserialize, Serialize};
 
-use crate::script::help::type_in_words;
+use crate::script::diagnostic::a;
 use crate::script::{ScriptResult, fault};
 use crate::structure::{Element, Lattice, LatticeKind};
 
@@ -15,8 +15,8 @@ use crate::structure::{Element, Lattice, LatticeKind};
 /// If an item is not a string, or not the symbol of an element.
 pub fn elements(species: Array) -> ScriptResult<Vec<Element>> {
     let symbols = species.into_iter().map(Dynamic::into_string).collect::<Result<Vec<_>, _>>();
-    let symbols = symbols
-        .map_err(|kind| fault(format!("species are symbols as in [\"Pb\", \"Se\"], not {}", type_in_words(kind))))?;
+    let symbols =
+        symbols.map_err(|kind| fault(format!("species are symbols as in [\"Pb\", \"Se\"], not {}", a(kind))))?;
     symbols.iter().map(|symbol| symbol.parse().map_err(fault)).collect()
 }
 

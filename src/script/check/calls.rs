@@ -5,7 +5,7 @@ use rhai::{EvalAltResult, Expr, FnCallExpr, Position};
 use super::known::Module;
 use super::walk::{Holds, Walker};
 use super::{Diagnostic, Severity};
-use crate::script::help::{GLOBAL, parameters, takes, takes_options};
+use crate::script::help::{GLOBAL, options_at, parameters, takes};
 use crate::script::options::{Accepted, suggestion};
 
 impl Walker<'_> {
@@ -43,7 +43,7 @@ impl Walker<'_> {
         if !module.functions.get(name).is_some_and(|counts| counts.contains(&call.args.len())) {
             self.not_found(call, position, None);
         } else if let Some(names) = module.options.get(name) {
-            self.options(call, std::slice::from_ref(names));
+            self.options(call.args.last(), std::slice::from_ref(names));
         }
     }
 
@@ -56,7 +56,7 @@ impl Walker<'_> {
         if let Some(own) = self.own.iter_mut().find(|own| own.name == name && own.parameters == count) {
             own.called = true;
             if let Some(names) = self.own_options.get(name).cloned() {
-                self.options(call, &[names]);
+                self.options(call.args.last(), &[names]);
             }
             return;
         }
@@ -103,20 +103,24 @@ impl Walker<'_> {
             all.len() == kinds.len() && all.iter().zip(&kinds).all(|(parameter, given)| takes(parameter, given))
         };
         let mut accepted = Vec::new();
+        let mut options = None;
         let mut found = false;
         for (full, forms) in known {
             let Some(form) = forms.iter().find(fits) else { continue };
             found = true;
-            match Accepted::by(full).filter(|_| takes_options(form)) {
-                Some(options) => accepted.push(options.names()),
+            match Accepted::by(full).zip(options_at(form)) {
+                Some((taken, at)) => {
+                    options = call.args.get(at - receiver.iter().len());
+                    accepted.push(taken.names());
+                }
                 // one that may be meant has a map of another kind
                 None => return,
             }
         }
         if !found {
             self.not_found(call, position, receiver);
-        } else if !accepted.is_empty() {
-            self.options(call, &accepted);
+        } else {
+            self.options(options, &accepted);
         }
     }
 
@@ -129,9 +133,9 @@ impl Walker<'_> {
     }
 
     /// Holds the options of a call, where they are written out, against those of the functions that may be meant.
-    fn options(&mut self, call: &FnCallExpr, accepted: &[Vec<String>]) {
-        let Some(last) = call.args.last() else { return };
-        for (name, position) in self.names_in(last) {
+    fn options(&mut self, given: Option<&Expr>, accepted: &[Vec<String>]) {
+        let Some(given) = given else { return };
+        for (name, position) in self.names_in(given) {
             if accepted.iter().any(|names| names.contains(&name)) {
                 continue;
             }

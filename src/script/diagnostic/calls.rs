@@ -39,8 +39,9 @@ fn foreign(name: &str) -> Option<&'static str> {
     FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, instead)| *instead)
 }
 
-/// A type with its article.
+/// A type with its article, in the words of a script's author.
 pub fn a(kind: &str) -> String {
+    let kind = type_in_words(kind);
     match kind {
         "()" => "()".into(),
         "any" => "anything".into(),

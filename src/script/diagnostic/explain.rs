@@ -235,7 +235,7 @@ fn mismatch(expected: &str, found: &str) -> Explained {
 /// `array [string]`
 fn indexing(what: &str) -> Explained {
     let Some((kind, index)) = what.strip_suffix(']').and_then(|what| what.split_once(" [")) else {
-        return Explained::new(format!("{} has no items", a(type_in_words(what))), None);
+        return Explained::new(format!("{} has no items", a(what)), None);
     };
     let (kind, index) = (type_in_words(kind), type_in_words(index));
     let help = match kind {

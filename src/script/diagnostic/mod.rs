@@ -125,6 +125,13 @@ impl Diagnostic {
         }
     }
 
+    /// The message and its place, on one line.
+    pub fn line(&self) -> String {
+        let place = self.place.as_ref().map(|place| format!(" ({})", written(place))).unwrap_or_default();
+        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{}{help}{place}", self.message).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     fn render_plainly(&self) -> String {
         let place = self.place.as_ref().map(|place| format!("{}: ", written(place))).unwrap_or_default();
         let help = self.help.as_ref().map(|help| format!("Help: {help}\n")).unwrap_or_default();
