@@ -11,8 +11,8 @@
 //!
 //!                store (HDF5, MRC, XYZ, …)   plot (PNG)   sweep (many runs)
 //! ──────────────────────────────────────────────────────────────────────────
-//! script: the Rhai embedding, binding files by namespace, help, errors
-//! cli:    repl · run · help · info
+//! script: the Rhai embedding, binding files by namespace, what a script may touch, errors, check, help, manual
+//! cli:    repl · run · check · help · docs · info
 //! ```
 //!
 //! Arrows point down only: a kernel module imports modules to its left and the foundation below it, `store` and `plot`

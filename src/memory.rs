@@ -1,5 +1,7 @@
 //! Whether a result fits into memory, asked before the work begins; and how much memory there is.
 
+use std::fs;
+
 /// The computer has not enough free memory.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{what} need {needed:.1} GiB of memory, and {available:.1} GiB are free: ask for fewer or smaller ones")]
@@ -14,6 +16,10 @@ pub struct NotEnough {
 
 const GIB: f64 = (1u64 << 30) as f64;
 
+/// What Linux tells of the memory of the computer, and its name there for what is free.
+const COMPUTER: &str = "/proc/meminfo";
+const AVAILABLE: &str = "MemAvailable:";
+
 /// Taken to be free where the system does not tell [GiB].
 const ASSUMED_FREE: f64 = 16.0;
 
@@ -25,7 +31,7 @@ pub fn require(bytes: f64, what: &str) -> Result<(), NotEnough> {
 
 /// Free memory [GiB]: what Linux calls available.
 fn free() -> f64 {
-    from_system("/proc/meminfo", "MemAvailable:").unwrap_or(ASSUMED_FREE)
+    fs::read_to_string(COMPUTER).ok().and_then(|text| gib(&text, AVAILABLE)).unwrap_or(ASSUMED_FREE)
 }
 
 /// Memory of the computer, how much of it is free, and how much this program holds \[GiB\].
@@ -39,17 +45,18 @@ pub struct Memory {
 impl Memory {
     /// As it is now; `None` where the system does not tell.
     pub fn now() -> Option<Self> {
+        let computer = fs::read_to_string(COMPUTER).ok()?;
+        let program = fs::read_to_string("/proc/self/status").ok()?;
         Some(Self {
-            total: from_system("/proc/meminfo", "MemTotal:")?,
-            free: from_system("/proc/meminfo", "MemAvailable:")?,
-            held: from_system("/proc/self/status", "VmRSS:")?,
+            total: gib(&computer, "MemTotal:")?,
+            free: gib(&computer, AVAILABLE)?,
+            held: gib(&program, "VmRSS:")?,
         })
     }
 }
 
-/// A number of KiB in a file of the Linux kernel, in GiB.
-fn from_system(file: &str, name: &str) -> Option<f64> {
-    let text = std::fs::read_to_string(file).ok()?;
+/// A number of KiB in the text of a file of the Linux kernel, in GiB.
+fn gib(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib = line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()?;
     Some(kib * 1024.0 / GIB)

@@ -107,18 +107,27 @@ fn misspelt_names_come_with_the_nearest() {
     assert_fails(
         &run_script(option, &[]),
         1,
-        &["unknown option \"random_center\"", "did you mean \"random_centre\"?", "script.rhai:1:49"],
+        &["unknown option \"random_center\"", "did you mean \"random_centre\"?", "script.rhai:1:63"],
     );
     let ill_typed = "structure::rocksalt([\"Pb\", \"Se\"], 6.12).sphere(20, #{ seed: \"one\" });";
     assert_fails(&run_script(ill_typed, &[]), 1, &["option \"seed\"", "expected a whole number", "\"one\""]);
     assert_fails(&run_script("structure::bundle(\"x\");", &[]), 1, &["did you mean \"structure::bundled\"?"]);
     assert_fails(&run_script("structre::bundled(\"x\");", &[]), 1, &["did you mean \"structure\"?"]);
     assert_fails(
+        &run_script("two_step::defaults();", &[]),
+        1,
+        &["it is to be imported first: import \"two_step\" as two_step;"],
+    );
+    assert_fails(
         &run_script("let images = 1;\nprint(imges);", &[]),
         1,
         &["script.rhai:2:7", "did you mean \"images\"?"],
     );
-    assert_fails(&run_script("structure::bundled(3);", &[]), 1, &["bundled(int)", "bundled(name: string)"]);
+    assert_fails(
+        &run_script("structure::bundled(3);", &[]),
+        1,
+        &["must be a string, not an int", "bundled(name: string)"],
+    );
 }
 
 #[test]

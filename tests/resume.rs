@@ -236,6 +236,7 @@ fn values_of_all_types_come_back_as_they_were() {
                 deep: [#{ a: [[()]] }, "x"], table: table::from_rows(["name", "x"], [["a", 1], ["b", 1.0], [(), true]]),
                 images: images, particles: particles, doubted: particles.with_model_error(0.1), map: map, poses: images.true_poses(), structure: truth,
                 model: model::trace(map.volume, #{ species: ["Fe", "Pt"] }),
+                scope: microscope::paper(#{ defocus: 100.0 / 3.0 }),
             }
         });
         for name in v.keys() { print(`${name} ${type_of(v[name])}`); }
@@ -251,6 +252,7 @@ fn values_of_all_types_come_back_as_they_were() {
         let again = volume::reconstruct(v.particles, v.poses, #{ low_pass: 1.6 });
         let scored = [v.particles, v.doubted].map(|p| orient::refine(p, v.map.halves, v.poses, #{ low_pass: 1.6 }));
         let a = args(#{ out: "" });
+        v.remove("scope");
         store::write(a.out, v + #{ again: again, scored: scored });
         fail("stopped here");
     "#,
@@ -259,9 +261,16 @@ fn values_of_all_types_come_back_as_they_were() {
     assert!(fresh.stderr.contains("stopped here") && kept(&fresh).is_empty(), "{}", fresh.stderr);
     assert_eq!(kept(&later), ["values"], "{}", later.stderr);
     assert_eq!(fresh.stdout, later.stdout);
-    for part in
-        ["integer i64", "float f64", "integers array", "table Table", "particles Particles", "model Model", "-inf"]
-    {
+    for part in [
+        "integer i64",
+        "float f64",
+        "scope Microscope",
+        "integers array",
+        "table Table",
+        "particles Particles",
+        "model Model",
+        "-inf",
+    ] {
         assert!(later.stdout.contains(part), "no {part:?} in\n{}", later.stdout);
     }
     let [fresh, later] = ["fresh.h5", "later.h5"].map(|name| h5::datasets(&folder.path().join(name), "/"));
@@ -271,8 +280,8 @@ fn values_of_all_types_come_back_as_they_were() {
 #[test]
 fn what_cannot_be_kept_is_named() {
     for (value, problem) in [
-        ("#{ a: [1, |x| x] }", "checkpoint \"bad\": a: item 1: a Fn cannot be kept"),
-        ("microscope::paper()", "checkpoint \"bad\": a Microscope cannot be kept"),
+        ("#{ a: [1, |x| x] }", "checkpoint \"bad\": a: item 1: a closure cannot be kept"),
+        ("structure::fcc([\"Pt\"], 3.9)", "checkpoint \"bad\": a Lattice cannot be kept"),
         ("#{ \"a/b\": 1 }", "checkpoint \"bad\": \"a/b\" cannot name a value in a file"),
         ("\"a\\x00b\"", "checkpoint \"bad\": a string with a zero in it cannot be kept"),
     ] {
@@ -284,7 +293,7 @@ fn what_cannot_be_kept_is_named() {
         assert!(checkpoints(&folder.path().join("kept")).is_empty());
     }
     let run = run_script("checkpoints(\"kept\", #{ f: |x| x });", &[]);
-    assert!(run.stderr.contains("the key of the checkpoints: f: a Fn cannot be kept"), "{}", run.stderr);
+    assert!(run.stderr.contains("the key of the checkpoints: f: a closure cannot be kept"), "{}", run.stderr);
 }
 
 #[test]

@@ -1,28 +1,34 @@
-//! The command line: the prompt, `run`, `help`, `info`.
+//! The command line: the prompt, `run`, `check`, `help`, `docs`, `info`.
 //!
 //! Standard output carries results only; messages and progress go to standard error. Exit status: 0 done, 1 the script
 //! or an input is at fault, 2 the command line is, 130 interrupted.
 
+mod check;
+mod docs;
 mod output;
 mod progress;
 mod repl;
 mod run;
 mod watch;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use rhai::Engine;
 
-use crate::script::help::Reference;
+use crate::script::help::{Reference, UnknownName};
 use crate::script::permit::Flags;
 use crate::script::{self, Session, SessionError, Setup};
-use crate::store;
+use crate::{store, sweep};
+use docs::What;
 use progress::Bars;
+use run::Request;
 use watch::Limits;
 
 const FAULT: u8 = 1;
@@ -67,15 +73,43 @@ enum Command {
         /// Stop when the script has run for this long, in seconds [default: never].
         #[arg(long, value_name = "SECONDS", value_parser = positive)]
         max_time: Option<f64>,
+        /// Do the points of sweeps in this many processes, which share the threads [default: in this one].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=Session::MAX_THREADS as i64))]
+        workers: Option<u16>,
+        /// Go on with sweeps that were broken off, without doing again what is done.
+        #[arg(long)]
+        resume: bool,
+        /// Do points of the sweep in this folder, as ordered through standard input.
+        #[arg(long, hide = true, value_name = "FOLDER")]
+        worker: Option<PathBuf>,
+    },
+    /// Find mistakes in a script without running it: unknown functions, options, variables, arguments; and what is not used.
+    Check {
+        /// The script; those that it imports are checked too.
+        script: PathBuf,
     },
     /// Say what a namespace or function of the script language does.
     Help {
         /// A namespace (images) or a function (images::normalize); all namespaces if left out.
         name: Option<String>,
+        /// List the functions that have this word in their names or texts, best first.
+        #[arg(long, value_name = "WORD", conflicts_with = "name")]
+        search: Option<String>,
     },
-    /// Say what a file holds: HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, liquids.
+    /// Write the manual of the script language as web pages, with what the examples print and draw.
+    Docs {
+        /// The folder: new, empty, or a manual, which is replaced. Begin with its index.html.
+        folder: PathBuf,
+        /// Do not run the examples.
+        #[arg(long)]
+        no_figures: bool,
+        /// Write definition files for language servers of Rhai instead, which complete and explain in an editor.
+        #[arg(long, conflicts_with = "no_figures")]
+        definitions: bool,
+    },
+    /// Say what a file holds: HDF5, MRC, STAR, XYZ, PDB, CIF, POSCAR, liquids; or how far a sweep is.
     Info {
-        /// The file.
+        /// The file, or the folder of a sweep.
         file: PathBuf,
     },
 }
@@ -99,12 +133,41 @@ pub fn main() -> ExitCode {
 fn obey(command: Option<Command>) -> u8 {
     match command {
         None => repl::repl(),
-        Some(Command::Run { script, arguments, threads, allow_read, allow_write, max_memory, max_time }) => {
-            let flags = Flags { read: allow_read, write: allow_write };
-            let limits = Limits { memory: max_memory, seconds: max_time };
-            run::run(&script, arguments, threads.map(usize::from), &flags, limits)
+        Some(Command::Run {
+            script,
+            arguments,
+            threads,
+            allow_read,
+            allow_write,
+            max_memory,
+            max_time,
+            workers,
+            resume,
+            worker,
+        }) => {
+            let request = Request {
+                script,
+                given: arguments,
+                threads: threads.map(usize::from),
+                flags: Flags { read: allow_read, write: allow_write },
+                limits: Limits { memory: max_memory, seconds: max_time },
+            };
+            match worker {
+                Some(folder) => worker::work(request, &folder),
+                None => run::run(request, workers.map_or(0, usize::from), resume),
+            }
         }
-        Some(Command::Help { name }) => help(name.as_deref().unwrap_or("")),
+        Some(Command::Check { script }) => check::check(&script),
+        Some(Command::Help { search: Some(word), .. }) => explain(Reference::get().search(&word)),
+        Some(Command::Help { name, search: None }) => explain(Reference::get().text(name.as_deref().unwrap_or(""))),
+        Some(Command::Docs { folder, no_figures, definitions }) => docs::docs(
+            &folder,
+            match (definitions, no_figures) {
+                (true, _) => What::Definitions,
+                (false, true) => What::PagesWithoutFigures,
+                (false, false) => What::Pages,
+            },
+        ),
         Some(Command::Info { file }) => info(&file),
     }
 }
@@ -121,8 +184,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn help(name: &str) -> u8 {
-    match Reference::new().text(name) {
+/// Shows what the manual says.
+fn explain(found: Result<String, UnknownName>) -> u8 {
+    match found {
         Ok(text) => {
             output::say(text.trim_end());
             0
@@ -132,7 +196,8 @@ fn help(name: &str) -> u8 {
 }
 
 fn info(file: &Path) -> u8 {
-    match store::info(file) {
+    let text = if sweep::is_journal(file) { sweep::info(file) } else { store::info(file) };
+    match text {
         Ok(text) => {
             output::say(text.trim_end());
             0
@@ -165,17 +230,20 @@ impl Console {
         });
         Ok(Self { engine, session, cancel })
     }
+}
 
-    /// Lets Ctrl-C stop what runs, and a second one, should a kernel not listen, end the process.
-    fn listen_to_interrupts(&self) {
-        let cancel = self.cancel.clone();
-        let handler = move || {
-            if cancel.swap(true, Ordering::Relaxed) {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-        };
-        if let Err(error) = ctrlc::set_handler(handler) {
-            output::complain(&format!("warning: Ctrl-C will end the program at once: {error}"));
+/// Lets Ctrl-C set `cancel`; one that comes more than `patience` later, should a kernel not listen, ends the process.
+fn listen_to_interrupts(cancel: &Arc<AtomicBool>, patience: Duration) {
+    let cancel = cancel.clone();
+    let mut first = Instant::now();
+    let handler = move || {
+        if !cancel.swap(true, Ordering::Relaxed) {
+            first = Instant::now();
+        } else if first.elapsed() >= patience {
+            std::process::exit(i32::from(INTERRUPTED));
         }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        output::complain(&format!("warning: Ctrl-C will end the program at once: {error}"));
     }
 }

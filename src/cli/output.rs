@@ -26,5 +26,14 @@ pub fn fail(error: &impl Display, status: u8) -> u8 {
 
 /// Whether messages may be coloured: on a terminal, unless `NO_COLOR` is set to anything.
 pub fn color() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal() && wanted()
+}
+
+/// Whether results may be coloured.
+pub fn color_of_results() -> bool {
+    std::io::stdout().is_terminal() && wanted() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
+fn wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -1,49 +1,87 @@
 //! `pedesis run`: a script from a file.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope, Stmt};
 
 use super::watch::{self, Limits};
-use super::{Console, FAULT, INTERRUPTED, USAGE, output};
+use super::{Console, FAULT, INTERRUPTED, USAGE, listen_to_interrupts, output};
 use crate::script::args::{ArgumentError, command_line_fault};
-use crate::script::diagnostic::Diagnostic;
+use crate::script::diagnostic::{Diagnostic, Place};
 use crate::script::permit::{Flags, Permit};
-use crate::script::{Script, Setup, read_script, stdlib};
+use crate::script::{Plan, Script, Setup, read_script, stdlib};
 
-/// Runs the script at `path` with the `k=v` arguments `given`; returns the exit status.
-pub fn run(path: &Path, given: Vec<(String, String)>, threads: Option<usize>, flags: &Flags, limits: Limits) -> u8 {
-    let permit = match Permit::of_run(path, &given, flags) {
-        Ok(permit) => permit,
-        Err(error) => return output::fail(&error, USAGE),
-    };
-    let text = match read_script(path) {
-        Ok(text) => text,
-        Err(error) => return output::fail(&format!("cannot read the script {}: {error}", path.display()), FAULT),
-    };
-    let script = Script { path: path.to_string_lossy().into_owned(), text };
-    let console = match Console::new(Setup { threads, script, given, permit, ..Setup::default() }) {
-        Ok(console) => console,
-        Err(error) => return output::fail(&error, USAGE),
-    };
-    console.listen_to_interrupts();
-    watch::watch(&console.session, limits, Some(watch::GRACE));
-    match console.run_script() {
-        Ok(()) => 0,
-        Err(error) => console.report(*error),
+/// A script and what the command line says of it.
+pub struct Request {
+    pub script: PathBuf,
+    /// The `k=v` arguments.
+    pub given: Vec<(String, String)>,
+    pub threads: Option<usize>,
+    pub flags: Flags,
+    pub limits: Limits,
+}
+
+impl Request {
+    /// The program and arguments of a process that does points of this run's sweeps for it.
+    fn of_worker(&self, workers: usize) -> Vec<OsString> {
+        // that which runs, though its file may be replaced in the meantime
+        let own = PathBuf::from("/proc/self/exe");
+        let program = if own.exists() { Ok(own) } else { std::env::current_exe() };
+        let mut command: Vec<OsString> = vec![program.unwrap_or_else(|_| "pedesis".into()).into(), "run".into()];
+        let paths = [("--allow-read", &self.flags.read), ("--allow-write", &self.flags.write)];
+        for (flag, path) in paths.iter().flat_map(|(flag, paths)| paths.iter().map(move |path| (flag, path))) {
+            command.extend([OsString::from(flag), path.into()]);
+        }
+        if let Some(memory) = self.limits.memory {
+            command.extend(["--max-memory".into(), (memory / workers.max(1) as f64).to_string().into()]);
+        }
+        command.push(self.script.clone().into());
+        command.extend(self.given.iter().map(|(name, value)| format!("{name}={value}").into()));
+        command
     }
+
+    /// The setup of a session, or the exit status if there is none.
+    pub fn setup(&self) -> Result<Setup, u8> {
+        let permit =
+            Permit::of_run(&self.script, &self.given, &self.flags).map_err(|error| output::fail(&error, USAGE))?;
+        let unreadable =
+            |error| output::fail(&format!("cannot read the script {}: {error}", self.script.display()), FAULT);
+        let text = read_script(&self.script).map_err(unreadable)?;
+        let script = Script { path: self.script.to_string_lossy().into_owned(), text };
+        Ok(Setup { threads: self.threads, script, given: self.given.clone(), permit, ..Setup::default() })
+    }
+}
+
+/// Runs a script, its sweeps in so many processes beside this one; returns the exit status.
+pub fn run(request: Request, workers: usize, resume: bool) -> u8 {
+    let sweeps = Some(Plan { workers, resume, command: request.of_worker(workers) });
+    let console = match request.setup().map(|setup| Console::new(Setup { sweeps, ..setup })) {
+        Ok(Ok(console)) => console,
+        Ok(Err(error)) => return output::fail(&error, USAGE),
+        Err(status) => return status,
+    };
+    listen_to_interrupts(&console.cancel, Duration::ZERO);
+    watch::watch(&console.session, request.limits, Some(watch::GRACE));
+    if let Err(error) = console.run_script() {
+        return console.report(*error, |_| ());
+    }
+    let failures = console.session.failures();
+    if failures.is_empty() {
+        console.session.forget_sweeps();
+        return 0;
+    }
+    failures.iter().for_each(|failure| output::complain(&format!("error: {failure}")));
+    output::complain("--resume does the points that failed again, and no others");
+    FAULT
 }
 
 impl Console {
     fn run_script(&self) -> Result<(), Box<EvalAltResult>> {
         let Script { path, text } = self.session.script();
         let ast = stdlib::compile(&self.engine, &Scope::new(), path, text)?;
-        if let Some((name, _)) = self.session.given().first()
-            && !declares_arguments(&ast)
-        {
-            let error = ArgumentError::NoneDeclared { script: path.clone(), name: name.clone() };
-            return Err(EvalAltResult::ErrorSystem(String::new(), Box::new(error)).into());
-        }
+        check_given(&self.session.given(), path, &ast)?;
         let mut scope = Scope::new();
         let result = self.engine.run_ast_with_scope(&mut scope, &ast);
         // The process ends, and closures nested millions deep would overflow the stack on their way out.
@@ -51,8 +89,8 @@ impl Console {
         result
     }
 
-    /// Tells the user what ended a script or a line at the prompt; returns the exit status.
-    pub(super) fn report(&self, error: EvalAltResult) -> u8 {
+    /// Tells the user what ended a script or a line at the prompt, at places as `mend` sees them; returns the exit status.
+    pub(super) fn report(&self, error: EvalAltResult, mend: impl Fn(&mut Place)) -> u8 {
         if let Some(fault) = command_line_fault(&error) {
             return output::fail(fault, USAGE);
         }
@@ -61,9 +99,21 @@ impl Console {
             return INTERRUPTED;
         }
         let sources = self.session.sources();
-        let diagnostic = Diagnostic::new(error, &self.session.script().path, &sources);
+        let mut diagnostic = Diagnostic::new(error, &self.session.script().path, &sources);
+        diagnostic.place.iter_mut().chain(diagnostic.trace.iter_mut().map(|(_, place)| place)).for_each(mend);
         output::complain(&diagnostic.render(&sources, output::color()));
         FAULT
+    }
+}
+
+/// Refuses arguments for a script that declares none.
+pub(super) fn check_given(given: &[(String, String)], path: &str, ast: &AST) -> Result<(), Box<EvalAltResult>> {
+    match given.first() {
+        Some((name, _)) if !declares_arguments(ast) => {
+            let error = ArgumentError::NoneDeclared { script: path.to_owned(), name: name.clone() };
+            Err(EvalAltResult::ErrorSystem(String::new(), Box::new(error)).into())
+        }
+        _ => Ok(()),
     }
 }
 

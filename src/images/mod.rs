@@ -14,7 +14,8 @@ mod spectrum;
 
 use std::sync::Arc;
 
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView2, Axis};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::pose::Poses;
 use crate::task::Cancelled;
@@ -169,8 +170,24 @@ impl Images {
         self.data.dim().1
     }
 
+    /// Smallest and largest value of all pixels.
+    pub fn range(&self) -> (f32, f32) {
+        range(&self.data)
+    }
+
     /// The poses the images were simulated at, if they were simulated here.
     pub fn true_poses(&self) -> Option<&Poses> {
         self.true_poses.as_ref()
     }
+}
+
+/// Smallest and largest of many numbers, in parallel; those that are none do not count.
+pub(crate) fn range(data: &Array3<f32>) -> (f32, f32) {
+    let of_section = |section: ArrayView2<f32>| {
+        section.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)))
+    };
+    data.axis_iter(Axis(0))
+        .into_par_iter()
+        .map(of_section)
+        .reduce(|| (f32::INFINITY, f32::NEG_INFINITY), |one, other| (one.0.min(other.0), one.1.max(other.1)))
 }

@@ -170,11 +170,11 @@ fn say(area: &Area, words: &str, point: (i32, i32), side: HPos) -> Result<(), Er
     area.draw_text(words, &anchored(TICK, INK, side, VPos::Bottom), in_area(area, point)).map_err(drawing)
 }
 
-fn legend_of(labels: impl Iterator<Item = String>) -> Vec<(Symbol, RGBColor, String)> {
+pub(super) fn legend_of(labels: impl Iterator<Item = String>) -> Vec<(Symbol, RGBColor, String)> {
     labels.enumerate().map(|(i, label)| (Symbol::Line, style::color(i), label)).collect()
 }
 
-fn draw(chart: &mut style::Chart, x: &[f64], y: &[f64], color: RGBColor) -> Result<(), Error> {
+pub(super) fn draw(chart: &mut style::Chart, x: &[f64], y: &[f64], color: RGBColor) -> Result<(), Error> {
     let points = x.iter().copied().zip(y.iter().copied());
     chart.draw_series(LineSeries::new(points, color.stroke_width(5))).map_err(drawing)?;
     Ok(())
@@ -196,7 +196,7 @@ fn check(curves: &[Curve]) -> Result<(), Error> {
 }
 
 /// From the smallest to the largest value, with a margin; never empty.
-fn padded<'a>(values: impl Iterator<Item = &'a f64>, margin: f64) -> Range<f64> {
+pub(super) fn padded<'a>(values: impl Iterator<Item = &'a f64>, margin: f64) -> Range<f64> {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
     if high > low {
         let span = high - low;

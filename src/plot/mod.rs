@@ -20,12 +20,14 @@
 //! | [`core_shell`] | composition, bond length and displacement against depth |
 //! | [`pair_distribution`], [`short_range_order`] | g(r) and Warren–Cowley parameters by pairs of elements |
 //! | [`lines`] | any curves |
+//! | [`averages`] | means with bars of their standard deviations |
 //!
 //! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
 //! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
 mod analysis;
 mod atoms;
+mod averages;
 mod balls;
 mod coverage;
 mod curves;
@@ -48,6 +50,7 @@ use crate::store;
 
 pub use analysis::{Titled, core_shell, neighbours, pair_distribution, short_range_order};
 pub use atoms::{against_truth, radial_intensity};
+pub use averages::{Averages, averages};
 pub use coverage::{CoverageOptions, coverage};
 pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
 pub use field::{DisplacementsPlot, StrainPlot, displacements, strain};

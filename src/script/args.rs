@@ -160,7 +160,7 @@ pub fn declare(session: &Session, declared: &Map) -> ScriptResult<Map> {
         .iter()
         .map(|(name, value)| Ok((name.to_string(), Declaration::from_value(name, value)?)))
         .collect::<ScriptResult<_>>()?;
-    let values = judge(session.given(), &declarations).map_err(wrap)?;
+    let values = judge(&session.given(), &declarations).map_err(wrap)?;
     for (name, value) in &values {
         let is_file = declarations.get(name.as_str()).is_some_and(|declaration| declaration.kind == Kind::File);
         if let Ok(path) = value.as_immutable_string_ref()

@@ -131,7 +131,10 @@ pub fn checkpoint(call: &NativeCallContext, name: &str, closure: &FnPtr) -> Scri
         return Err(fault("a checkpoint needs a name"));
     }
     let session = Session::of(call);
-    let Some(checkpoint) = session.checkpoints().as_mut().map(|open| open.meet(name)) else {
+    // Points of a sweep have a journal of their own, and may be anywhere.
+    let open =
+        if session.sweeps().in_point() { None } else { session.checkpoints().as_mut().map(|open| open.meet(name)) };
+    let Some(checkpoint) = open else {
         return value_of(call, closure);
     };
     let at = checkpoint.place.name.clone();
@@ -332,7 +335,7 @@ fn file_name(name: &str) -> String {
 }
 
 /// What kernels were called with between two looks at a session.
-fn calls_since(before: &[KernelCall], after: &[KernelCall]) -> Vec<KernelCall> {
+pub(super) fn calls_since(before: &[KernelCall], after: &[KernelCall]) -> Vec<KernelCall> {
     let earlier = before.iter().map(|call| call.count).chain(std::iter::repeat(0));
     let since = after.iter().zip(earlier).map(|(call, count)| KernelCall { count: call.count - count, ..call.clone() });
     since.filter(|call| call.count > 0).collect()

@@ -8,8 +8,9 @@ use ndarray::Array2;
 use rhai::{Array, Dynamic, Map};
 
 use super::Table;
-use super::stored::{from_stored, type_of};
+use super::stored::{cell, columns, from_stored, table, type_of};
 use crate::images::{Images, Measures, NoiseSpectrum, Particles};
+use crate::microscope::Microscope;
 use crate::model::{Model, Parts};
 use crate::store::Value;
 
@@ -50,7 +51,7 @@ fn value_to_exact(value: &Dynamic, depth: usize) -> Result<Value, String> {
         return array(&items, depth);
     }
     if let Some(table) = value.read_lock::<Table>() {
-        return Ok(record_of_table(&table));
+        return Ok(Value::Table(exact_columns(&table)));
     }
     match value.as_map_ref() {
         Ok(map) => entries(&map, depth),
@@ -126,6 +127,7 @@ fn native(value: &Dynamic) -> Option<Value> {
         .or_else(|| get(value).map(Value::Structure))
         .or_else(|| get(value).map(|particles: Particles| record_of_particles(&particles)))
         .or_else(|| get(value).map(|model: Model| record_of_model(&model)))
+        .or_else(|| get(value).and_then(|microscope: Microscope| record_of_microscope(&microscope)))
 }
 
 /// A value of a checkpoint as a script sees it.
@@ -139,7 +141,8 @@ pub fn from_exact(value: Value) -> Result<Dynamic, String> {
             let entry = |(name, value): (String, Value)| Ok((name.into(), from_exact(value)?));
             values.into_iter().map(entry).collect::<Result<Map, String>>()?.into()
         }
-        Value::Record("table", parts) => Dynamic::from(table(Taken(parts))?),
+        Value::Table(columns) => Dynamic::from(table(columns)?),
+        Value::Record("microscope", parts) => Dynamic::from(microscope(Taken(parts))?),
         Value::Record("particles", parts) => Dynamic::from(particles(Taken(parts))?),
         Value::Record(_, parts) => Dynamic::from(model(Taken(parts))?),
         Value::Model(_) => return Err("a model without all its parts".into()),
@@ -170,33 +173,22 @@ impl Taken {
     fn matrix(&mut self, name: &str) -> Result<Array2<f64>, String> {
         self.part(name, |value| if let Value::Matrix(matrix) = value { Some(matrix) } else { None })
     }
-
-    fn list(&mut self, name: &str) -> Result<Vec<Value>, String> {
-        self.part(name, |value| if let Value::List(items) = value { Some(items) } else { None })
-    }
 }
 
-/// Cells are of few types, and empty ones of a type of their own: each is a value.
-fn record_of_table(table: &Table) -> Value {
-    let cell = |cell: &serde_json::Value| match cell {
-        serde_json::Value::Bool(boolean) => Value::Boolean(*boolean),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(integer) => Value::Integer(integer),
-            None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        serde_json::Value::String(text) => Value::Text(text.clone()),
-        _ => Value::Nothing,
+/// Cells are of few types, and empty ones of a type of their own: where a column has several, each is a value.
+fn exact_columns(table: &Table) -> Vec<(String, Value)> {
+    let as_it_is = |(i, (name, column)): (usize, (String, Value))| {
+        let cells = || table.rows().iter().map(move |row| &row[i]);
+        let plain = match &column {
+            Value::Integers(_) | Value::List(_) => true,
+            Value::Numbers(_) => cells().all(serde_json::Value::is_f64),
+            // an empty text is not an empty cell
+            _ => cells().all(|cell| cell.as_str().is_some_and(|text| !text.is_empty() && holdable(text))),
+        };
+        let column = if plain { column } else { Value::List(cells().map(cell).collect()) };
+        (name, column)
     };
-    let rows = table.rows().iter().map(|row| Value::List(row.iter().map(cell).collect()));
-    let columns = table.columns().iter().map(|name| Value::Text(name.clone()));
-    Value::Record("table", named([("columns", Value::List(columns.collect())), ("rows", Value::List(rows.collect()))]))
-}
-
-fn table(mut parts: Taken) -> Result<Table, String> {
-    let column = |name: Value| if let Value::Text(name) = name { Ok(name) } else { Err("a column without a name") };
-    let columns = parts.list("columns")?.into_iter().map(column).collect::<Result<_, _>>()?;
-    let rows = parts.list("rows")?.into_iter().map(from_exact).collect::<Result<Vec<_>, _>>()?;
-    Table::new(columns, &rows).map_err(|error| error.to_string())
+    columns(table).into_iter().enumerate().map(as_it_is).collect()
 }
 
 fn record_of_particles(particles: &Particles) -> Value {
@@ -231,6 +223,18 @@ fn particles(mut parts: Taken) -> Result<Particles, String> {
         contrast: parts.number("contrast")?,
     };
     Ok(Particles::from_measures(images.data().clone(), measures))
+}
+
+/// Its settings as JSON, which gives back every bit of a finite number; `None` if one is not finite.
+fn record_of_microscope(microscope: &Microscope) -> Option<Value> {
+    let settings = serde_json::to_string(microscope).ok()?;
+    let is_whole = serde_json::from_str(&settings).is_ok_and(|read: Microscope| read == *microscope);
+    is_whole.then(|| Value::Record("microscope", named([("settings", Value::Text(settings))])))
+}
+
+fn microscope(mut parts: Taken) -> Result<Microscope, String> {
+    let settings = parts.part("settings", |value| if let Value::Text(text) = value { Some(text) } else { None })?;
+    serde_json::from_str(&settings).map_err(|error| error.to_string())
 }
 
 fn record_of_model(model: &Model) -> Value {

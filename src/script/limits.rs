@@ -83,10 +83,22 @@ pub(super) fn too_large(what: &str) -> String {
 /// # Errors
 /// If it cannot be read, is not UTF-8, or is longer than 4 MiB.
 pub fn read_script(path: &Path) -> io::Result<String> {
+    read(path, SCRIPT_BYTES)
+}
+
+/// Reads a text that a script works with, as long as a string of it may be.
+///
+/// # Errors
+/// If it cannot be read, is not UTF-8, or is longer than 16 MiB.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    read(path, STRING_BYTES as u64)
+}
+
+fn read(path: &Path, most: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(SCRIPT_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > SCRIPT_BYTES {
-        return Err(Error::other(format!("it has more than {} MiB, which is the most", SCRIPT_BYTES >> 20)));
+    std::fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::other(format!("it has more than {} MiB, which is the most", most >> 20)));
     }
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }

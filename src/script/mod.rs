@@ -3,8 +3,10 @@
 //! A script sees namespaces (`structure::`, `images::`, …) of native functions, strategies written in Rhai that are built
 //! into the binary (`import "two_step" as two_step;`), and a few global functions (`args`, `warn`, `fail`, …). This module
 //! makes the interpreter ([`engine`]), checks options ([`options`]) and declared arguments ([`args`]), turns every error
-//! into one message with file, line, column and what to do ([`diagnostic`]), and serves the reference manual from the
-//! comments of the functions themselves ([`help`]). What files a script may touch is decided in one place ([`permit`]).
+//! into one message with file, line, column and what to do ([`diagnostic`]), finds mistakes without running ([`check`]), and
+//! serves the reference manual from the comments of the functions themselves: as text ([`help`]), and as web pages
+//! ([`manual`]). What files a script may touch is decided in one place ([`permit`]), and how large it may become in another
+//! (`limits`). [`lex`] tells the words of a script apart for colours and completion.
 //!
 //! What a run owns (threads, cancellation, the script's text, the options used) is a [`Session`]; the functions in
 //! [`api`] reach it through the call they were made by, so nothing is global and two sessions can live side by side.
@@ -12,16 +14,20 @@
 pub mod api;
 pub mod args;
 mod bind;
+pub mod check;
 mod checkpoint;
 pub mod diagnostic;
 mod exact;
 pub mod help;
+pub mod lex;
 mod limits;
+pub mod manual;
 pub mod options;
 pub mod permit;
 mod session;
 pub mod stdlib;
 mod stored;
+pub mod sweep;
 mod table;
 
 use std::fmt::Display;
@@ -34,7 +40,8 @@ use crate::task::Task;
 
 pub use limits::read_script;
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
-pub use table::Table;
+pub use sweep::Plan;
+pub use table::{Table, TableError};
 
 /// What a native function returns to a script.
 pub type ScriptResult<T> = Result<T, Box<EvalAltResult>>;

@@ -11,8 +11,9 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::diagnostic::a;
 use super::stored::type_of;
-use super::{ScriptResult, Session, fault};
+use super::{ScriptResult, Session, api, fault};
 
 /// What is wrong with a map of options.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum OptionError {
 /// # Errors
 /// If a name is unknown or a value has a wrong type.
 pub fn parse<T: Serialize + DeserializeOwned + Default>(call: &NativeCallContext, map: &Map) -> ScriptResult<T> {
-    let options: T = from_map(map).map_err(fault)?;
+    let options: T = from_map(map).map_err(|error| fault(completed(error, call.fn_name())))?;
     if let Ok(used) = serde_json::to_value(&options) {
         Session::of(call).record(call.fn_name(), used);
     }
@@ -42,10 +43,7 @@ pub fn parse<T: Serialize + DeserializeOwned + Default>(call: &NativeCallContext
 /// # Errors
 /// If a name is unknown or a value has a wrong type.
 pub fn from_map<T: Serialize + DeserializeOwned + Default>(map: &Map) -> Result<T, OptionError> {
-    let known: Vec<String> = match serde_json::to_value(T::default()) {
-        Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
-        _ => Vec::new(),
-    };
+    let known: Vec<String> = defaults_of::<T>().into_iter().map(|(name, _)| name).collect();
     let mut fields = serde_json::Map::new();
     for (name, value) in map {
         let name = name.to_string();
@@ -61,6 +59,65 @@ pub fn from_map<T: Serialize + DeserializeOwned + Default>(map: &Map) -> Result<
     }
     serde_json::from_value(Value::Object(fields))
         .map_err(|error| OptionError::Value { name: "options".into(), reason: plain(&error) })
+}
+
+/// The options that a function takes.
+pub struct Accepted {
+    /// Its full name.
+    pub function: &'static str,
+    read: fn() -> serde_json::Map<String, Value>,
+    taken: &'static [&'static str],
+}
+
+impl Accepted {
+    /// Those that [`parse`] reads into a `T`.
+    pub const fn of<T: Serialize + Default>(function: &'static str) -> Self {
+        Self { function, read: defaults_of::<T>, taken: &[] }
+    }
+
+    /// Those that [`take`] takes before, too.
+    #[must_use]
+    pub const fn and(self, taken: &'static [&'static str]) -> Self {
+        Self { taken, ..self }
+    }
+
+    /// The options of the function with this full name, if it takes any.
+    pub fn by(function: &str) -> Option<&'static Self> {
+        api::ACCEPTED.iter().find(|accepted| accepted.function == function)
+    }
+
+    /// Names and defaults of the options that are plain values: numbers, texts, lists, maps.
+    pub fn defaults(&self) -> serde_json::Map<String, Value> {
+        (self.read)()
+    }
+
+    /// All names.
+    pub fn names(&self) -> Vec<String> {
+        self.taken
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain(self.defaults().into_iter().map(|(name, _)| name))
+            .collect()
+    }
+}
+
+/// What is in a struct of options when nothing is said.
+fn defaults_of<T: Serialize + Default>() -> serde_json::Map<String, Value> {
+    match serde_json::to_value(T::default()) {
+        Ok(Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    }
+}
+
+/// An error that lists all options of the function `short`, with those that were taken before.
+fn completed(error: OptionError, short: &str) -> OptionError {
+    let OptionError::Unknown { name, known } = error else { return error };
+    let all = api::ACCEPTED
+        .iter()
+        .filter(|accepted| accepted.function.rsplit("::").next() == Some(short))
+        .map(Accepted::names)
+        .find(|names| known.iter().all(|name| names.contains(name)));
+    OptionError::Unknown { name, known: all.unwrap_or(known) }
 }
 
 /// The options of two structs as those of one.
@@ -100,9 +157,8 @@ pub fn take<T: Clone + Send + Sync + 'static>(
         None => Ok(None),
         Some(value) if value.is_unit() => Ok(None),
         Some(value) => {
-            let found = value.type_name();
-            let wrong =
-                || fault(OptionError::Argument { name: format!("option {name:?}"), expected, found: found.into() });
+            let found = describe(&value);
+            let wrong = || fault(OptionError::Argument { name: format!("option {name:?}"), expected, found });
             value.try_cast().map(Some).ok_or_else(wrong)
         }
     }
@@ -180,7 +236,7 @@ pub fn to_json(value: &Dynamic) -> Result<Value, String> {
     if let Ok(map) = value.as_map_ref() {
         return map.iter().map(|(name, item)| Ok((name.to_string(), to_json(item)?))).collect();
     }
-    Err(format!("a {} cannot be used here", value.type_name()))
+    Err(format!("a {} cannot be used here", type_of(value)))
 }
 
 /// A value as a message shows it: itself if it is short, else its type.
@@ -191,10 +247,7 @@ pub fn describe(value: &Dynamic) -> String {
             Value::Null => "()".into(),
             _ => json.to_string(),
         },
-        _ => {
-            let name = type_of(value);
-            format!("{} {name}", if name.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" })
-        }
+        _ => a(type_of(value)),
     }
 }
 
@@ -213,7 +266,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let lower = name.to_lowercase();
     let similarity = |candidate: &str| {
         let candidate = candidate.to_lowercase();
-        let slip = if strsim::osa_distance(&lower, &candidate) == 1 { 0.85 } else { 0.0 };
+        // of a single letter every other is a slip
+        let slip = if lower.chars().count() > 1 && strsim::osa_distance(&lower, &candidate) == 1 { 0.85 } else { 0.0 };
         strsim::jaro_winkler(&lower, &candidate).max(slip)
     };
     known

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoints;
 use super::permit::Permit;
+use super::sweep::{Plan, Sweeps};
 use super::{ScriptResult, args, fault};
 use crate::store::{Provenance, timestamp};
 use crate::task::Task;
@@ -58,6 +59,8 @@ pub struct Setup {
     pub given: Vec<(String, String)>,
     /// The files that may be read and written. Default: all that the user may.
     pub permit: Permit,
+    /// How sweeps are kept and shared out. Default: nothing is kept, and all is done in this process.
+    pub sweeps: Option<Plan>,
 }
 
 impl Default for Setup {
@@ -70,6 +73,7 @@ impl Default for Setup {
             script: Script::default(),
             given: Vec::new(),
             permit: Permit::all(),
+            sweeps: None,
         }
     }
 }
@@ -79,7 +83,7 @@ pub struct Session {
     task: Task,
     tell: Box<dyn Fn(&str) + Send + Sync>,
     script: Script,
-    given: Vec<(String, String)>,
+    given: Mutex<Vec<(String, String)>>,
     permit: Permit,
     /// Why the session itself has stopped its work.
     exceeded: Mutex<Option<String>>,
@@ -90,6 +94,7 @@ pub struct Session {
     calls: Mutex<Vec<KernelCall>>,
     sources: Mutex<BTreeMap<String, String>>,
     checkpoints: Mutex<Option<Checkpoints>>,
+    sweeps: Mutex<Sweeps>,
 }
 
 impl Session {
@@ -107,7 +112,7 @@ impl Session {
             task: setup.task,
             tell: setup.tell,
             script: setup.script,
-            given: setup.given,
+            given: Mutex::new(setup.given),
             permit: setup.permit,
             exceeded: Mutex::new(None),
             started: SystemTime::now(),
@@ -116,6 +121,7 @@ impl Session {
             calls: Mutex::new(Vec::new()),
             sources: Mutex::new(sources),
             checkpoints: Mutex::new(None),
+            sweeps: Mutex::new(Sweeps::new(setup.sweeps)),
         }))
     }
 
@@ -199,8 +205,14 @@ impl Session {
     }
 
     /// The `k=v` pairs of the command line.
-    pub fn given(&self) -> &[(String, String)] {
-        &self.given
+    pub fn given(&self) -> Vec<(String, String)> {
+        lock(&self.given).clone()
+    }
+
+    /// Lets another script declare its arguments, which are `given` as the command line would.
+    pub fn begin_script(&self, given: Vec<(String, String)>) {
+        *lock(&self.given) = given;
+        *lock(&self.arguments) = None;
     }
 
     /// The arguments as the script sees them, once it has declared them.
@@ -237,6 +249,21 @@ impl Session {
     /// The folder that results are kept in while the script runs, if it has opened one.
     pub(super) fn checkpoints(&self) -> MutexGuard<'_, Option<Checkpoints>> {
         lock(&self.checkpoints)
+    }
+
+    /// What is known of sweeps.
+    pub(super) fn sweeps(&self) -> MutexGuard<'_, Sweeps> {
+        lock(&self.sweeps)
+    }
+
+    /// What failed in sweeps so far, in words, though the script went on.
+    pub fn failures(&self) -> Vec<String> {
+        self.sweeps().failures.clone()
+    }
+
+    /// Removes what sweeps have kept for a run that would go on.
+    pub fn forget_sweeps(&self) {
+        self.sweeps().forget();
     }
 
     /// What must be known to make this run's results again, for the files they are written to.

@@ -30,6 +30,11 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("verdict", include_str!("../../stdlib/verdict.rhai")),
 ];
 
+/// Whether a built-in strategy has this name.
+pub fn is_strategy(name: &str) -> bool {
+    STRATEGIES.iter().any(|(strategy, _)| *strategy == name)
+}
+
 /// Modules that import each other in a longer row than this do so without end.
 const DEEPEST_IMPORT: usize = 32;
 
@@ -131,7 +136,7 @@ impl Resolver {
 
 impl ModuleResolver for Resolver {
     fn resolve(&self, engine: &Engine, source: Option<&str>, path: &str, at: Position) -> ScriptResult<Shared<Module>> {
-        let Found { name, key, text } = find(session_of(engine).as_deref(), source, path, at)?;
+        let Found { name, key, text, .. } = find(session_of(engine).as_deref(), source, path, at)?;
         match self.entry(&key) {
             Some(Entry::Loaded(module)) => return Ok(module),
             Some(Entry::Loading) => return Err(located(fault(format!("{name} imports itself")), at)),
@@ -188,19 +193,21 @@ fn shared_name((name, parameters): &Signature, one: &str, other: &str) -> String
 }
 
 /// What `import` asks for.
-struct Found {
+pub(super) struct Found {
     /// As messages show it.
-    name: String,
+    pub name: String,
     /// The same for every way to write its path.
-    key: String,
-    text: String,
+    pub key: String,
+    pub text: String,
+    pub is_strategy: bool,
 }
 
-fn find(session: Option<&Session>, source: Option<&str>, path: &str, at: Position) -> ScriptResult<Found> {
+/// What `import "path"` in the script `source` means, as far as the session, if there is one, may read it.
+pub(super) fn find(session: Option<&Session>, source: Option<&str>, path: &str, at: Position) -> ScriptResult<Found> {
     let stem = path.strip_suffix(".rhai").unwrap_or(path);
     if let Some((name, text)) = STRATEGIES.iter().find(|(name, _)| *name == stem) {
         let name = source_name(name);
-        return Ok(Found { key: name.clone(), name, text: (*text).to_owned() });
+        return Ok(Found { key: name.clone(), name, text: (*text).to_owned(), is_strategy: true });
     }
     let folder = source.and_then(|source| Path::new(source).parent()).unwrap_or(Path::new(""));
     let file = folder.join(format!("{stem}.rhai"));
@@ -211,7 +218,7 @@ fn find(session: Option<&Session>, source: Option<&str>, path: &str, at: Positio
     match read_script(&file) {
         Ok(text) => {
             let [name, key] = [&file, &key].map(|path| path.to_string_lossy().into_owned());
-            Ok(Found { name, key, text })
+            Ok(Found { name, key, text, is_strategy: false })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(EvalAltResult::ErrorModuleNotFound(path.to_owned(), at).into())

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use ndarray::Array2;
 use rhai::{Array, Dynamic, Map};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::Table;
 use super::options::to_json;
+use super::table::{Table, to_cell};
 use crate::images::{Images, Particles};
 use crate::model::Model;
 use crate::pose::Poses;
@@ -52,7 +52,7 @@ fn native(value: &Dynamic) -> Option<Value> {
         .or_else(|| get(value).map(Value::Poses))
         .or_else(|| get(value).map(Value::Structure))
         .or_else(|| get(value).map(|model: Model| Value::Model((&model).into())))
-        .or_else(|| get(value).map(|table: Table| columns(&table)))
+        .or_else(|| get(value).map(|table: Table| Value::Table(columns(&table))))
 }
 
 /// Particles are kept as the images they are: cropped, on larger pixels, atoms white.
@@ -98,16 +98,62 @@ fn array(items: &[Dynamic]) -> Result<Value, String> {
     items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Value::List)
 }
 
-/// One dataset a column: numbers where all cells are numbers (empty cells are NaN then), texts otherwise.
-fn columns(table: &Table) -> Value {
+/// One dataset a column, if its cells are of one kind: empty cells are NaN or empty texts then.
+pub(super) fn columns(table: &Table) -> Vec<(String, Value)> {
     let column = |i: usize| {
         let cells = || table.rows().iter().map(move |row| &row[i]);
-        if cells().all(|cell| cell.is_number() || cell.is_null()) {
+        let all = |is: fn(&Json) -> bool| cells().all(is);
+        if all(Json::is_i64) {
+            return Value::Integers(cells().filter_map(Json::as_i64).collect());
+        }
+        if all(|cell| cell.is_number() || cell.is_null()) {
             return Value::Numbers(cells().map(|cell| cell.as_f64().unwrap_or(f64::NAN)).collect());
         }
-        Value::Texts(cells().map(|cell| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned)).collect())
+        if all(|cell| cell.is_string() || cell.is_null()) {
+            return Value::Texts(cells().map(|cell| cell.as_str().unwrap_or_default().to_owned()).collect());
+        }
+        Value::List(cells().map(cell).collect())
     };
-    Value::Group(table.columns().iter().enumerate().map(|(i, name)| (name.clone(), column(i))).collect())
+    table.columns().iter().enumerate().map(|(i, name)| (name.clone(), column(i))).collect()
+}
+
+/// A cell as a value of its own.
+pub(super) fn cell(cell: &Json) -> Value {
+    match cell {
+        Json::Bool(boolean) => Value::Boolean(*boolean),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        _ => Value::Nothing,
+    }
+}
+
+/// The table of some columns of one length.
+///
+/// # Errors
+/// If an item of a list is none that a cell can hold.
+pub fn table(columns: Vec<(String, Value)>) -> Result<Table, String> {
+    let number = |number: f64| serde_json::Number::from_f64(number).map_or(Json::Null, Json::Number);
+    let text = |text: String| if text.is_empty() { Json::Null } else { text.into() };
+    let mut rows: Vec<Vec<Json>> =
+        vec![Vec::new(); columns.first().and_then(|(_, column)| column.items()).unwrap_or(0)];
+    let mut names = Vec::new();
+    for (name, column) in columns {
+        let cells: Vec<Json> = match column {
+            Value::Integers(integers) => integers.into_iter().map(Json::from).collect(),
+            Value::Numbers(numbers) => numbers.into_iter().map(number).collect(),
+            Value::Texts(texts) => texts.into_iter().map(text).collect(),
+            Value::List(items) => {
+                items.into_iter().map(|item| to_cell(&from_stored(item))).collect::<Result<_, _>>()?
+            }
+            other => return Err(format!("{name}: {} is no column of a table", other.kind())),
+        };
+        rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
+        names.push(name);
+    }
+    Table::from_cells(names, rows).map_err(|error| error.to_string())
 }
 
 /// A file's value as a script sees it. A model comes back as a map of its `atoms`, `columns` and `rejected` peaks.
@@ -138,6 +184,11 @@ pub fn from_stored(value: Value) -> Dynamic {
         Value::Matrix(matrix) => array(matrix.rows().into_iter().collect(), |row| array(row.to_vec(), Dynamic::from)),
         Value::List(items) => array(items, from_stored),
         Value::Group(values) | Value::Record(_, values) => map_from_stored(values).into(),
+        // A table of another program, with columns that are none of ours, is the map that it seems.
+        Value::Table(columns) => match table(columns.clone()) {
+            Ok(table) => Dynamic::from(table),
+            Err(_) => map_from_stored(columns.into_iter().collect()).into(),
+        },
         Value::Nothing => Dynamic::UNIT,
     }
 }
@@ -175,8 +226,7 @@ fn json_of(value: &Dynamic) -> Result<serde_json::Value, String> {
     }
 }
 
-/// The name of a value's type without the modules of Rust that it is in.
+/// The name of a value's type as a script's author knows it.
 pub(super) fn type_of(value: &Dynamic) -> &'static str {
-    let name = value.type_name();
-    name.rsplit("::").next().unwrap_or(name)
+    super::help::type_in_words(value.type_name())
 }

@@ -101,6 +101,13 @@ impl Digest {
             Value::Group(values) | Value::Record(_, values) => {
                 self.named(values, |digest, value| digest.value(value));
             }
+            Value::Table(columns) => {
+                self.shape(&[columns.len()]);
+                for (name, column) in columns {
+                    self.text(name);
+                    self.value(column);
+                }
+            }
             Value::Nothing => {}
         }
     }
@@ -217,7 +224,8 @@ mod tests {
             group(&[("a", 1.0)]),
             group(&[("b", 1.0)]),
             group(&[("a", 1.0), ("b", 1.0)]),
-            Value::Record("table", BTreeMap::from([("a".into(), Value::Number(1.0))])),
+            Value::Record("traced", BTreeMap::from([("a".into(), Value::Number(1.0))])),
+            Value::Table(vec![("a".into(), Value::Number(1.0))]),
         ];
         let digests: std::collections::BTreeSet<String> = values.iter().map(Digest::of).collect();
         assert_eq!(digests.len(), values.len());

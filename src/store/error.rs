@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use crate::memory::NotEnough;
 use crate::structure::XyzError;
+use crate::task::Cancelled;
 
 /// Why a file could not be read or written. Every message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     #[error("cannot read {path}: {cause}")]
     Read { path: PathBuf, cause: io::Error },
     #[error("cannot write {path}: {cause}")]

@@ -8,6 +8,7 @@ use super::mrc::MrcFile;
 use super::{Error, Format, Value, h5};
 use crate::images::Images;
 use crate::memory;
+use crate::task::Task;
 use crate::volume::Volume;
 
 /// A stack as it was read.
@@ -48,13 +49,17 @@ impl ImageStack {
 ///
 /// # Errors
 /// If the file is not a stack of at least two usable square images of finite pixels, is truncated or longer than its
-/// header says, or if no pixel size is known.
-pub fn read_images(path: &Path, pixel_size: Option<f64>) -> Result<ImageStack, Error> {
+/// header says, if no pixel size is known, or if the task is stopped.
+pub fn read_images(path: &Path, pixel_size: Option<f64>, task: &Task) -> Result<ImageStack, Error> {
     let pixel_size = pixel_size.map(check_pixel_size).transpose()?;
-    if Format::of(path) == Format::H5 { read_images_h5(path, pixel_size) } else { read_images_mrc(path, pixel_size) }
+    if Format::of(path) == Format::H5 {
+        read_images_h5(path, pixel_size, task)
+    } else {
+        read_images_mrc(path, pixel_size, task)
+    }
 }
 
-fn read_images_mrc(path: &Path, pixel_size: Option<f64>) -> Result<ImageStack, Error> {
+fn read_images_mrc(path: &Path, pixel_size: Option<f64>, task: &Task) -> Result<ImageStack, Error> {
     let file = MrcFile::open(path)?;
     if file.space_group() != 0 {
         return Err(Error::VolumeAsStack { path: path.to_owned(), space_group: file.space_group() });
@@ -64,15 +69,15 @@ fn read_images_mrc(path: &Path, pixel_size: Option<f64>) -> Result<ImageStack, E
         Some(_) => file.pixel().map(|(x, _)| x),
         None => file.pixel_size()?,
     };
-    let mut gathered = Gathered::new(path, columns, rows, count)?;
+    let mut gathered = Gathered::new(path, columns, rows, count, task)?;
     file.read_sections(|pixels| gathered.take(pixels))?;
     gathered.finish(pixel_size, header_pixel_size)
 }
 
-fn read_images_h5(path: &Path, pixel_size: Option<f64>) -> Result<ImageStack, Error> {
+fn read_images_h5(path: &Path, pixel_size: Option<f64>, task: &Task) -> Result<ImageStack, Error> {
     let stack = h5::Stack::open(path)?;
     let [count, rows, columns] = stack.shape();
-    let mut gathered = Gathered::new(path, columns, rows, count)?;
+    let mut gathered = Gathered::new(path, columns, rows, count, task)?;
     stack.read_sections(|pixels| gathered.take(pixels))?;
     gathered.finish(pixel_size, stack.pixel_size())
 }
@@ -122,10 +127,11 @@ struct Gathered<'a> {
     taken: usize,
     kept: Vec<f32>,
     dropped: Vec<usize>,
+    task: &'a Task,
 }
 
 impl<'a> Gathered<'a> {
-    fn new(path: &'a Path, columns: usize, rows: usize, count: usize) -> Result<Self, Error> {
+    fn new(path: &'a Path, columns: usize, rows: usize, count: usize, task: &'a Task) -> Result<Self, Error> {
         if columns != rows {
             return Err(Error::NotSquare { path: path.to_owned(), columns, rows });
         }
@@ -133,10 +139,11 @@ impl<'a> Gathered<'a> {
         memory::require(bytes, &format!("{count} images of {columns}×{rows} pixels"))
             .map_err(|cause| Error::Memory { path: path.to_owned(), cause })?;
         let kept = Vec::with_capacity(count * rows * columns);
-        Ok(Self { path, size: columns, taken: 0, kept, dropped: Vec::new() })
+        Ok(Self { path, size: columns, taken: 0, kept, dropped: Vec::new(), task })
     }
 
     fn take(&mut self, pixels: &[f32]) -> Result<(), Error> {
+        self.task.check()?;
         check_finite(self.path, self.taken, self.size, pixels)?;
         if pixels.iter().all(|pixel| *pixel == pixels[0]) {
             self.dropped.push(self.taken);

@@ -12,7 +12,7 @@ use super::h5::{self, Member, Problem};
 use super::mrc::MrcFile;
 use super::statistics::Statistics;
 use super::unit_cell::Crystal;
-use super::{Error, Format, LiquidOptions, cif, pdb, poscar, read_liquid, read_structure, read_truth, star};
+use super::{Error, Format, LiquidOptions, Value, cif, pdb, poscar, read_liquid, read_structure, read_truth, star};
 use crate::structure::Structure;
 
 /// Describes an HDF5, MRC or STAR file, atoms (XYZ, PDB, CIF, POSCAR, truth JSON), or a liquid (LAMMPS dump, PDB, GRO): sizes, pixel size, range of the values, atoms of
@@ -265,9 +265,22 @@ fn describe_group(group: &Group) -> Result<Option<String>, Problem> {
         }
         "poses" => format!("poses {}", shape("scores")?),
         "structure" | "model" => format!("{kind} of {} atoms", shape("atomic_numbers")?),
+        "table" => describe_table(&h5::read_table(group, 0)?),
         "nothing" => kind,
         _ => return Ok(None),
     }))
+}
+
+/// As in "table of 40 rows: seed, rmsd_pm, error; 2 failed".
+fn describe_table(columns: &[(String, Value)]) -> String {
+    let rows = columns.first().and_then(|(_, column)| column.items()).unwrap_or(0);
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let failed = columns.iter().find_map(|(name, column)| match column {
+        Value::Texts(texts) if name == "error" => Some(texts.iter().filter(|text| !text.is_empty()).count()),
+        _ => None,
+    });
+    let failed = failed.filter(|failed| *failed > 0).map(|failed| format!("; {failed} failed")).unwrap_or_default();
+    format!("table of {rows} rows: {}{failed}", names.join(", "))
 }
 
 fn describe_dataset(dataset: &Dataset) -> Result<String, Problem> {

@@ -108,6 +108,14 @@ fn is_poscar(path: &Path) -> bool {
     ["POSCAR", "CONTCAR"].iter().any(|known| name.starts_with(known))
 }
 
+/// Reads the columns of the only table in an HDF5 file, in order.
+///
+/// # Errors
+/// As [`read_h5`], and if the file has no table or more than one.
+pub fn read_table(path: &Path) -> Result<Vec<(String, Value)>, Error> {
+    h5::read_only(path, &["table"], |value| if let Value::Table(columns) = value { Some(columns) } else { None })
+}
+
 /// Writes one value in the format that the extension of `path` names; in HDF5 it is stored under the name of its type.
 ///
 /// # Errors
@@ -130,6 +138,7 @@ pub fn save(path: &Path, value: &Value, provenance: &Provenance) -> Result<(), E
                 Value::Volume(_) => ".mrc or .h5",
                 Value::Structure(_) | Value::Model(_) => ".xyz, .pdb, .cif or .h5",
                 Value::Poses(_) => ".star or .h5",
+                Value::Table(_) => ".csv, .json or .h5",
                 _ => ".h5",
             };
             Err(Error::Extension { path: path.to_owned(), verb: "write", known })

@@ -54,6 +54,8 @@ pub enum Value {
     /// Values in order, of any kind.
     List(Vec<Value>),
     Group(BTreeMap<String, Value>),
+    /// Columns of one length under their names, in order: `Numbers`, `Integers`, `Texts` or `List`.
+    Table(Vec<(String, Value)>),
     /// A value of a type that only some of the program knows (see [`RECORDS`]), by its parts.
     Record(&'static str, BTreeMap<String, Value>),
     /// A name without a value.
@@ -61,9 +63,20 @@ pub enum Value {
 }
 
 /// The types of [`Value::Record`]; files read elsewhere hold such values as the groups that they are.
-pub const RECORDS: [&str; 3] = ["table", "particles", "traced"];
+pub const RECORDS: [&str; 3] = ["microscope", "particles", "traced"];
 
 impl Value {
+    /// How many items a list or an array of one dimension has.
+    pub fn items(&self) -> Option<usize> {
+        match self {
+            Self::Numbers(numbers) => Some(numbers.len()),
+            Self::Integers(integers) => Some(integers.len()),
+            Self::Texts(texts) => Some(texts.len()),
+            Self::List(items) => Some(items.len()),
+            _ => None,
+        }
+    }
+
     /// The word for this kind of value in the attribute `pedesis_type`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -82,6 +95,7 @@ impl Value {
             Self::Matrix(_) => "matrix",
             Self::List(_) => "list",
             Self::Group(_) => "group",
+            Self::Table(_) => "table",
             Self::Record(kind, _) => kind,
             Self::Nothing => "nothing",
         }

@@ -105,6 +105,11 @@ impl Volume {
         self.data.dim().0
     }
 
+    /// Smallest and largest value.
+    pub fn range(&self) -> (f32, f32) {
+        crate::images::range(&self.data)
+    }
+
     /// Edge of the cube \[Å\].
     pub fn edge(&self) -> f64 {
         self.size() as f64 * self.pixel_size

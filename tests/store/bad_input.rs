@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Dimension;
 use pedesis::store;
+use pedesis::task::Task;
 
 use crate::raw::RawMrc;
 
@@ -21,7 +22,7 @@ fn refusal_of(name: &str, bytes: &[u8]) -> String {
 }
 
 fn message(path: &Path) -> String {
-    let message = store::read_images(path, None).unwrap_err().to_string();
+    let message = store::read_images(path, None, &Task::silent()).unwrap_err().to_string();
     assert!(message.contains(&path.display().to_string()), "{message}");
     assert!(!message.contains('\n'), "{message}");
     message
@@ -155,7 +156,7 @@ fn a_pixel_size_that_is_not_positive() {
     let folder = tempfile::tempdir().unwrap();
     let path = RawMrc::stack(3, 8).write(folder.path());
     for (value, name) in [(0.0, "0"), (-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-        let said = store::read_images(&path, Some(value)).unwrap_err().to_string();
+        let said = store::read_images(&path, Some(value), &Task::silent()).unwrap_err().to_string();
         assert_eq!(said, format!("the pixel size must be a positive number of Å, got {name}"));
     }
 }

@@ -8,6 +8,7 @@ use pedesis::pose::{Pose, Poses};
 use pedesis::random;
 use pedesis::store::{self, Provenance, StoredModel, Value};
 use pedesis::structure::{Atom, Element, Structure};
+use pedesis::task::Task;
 use pedesis::volume::Volume;
 use proptest::prelude::*;
 
@@ -133,7 +134,7 @@ fn a_stack_a_volume_atoms_and_poses_are_found_in_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.h5");
     store::write_h5(&path, &run(), &provenance()).unwrap();
-    let stack = store::read_images(&path, None).unwrap();
+    let stack = store::read_images(&path, None, &Task::silent()).unwrap();
     assert_eq!(stack.images.data(), images(5, 8, false).data());
     assert_eq!((stack.images.pixel_size(), stack.header_pixel_size), (0.25, Some(0.25)));
     assert_eq!(store::read_volume(&path, None).unwrap().pixel_size(), 0.3);
@@ -154,7 +155,7 @@ fn the_only_stack_of_another_programs_file_is_read_whatever_its_chunks() {
     let stack = file.new_dataset_builder().chunk((3, 2, 6)).with_data(&data).create("entry/frames").unwrap();
     stack.new_attr::<f64>().create("pixel_size").unwrap().write_scalar(&0.5).unwrap();
     file.close().unwrap();
-    let stack = store::read_images(&path, None).unwrap();
+    let stack = store::read_images(&path, None, &Task::silent()).unwrap();
     assert_eq!(stack.images.data(), &data.mapv(f32::from));
     assert_eq!(stack.images.pixel_size(), 0.5);
 }
@@ -181,7 +182,7 @@ fn a_value_is_saved_in_the_format_that_its_name_asks_for() {
     let stack = Value::Images(images(3, 4, false));
     for name in ["a.mrcs", "a.MRC", "a.h5", "a.hdf5"] {
         let path = save(name, stack.clone()).unwrap();
-        assert_eq!(store::read_images(&path, None).unwrap().images, images(3, 4, false), "{name}");
+        assert_eq!(store::read_images(&path, None, &Task::silent()).unwrap().images, images(3, 4, false), "{name}");
     }
     assert!(save("a.png", stack).unwrap_err().ends_with("a.png: the name must end in .mrcs, .mrc or .h5"));
     assert!(save("a", Value::Structure(structure(2))).unwrap_err().ends_with("must end in .xyz, .pdb, .cif or .h5"));

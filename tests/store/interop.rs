@@ -152,14 +152,14 @@ fn we_find_in_pythons_files_what_it_wrote() {
     for (name, scale) in
         [("int8.mrcs", 100.0), ("int16.mrcs", 1000.0), ("float32.mrcs", 1.0), ("float32_big.mrcs", 1.0)]
     {
-        let stack = store::read_images(&folder.path().join(name), None).unwrap();
+        let stack = store::read_images(&folder.path().join(name), None, &Task::silent()).unwrap();
         let expected = Array3::from_shape_fn((5, 12, 12), |(n, y, x)| scale * wave(n, y, x));
         // Integers are rounded to the nearest.
         let tolerance = if scale == 1.0 { 1e-6 } else { 0.5 + 1e-3 };
         assert!((stack.images.data() - &expected).iter().all(|difference| difference.abs() < tolerance), "{name}");
         assert!((stack.images.pixel_size() - 0.25).abs() < 1e-6, "{name}");
     }
-    let stack = store::read_images(&folder.path().join("stack.h5"), None).unwrap();
+    let stack = store::read_images(&folder.path().join("stack.h5"), None, &Task::silent()).unwrap();
     assert!(stack.images.data().indexed_iter().all(|((n, y, x), pixel)| (pixel - wave(n, y, x)).abs() < 1e-6));
     let volume = store::read_volume(&folder.path().join("volume.mrc"), None).unwrap();
     assert!(volume.data().indexed_iter().all(|((z, y, x), value)| (value - wave(z, y, x)).abs() < 1e-6));

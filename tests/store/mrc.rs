@@ -1,6 +1,7 @@
 use ndarray::Array3;
 use pedesis::images::Images;
 use pedesis::store;
+use pedesis::task::Task;
 use pedesis::volume::Volume;
 use proptest::prelude::*;
 
@@ -50,7 +51,7 @@ proptest! {
         let cell = [edge, edge, 99.0 * edge];
         let raw = RawMrc { mode, big_endian, extended_header, cell, data, ..RawMrc::stack(count, size) };
         let folder = tempfile::tempdir().unwrap();
-        let stack = store::read_images(&raw.write(folder.path()), None).unwrap();
+        let stack = store::read_images(&raw.write(folder.path()), None, &Task::silent()).unwrap();
         prop_assert_eq!(stack.images.data().dim(), (count as usize, size as usize, size as usize));
         prop_assert_eq!(stack.images.data().as_slice().unwrap(), &meant[..]);
         prop_assert!((stack.images.pixel_size() / f64::from(pixel_size) - 1.0).abs() < 1e-6);
@@ -63,7 +64,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("images.mrcs");
         store::write_images(&path, &Images::new(data.clone(), pixel_size)).unwrap();
-        let images = store::read_images(&path, None).unwrap().images;
+        let images = store::read_images(&path, None, &Task::silent()).unwrap().images;
         prop_assert_eq!(images.data(), &data);
         prop_assert!((images.pixel_size() / pixel_size - 1.0).abs() < 1e-6);
     }
@@ -86,17 +87,17 @@ fn half_precision_is_read() {
     let data: Vec<u8> = [0x3C00u16, 0xC000, 0x3800, 0x7BFF].iter().flat_map(|half| half.to_le_bytes()).collect();
     let raw = RawMrc { mode: 12, data: data.repeat(2), ..RawMrc::stack(2, 2) };
     let folder = tempfile::tempdir().unwrap();
-    let images = store::read_images(&raw.write(folder.path()), None).unwrap().images;
+    let images = store::read_images(&raw.write(folder.path()), None, &Task::silent()).unwrap().images;
     assert_eq!(images.data().as_slice().unwrap()[..4], [1.0, -2.0, 0.5, 65504.0]);
 }
 
 #[test]
 fn a_given_pixel_size_takes_the_place_of_the_headers() {
     let folder = tempfile::tempdir().unwrap();
-    let stack = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), Some(0.3)).unwrap();
+    let stack = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), Some(0.3), &Task::silent()).unwrap();
     assert_eq!((stack.images.pixel_size(), stack.header_pixel_size), (0.3, Some(0.25)));
     assert_eq!(stack.warnings(), ["the file gives a pixel size of 0.2500 Å; 0.3 Å is used, as asked for"]);
-    let nearly = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), Some(0.252)).unwrap();
+    let nearly = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), Some(0.252), &Task::silent()).unwrap();
     assert_eq!(nearly.warnings(), [""; 0]);
 }
 
@@ -107,7 +108,7 @@ fn images_whose_pixels_are_all_equal_are_left_out_and_listed() {
         raw.data[36 * image..36 * (image + 1)].fill(0);
     }
     let folder = tempfile::tempdir().unwrap();
-    let stack = store::read_images(&raw.write(folder.path()), None).unwrap();
+    let stack = store::read_images(&raw.write(folder.path()), None, &Task::silent()).unwrap();
     assert_eq!(stack.dropped, [1, 3]);
     assert!(stack.warnings()[0].starts_with("2 images are left out"));
     assert_eq!(
@@ -138,7 +139,7 @@ fn the_stacks_of_another_program_are_read() {
         println!("skipped: there is no {}", stacks.display());
         return;
     }
-    let stack = store::read_images(&stacks.join("fept_1.5nm.mrcs"), None).unwrap();
+    let stack = store::read_images(&stacks.join("fept_1.5nm.mrcs"), None, &Task::silent()).unwrap();
     assert_eq!((stack.images.data().dim(), stack.images.pixel_size()), ((600, 160, 160), 0.25));
     // From mrcfile: the header's own mean and deviation.
     let data = stack.images.data();
@@ -146,4 +147,13 @@ fn the_stacks_of_another_program_are_read() {
     assert!((mean - 0.175297).abs() < 1e-6, "{mean}");
     let truth = store::read_truth(&stacks.join("fept_1.5nm.json")).unwrap();
     assert_eq!((truth.structure.len(), truth.poses.unwrap().len(), truth.pixel_size), (124, 600, Some(0.25)));
+}
+
+#[test]
+fn reading_a_stack_stops_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = Task::silent();
+    task.stop();
+    let read = store::read_images(&RawMrc::stack(2, 4).write(folder.path()), None, &task);
+    assert!(matches!(read, Err(store::Error::Cancelled(_))), "{read:?}");
 }

@@ -36,6 +36,7 @@ pub mod api {
     /// let bonds = structure::bundled("cdse_zb_2.5nm").neighbours();
     /// print(bonds.text);
     /// print(bonds.by_pair);
+    /// print(structure::bundled("cdse_zb_2.5nm").neighbours(#{ cutoff: 3.2 }).text);
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn neighbours(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Map> {
@@ -208,7 +209,7 @@ pub mod api {
 /// The lattice of an analysis.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Lattice {
+pub(super) struct Lattice {
     lattice: Option<String>,
     tolerance: Option<f64>,
 }

@@ -18,6 +18,7 @@ pub mod api {
     ///
     /// ```rhai
     /// plot::neighbours(structure::bundled("cdse_zb_2.5nm"), #{ cutoff: 3.2 }).save("neighbours.png");
+    /// print(plot::neighbours(structure::bundled("cdse_zb_2.5nm")));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn neighbours(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
@@ -40,6 +41,7 @@ pub mod api {
     ///
     /// ```rhai
     /// plot::displacements(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", scale: 10 }).save("displacements.png");
+    /// print(plot::displacements(structure::bundled("pt_2.5nm")));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn displacements(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
@@ -61,6 +63,7 @@ pub mod api {
     ///
     /// ```rhai
     /// plot::strain(structure::bundled("pt_2.5nm"), #{ lattice: "fcc", a: 3.924, component: "xx" }).save("strain.png");
+    /// print(plot::strain(structure::bundled("pt_2.5nm")));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn strain(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
@@ -81,6 +84,7 @@ pub mod api {
     ///
     /// ```rhai
     /// plot::core_shell(structure::bundled("fept_2.0nm_fe50pt50"), #{ lattice: "fcc" }).save("core_shell.png");
+    /// print(plot::core_shell(structure::bundled("fept_2.0nm_fe50pt50")));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn core_shell(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
@@ -101,6 +105,7 @@ pub mod api {
     ///
     /// ```rhai
     /// plot::pair_distribution(structure::bundled("fept_2.0nm_fe50pt50"), #{ sigma: 0.05 }).save("pairs.png");
+    /// print(plot::pair_distribution(structure::bundled("fept_2.0nm_fe50pt50")));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn pair_distribution(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {
@@ -121,6 +126,7 @@ pub mod api {
     ///
     /// ```rhai
     /// plot::short_range_order(structure::bundled("fept_2.0nm_fe50pt50"), #{ shells: 4 }).save("order.png");
+    /// print(plot::short_range_order(structure::bundled("fept_2.0nm_fe50pt50")));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn short_range_order(call: NativeCallContext, atoms: Dynamic, options: Map) -> ScriptResult<Figure> {

@@ -73,6 +73,7 @@ pub mod api {
     ///
     /// ```rhai
     /// print(cell::paper(#{ liquid: "water" }));
+    /// print(cell::paper());
     /// ```
     #[rhai_fn(return_raw)]
     pub fn paper(call: NativeCallContext, options: Map) -> ScriptResult<Cell> {
@@ -216,7 +217,7 @@ pub mod api {
     /// One line: size and what is in it.
     ///
     /// ```rhai
-    /// print(cell::paper());
+    /// print(cell::paper().to_string());
     /// ```
     #[rhai_fn(global, name = "to_string")]
     pub fn cell_to_string(cell: Cell) -> String {
@@ -242,7 +243,7 @@ pub mod api {
     /// One line: molecules, box, density, snapshots.
     ///
     /// ```rhai
-    /// print(cell::liquid("water"));
+    /// print(cell::liquid("water").to_string());
     /// ```
     #[rhai_fn(global, name = "to_string")]
     pub fn liquid_to_string(liquid: Liquid) -> String {
@@ -263,7 +264,7 @@ pub mod api {
 /// Which liquid a cell is filled with.
 #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Draw {
+pub(super) struct Draw {
     seed: u64,
     index: u64,
 }

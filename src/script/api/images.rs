@@ -27,7 +27,6 @@ fn with_mtf_read(call: &NativeCallContext, mut options: Map) -> ScriptResult<Map
 /// Stacks of images: contrast, grey values, noise.
 #[export_module(manifest)]
 pub mod api {
-
     use rhai::Map;
 
     use super::{profile_map, with_mtf_read};
@@ -208,15 +207,17 @@ pub mod api {
         Ok(images.averaged(count))
     }
 
-    /// One line: number, size and pixel size of the images.
+    /// One line: number, size, pixel size and range of values of the images.
     ///
     /// ```rhai
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
-    /// print(raw);
+    /// print(raw.to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(images: Images) -> String {
-        format!("{0} images of {1}×{1} pixels, {2} Å/pixel", images.len(), images.size(), images.pixel_size())
+        let (low, high) = images.range();
+        let (count, size, pixel_size) = (images.len(), images.size(), images.pixel_size());
+        format!("{count} images of {size}×{size} pixels, {pixel_size} Å/pixel, values {low:.3} to {high:.3}")
     }
 
     /// One line: what `to_string` says, mean and standard deviation of the pixels, and whether the true poses are known.
@@ -266,12 +267,24 @@ pub mod api {
     }
 
     /// Number of particles.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// let particles = raw.invert().prepare(#{ diameter: 15, low_pass: 2 });
+    /// print(particles.len());
+    /// ```
     #[rhai_fn(global, name = "len")]
     pub fn particles_len(particles: Particles) -> i64 {
         particles.len() as i64
     }
 
     /// One line: number, size and pixel size of the particles.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// let particles = raw.invert().prepare(#{ diameter: 15, low_pass: 2 });
+    /// print(particles.to_string());
+    /// ```
     #[rhai_fn(global, name = "to_string")]
     pub fn particles_to_string(particles: Particles) -> String {
         format!(

@@ -62,6 +62,7 @@ pub mod api {
     ///
     /// ```rhai
     /// let thinner = microscope::paper(#{ cell_height: 50 });
+    /// print(microscope::paper());
     /// print(thinner);
     /// ```
     #[rhai_fn(return_raw)]
@@ -84,9 +85,10 @@ pub mod api {
     /// * `n`: number of images, in poses drawn from all rotations; or `poses`: the poses to use;
     /// * `seed` (default 0): of the random poses and of the vibration; `max_shift` (Å, default 0): shifts are uniform in ± `max_shift`;
     /// * `size` (pixels, default 160, or what a cell needs) and `pixel_size` (Å, default 0.25): of the images;
-    /// * `scattering_factors` (default `"kirkland"`): or `"lobato"`.
+    /// * `scattering_factors` (default `"kirkland"`): or `"lobato"`;
+    /// * `b_factor` (Å², default 0; kinematic only): thermal motion of all atoms.
     ///
-    /// Kinematic only: `b_factor` (Å², default 0), thermal motion of all atoms. Multislice only:
+    /// The options from `cell` on are for multislice only.
     ///
     /// * `cell` (default none: vacuum): from `cell::paper` or `cell::build`, as wide as the image; every image has a liquid of its own;
     /// * `liquids` (default 1): independent liquids in the cell whose images are added, as the paper's averages of ten;
@@ -230,7 +232,7 @@ pub mod api {
 
     /// Electron scattering factor (Å) of an element in Kirkland's table.
     ///
-    /// * `element`: symbol; * `frequency` (Å⁻¹).
+    /// * `element`: symbol; `frequency` (Å⁻¹).
     ///
     /// ```rhai
     /// print(microscope::scattering_factor("Pt", 0.5) / microscope::scattering_factor("Fe", 0.5));
@@ -244,7 +246,7 @@ pub mod api {
     /// One line: all settings.
     ///
     /// ```rhai
-    /// print(microscope::paper());
+    /// print(microscope::paper().to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(microscope: Microscope) -> String {

@@ -27,7 +27,8 @@
 //! * Take values by value (they are cheap to clone), or by `&mut` with `pure`: otherwise a `const` in a script has no methods.
 //! * A form without options is a function of its own, `#[rhai_fn(global, name = "normalize", return_raw)] pub fn
 //!   normalize_default(…)`, without a comment: help shows all forms of a name under one.
-//! * [`options::parse`] reads a kernel's options struct (strictly) and records it for provenance;
+//! * [`options::parse`] reads a kernel's options struct (strictly) and records it for provenance; name function and struct
+//!   in `accepted.rs`;
 //!   [`options::take`] takes a `Volume` or the like out of the map before;
 //!   [`options::numbers`] and [`options::seed`] read plain arguments.
 //! * A plain argument of type `f64` takes an integer too (`bind.rs` sees to it).
@@ -41,6 +42,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod accepted;
 mod analysis;
 mod analysis_figures;
 mod cell;
@@ -73,6 +75,8 @@ use crate::plot::Figure;
 use crate::pose::Poses;
 use crate::structure::{Lattice, Structure};
 use crate::volume::Volume;
+
+pub use accepted::ACCEPTED;
 
 /// A namespace of the functions in the first file, whose name it bears, and in the others.
 macro_rules! namespace {

@@ -20,7 +20,7 @@ use crate::volume::Volume;
 /// Options of `predicted`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct PredictedOptions {
+pub(super) struct PredictedOptions {
     images: Option<Vec<usize>>,
 }
 
@@ -111,6 +111,7 @@ pub mod api {
     /// let refined = model::refine(atoms, particles, images.true_poses(), #{ low_pass: 1.5, rounds: 4 });
     /// let shown = model::predicted(refined, particles, #{ images: [0, 5] });
     /// print(shown.predicted);
+    /// print(model::predicted(refined, particles).chi2.len());
     /// ```
     #[rhai_fn(return_raw)]
     pub fn predicted(call: NativeCallContext, refined: Map, particles: Particles, options: Map) -> ScriptResult<Map> {
@@ -197,7 +198,8 @@ pub mod api {
 
     /// Refined atoms without what the model of their images gets wrong.
     ///
-    /// * `misled`: what the same refinement made of images that were simulated from these atoms; `options`: that it was made with.
+    /// * `misled`: what the same refinement made of images that were simulated from these atoms; `options`: that it was made with, those of
+    ///   `model::refine`.
     ///
     /// Each atom goes back by how far its double went from it; intensities are divided by their doubles', and the elements told apart anew. See
     /// `multislice_model` in the stdlib, which does all of it.
@@ -244,6 +246,7 @@ pub mod api {
     /// let truth = structure::bundled("fept_1.5nm");
     /// let result = truth.rotated([1, 2, 3], 40).compare(truth, #{ tolerance: 0.5 });
     /// print(result.rmsd_pm);
+    /// print(truth.compare(truth).text);
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn compare(call: NativeCallContext, atoms: Dynamic, truth: Structure, options: Map) -> ScriptResult<Map> {
@@ -356,7 +359,7 @@ pub mod api {
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
-    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"] }).to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(model: Model) -> String {

@@ -63,6 +63,7 @@ pub mod api {
     /// ```rhai
     /// let truth = structure::bundled("fept_1.5nm");
     /// plot::spheres(truth, #{ views: [[0, 0, 1], [1, 1, 0], [1, 1, 1]] }).save("spheres.png");
+    /// print(plot::spheres(truth));
     /// let atoms = model::trace(volume::of_structure(truth), #{ species: ["Fe", "Pt"] });
     /// plot::spheres(atoms, #{ truth: truth }).save("spheres.png");
     /// ```
@@ -133,6 +134,7 @@ pub mod api {
     /// let atoms = model::trace(map.volume, #{ species: ["Fe", "Pt"] });
     /// let refined = model::refine(atoms, particles, images.true_poses(), #{ low_pass: 1.5, rounds: 4 });
     /// plot::residuals(particles, refined, #{ count: 2 }).save("residuals.png");
+    /// print(plot::residuals(particles, refined));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn residuals(

@@ -18,7 +18,7 @@ use crate::volume::Volume;
 /// Options of `match_power`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct MatchOptions {
+pub(super) struct MatchOptions {
     low_pass: f64,
 }
 
@@ -303,7 +303,7 @@ fn volumes(values: Array) -> ScriptResult<Vec<Volume>> {
         return Err(fault(format!("densities must be an array of one or two Volumes, not of {}", values.len())));
     }
     let volume = |value: Dynamic| {
-        let found = value.type_name();
+        let found = options::describe(&value);
         value.try_cast().ok_or_else(|| fault(format!("densities must be Volumes, not {found}")))
     };
     values.into_iter().map(volume).collect()

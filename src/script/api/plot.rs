@@ -11,7 +11,7 @@ use crate::plot::{
     SlicesOptions,
 };
 use crate::pose::Poses;
-use crate::script::{ScriptResult, fault, options, run, writable};
+use crate::script::{ScriptResult, Table, fault, options, run, writable};
 use crate::volume::{CorrectedFsc, Fsc, Volume};
 
 /// Figures as PNG files: images, densities, curves, atoms.
@@ -25,6 +25,7 @@ pub mod api {
     /// let truth = structure::bundled("fept_1.5nm");
     /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 6, size: 100 }).invert();
     /// plot::images(images, #{ count: 6 }).save("images.png");
+    /// print(plot::images(images));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn images(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
@@ -45,6 +46,7 @@ pub mod api {
     /// let truth = structure::bundled("fept_1.5nm");
     /// let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 20, size: 100 });
     /// plot::power_spectrum(images, #{ to: 1.2 }).save("power.png");
+    /// print(plot::power_spectrum(images));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn power_spectrum(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
@@ -66,6 +68,7 @@ pub mod api {
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
     /// plot::slices(density, #{ width: 20, at: [0, 0, 0] }).save("density.png");
+    /// print(plot::slices(density));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn slices(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Figure> {
@@ -106,6 +109,7 @@ pub mod api {
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 24 });
     /// let map = volume::local_resolution(density, density, #{ window: 6, shells: 4 });
     /// plot::local_resolution(map, #{ radius: 9 }).save("local_resolution.png");
+    /// print(plot::local_resolution(map));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn local_resolution(call: NativeCallContext, map: Volume, options: Map) -> ScriptResult<Figure> {
@@ -156,6 +160,8 @@ pub mod api {
     /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
     /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2 });
     /// plot::reprojections(particles, map.volume, images.true_poses(), #{ count: 3 }).save("reprojections.png");
+    /// print(plot::reprojections(particles, map.volume, images.true_poses()));
+    /// print(plot::reprojections(images, map.volume, images.true_poses()));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn reprojections(
@@ -211,6 +217,7 @@ pub mod api {
     /// ```rhai
     /// let curves = #{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] }, falling: #{ x: [1, 3], y: [5, 0.5] } };
     /// plot::lines(curves, #{ x_label: "time [s]", y_label: "signal" }).save("lines.png");
+    /// print(plot::lines(curves));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn lines(call: NativeCallContext, curves: Map, options: Map) -> ScriptResult<Figure> {
@@ -221,6 +228,28 @@ pub mod api {
     #[rhai_fn(name = "lines", return_raw)]
     pub fn lines_default(call: NativeCallContext, curves: Map) -> ScriptResult<Figure> {
         lines(call, curves, Map::new())
+    }
+
+    /// One column of a table against another, with bars of one standard deviation where rows are averaged.
+    ///
+    /// * `x`, `y`: names of columns of numbers; `group` (default: none): name of a column, one curve for each of its values;
+    /// * `title`; `x_label`, `y_label` (default: the names of the columns).
+    ///
+    /// Rows with the same `x` in a curve are averaged. Of a table that `group` has made, the bars are its column `y_sd`. Rows with an empty cell are left out.
+    ///
+    /// ```rhai
+    /// let t = sweep::grid(#{ low_pass: [1.0, 1.5, 2.0], seed: 0..5 }, |p| #{ rmsd_pm: 2 * p.low_pass + 0.1 * p.seed });
+    /// plot::table(t, #{ x: "low_pass", y: "rmsd_pm", x_label: "low pass [Å]", y_label: "RMSD [pm]" }).save("sweep.png");
+    /// plot::table(t, #{ x: "low_pass", y: "rmsd_pm", group: "seed" }).save("seeds.png");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn table(call: NativeCallContext, table: Table, options: Map) -> ScriptResult<Figure> {
+        let TablePlot { x, y, group, title, x_label, y_label } = options::parse(&call, &options)?;
+        let group = Some(group.as_str()).filter(|name| !name.is_empty());
+        let curves = table.curves(&x, &y, group).map_err(fault)?;
+        let [x_label, y_label] =
+            [(x_label, x), (y_label, y)].map(|(label, name)| if label.is_empty() { name } else { label });
+        plot::averages(&curves, &LinesOptions { title, x_label, y_label, points: true }).map_err(fault)
     }
 
     /// Saves the figure to a file that ends in `.png`; it appears only when complete.
@@ -236,7 +265,7 @@ pub mod api {
     /// One line: size and title.
     ///
     /// ```rhai
-    /// print(plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }));
+    /// print(plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(figure: Figure) -> String {
@@ -252,6 +281,19 @@ pub mod api {
     pub fn info(figure: Figure) -> String {
         figure.to_string()
     }
+}
+
+/// Options of `plot::table`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TablePlot {
+    pub x: String,
+    pub y: String,
+    /// Empty: one curve.
+    pub group: String,
+    pub title: String,
+    pub x_label: String,
+    pub y_label: String,
 }
 
 /// A curve as a script gives it.

@@ -18,7 +18,7 @@ use crate::volume::Volume;
 /// Options of `directions`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct DirectionOptions {
+pub(super) struct DirectionOptions {
     layout: Layout,
     half: bool,
 }
@@ -88,7 +88,7 @@ pub mod api {
     pub fn draw(call: NativeCallContext, poses: Array, options: Map) -> ScriptResult<Poses> {
         let options: DrawOptions = options::parse(&call, &options)?;
         let sets = poses.into_iter().map(|value| {
-            let found = value.type_name();
+            let found = options::describe(&value);
             value.try_cast::<Poses>().ok_or_else(|| fault(format!("there must be Poses in the array, not {found}")))
         });
         orient::draw(&sets.collect::<ScriptResult<Vec<_>>>()?, &options).map_err(fault)
@@ -113,6 +113,7 @@ pub mod api {
     /// ```rhai
     /// print(orient::directions(5000, #{ layout: "equal_area" }));
     /// print(orient::directions(100, #{ half: false }));
+    /// print(orient::directions(100));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn directions(call: NativeCallContext, count: i64, options: Map) -> ScriptResult<Poses> {
@@ -222,6 +223,7 @@ pub mod api {
     /// let angles = [];
     /// for step in 0..41 { angles.push(3 * step - 60); }
     /// print(orient::tilt_series(angles, #{ axis: 90 }));
+    /// print(orient::tilt_series(angles));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn tilt_series(call: NativeCallContext, angles: Array, options: Map) -> ScriptResult<Poses> {
@@ -366,6 +368,10 @@ pub mod api {
     }
 
     /// One line: number of poses and their mean score.
+    ///
+    /// ```rhai
+    /// print(orient::random(10, 1).to_string());
+    /// ```
     #[rhai_fn(global)]
     pub fn to_string(poses: Poses) -> String {
         format!("{} poses, mean score {:.1}", poses.len(), poses.mean_score())

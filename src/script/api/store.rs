@@ -10,7 +10,7 @@ pub mod api {
 
     use crate::images::Images;
     use crate::pose::Poses;
-    use crate::script::{ScriptResult, Session, fault, options, readable, stored, writable};
+    use crate::script::{ScriptResult, Session, fault, options, readable, run, stored, writable};
     use crate::store;
     use crate::structure::Structure;
     use crate::volume::Volume;
@@ -40,7 +40,8 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn images(call: NativeCallContext, path: &str, options: Map) -> ScriptResult<Images> {
         let reading: Reading = options::parse(&call, &options)?;
-        let stack = store::read_images(&readable(&call, path)?, reading.pixel_size).map_err(fault)?;
+        let readable = readable(&call, path)?;
+        let stack = run(&call, |task| store::read_images(&readable, reading.pixel_size, task))?;
         for warning in stack.warnings() {
             Session::of(&call).tell(&format!("warning: {path}: {warning}"));
         }
@@ -141,7 +142,7 @@ pub mod api {
 
     /// Reads what `store::write` wrote, as a map from names to values.
     ///
-    /// A model comes back as a map of its `atoms`, `columns` and `rejected` peaks, a table as a map of its columns.
+    /// A model comes back as a map of its `atoms`, `columns` and `rejected` peaks.
     ///
     /// ```rhai
     /// store::write("run.h5", #{ rmsd_pm: 7.5 });

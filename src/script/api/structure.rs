@@ -5,6 +5,7 @@ use rhai::plugin::*;
 
 use serde::{Deserialize, Serialize};
 
+use crate::script::diagnostic::a;
 use crate::script::{ScriptResult, fault};
 use crate::structure::{Element, Lattice, LatticeKind};
 
@@ -14,7 +15,8 @@ use crate::structure::{Element, Lattice, LatticeKind};
 /// If an item is not a string, or not the symbol of an element.
 pub fn elements(species: Array) -> ScriptResult<Vec<Element>> {
     let symbols = species.into_iter().map(Dynamic::into_string).collect::<Result<Vec<_>, _>>();
-    let symbols = symbols.map_err(|kind| fault(format!("species are symbols as in [\"Pb\", \"Se\"], not {kind}")))?;
+    let symbols =
+        symbols.map_err(|kind| fault(format!("species are symbols as in [\"Pb\", \"Se\"], not {}", a(kind))))?;
     symbols.iter().map(|symbol| symbol.parse().map_err(fault)).collect()
 }
 
@@ -26,7 +28,7 @@ fn cubic(kind: LatticeKind, species: Array, a: f64) -> ScriptResult<Lattice> {
 /// Constants of a lattice as a script gives them to `lattice`.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Constants {
+pub(super) struct Constants {
     a: f64,
     c: Option<f64>,
     u: Option<f64>,
@@ -135,7 +137,7 @@ pub mod api {
     /// One line: species, kind and constants.
     ///
     /// ```rhai
-    /// print(structure::fcc(["Pt"], 3.92));
+    /// print(structure::fcc(["Pt"], 3.92).to_string());
     /// ```
     #[rhai_fn(global, name = "to_string")]
     pub fn lattice_to_string(lattice: Lattice) -> String {
@@ -167,6 +169,7 @@ pub mod api {
     ///
     /// ```rhai
     /// let pbse = structure::rocksalt(["Pb", "Se"], 6.124);
+    /// print(pbse.sphere(25));
     /// print(pbse.sphere(25, #{ random_centre: true, seed: 3, min_neighbours: 2 }));
     /// ```
     #[rhai_fn(global, return_raw)]
@@ -324,7 +327,7 @@ pub mod api {
     /// One line: name, number of atoms, composition and diameter.
     ///
     /// ```rhai
-    /// print(structure::bundled("fept_1.5nm"));
+    /// print(structure::bundled("fept_1.5nm").to_string());
     /// ```
     #[rhai_fn(global)]
     pub fn to_string(structure: Structure) -> String {

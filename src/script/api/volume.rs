@@ -17,7 +17,7 @@ use crate::volume::{
 /// Options of `of_structure`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct DensityOptions {
+pub(super) struct DensityOptions {
     edge: f64,
     pixel_size: f64,
     width: f64,
@@ -127,6 +127,7 @@ pub mod api {
     /// let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
     /// let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 2, mask: false });
     /// print(volume::local_resolution(map.halves[0], map.halves[1], #{ window: 8, shells: 8 }).info());
+    /// print(volume::local_resolution(map.halves[0], map.halves[1]));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn local_resolution(
@@ -191,6 +192,7 @@ pub mod api {
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
     /// let images = volume::project(density, orient::random(3, 1), #{ size: 80, pixel_size: 0.3, low_pass: 1.0 });
+    /// print(volume::project(density, orient::random(3, 1)));
     /// print(images);
     /// ```
     #[rhai_fn(return_raw)]
@@ -211,6 +213,7 @@ pub mod api {
     ///
     /// ```rhai
     /// print(volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 24, pixel_size: 0.5 }));
+    /// print(volume::of_structure(structure::bundled("fept_1.5nm")));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn of_structure(call: NativeCallContext, structure: Structure, options: Map) -> ScriptResult<Volume> {
@@ -267,10 +270,16 @@ pub mod api {
         volume.mirrored()
     }
 
-    /// One line: size and voxel.
+    /// One line: size, voxel and range of values.
+    ///
+    /// ```rhai
+    /// print(volume::of_structure(structure::bundled("fept_1.5nm")).to_string());
+    /// ```
     #[rhai_fn(global)]
     pub fn to_string(volume: Volume) -> String {
-        format!("density of {0} × {0} × {0} voxels of {1:.3} Å", volume.size(), volume.pixel_size())
+        let (low, high) = volume.range();
+        let (size, pixel_size) = (volume.size(), volume.pixel_size());
+        format!("density of {size} × {size} × {size} voxels of {pixel_size:.3} Å, values {low:.3} to {high:.3}")
     }
 
     /// A few lines: size, voxel, range of values.
@@ -280,7 +289,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global)]
     pub fn info(volume: Volume) -> String {
-        let (low, high) = volume.data().iter().fold((f32::MAX, f32::MIN), |(a, b), &v| (a.min(v), b.max(v)));
+        let (low, high) = volume.range();
         let mean = volume.data().iter().map(|&v| f64::from(v)).sum::<f64>() / volume.data().len() as f64;
         format!(
             "{0} × {0} × {0} voxels of {1:.3} Å ({2:.1} Å an edge)\nvalues {low:.3} … {high:.3}, mean {mean:.4}",

@@ -14,7 +14,8 @@
 //! | `numbers`, `integers`, `texts`, `matrix` | a dataset of one or two dimensions |
 //! | `list` | its items in order, named `000000`, `000001`, … |
 //! | `group` | values under their names |
-//! | `table`, `particles`, `traced` | the parts of a value in a checkpoint, as in a group |
+//! | `table` | a dataset a column under its name, or a list where its cells are of several kinds; attribute `columns`: their names in order (JSON). Empty cells are NaN or empty texts |
+//! | `microscope`, `particles`, `traced` | the parts of a value in a checkpoint, as in a group |
 //!
 //! `/provenance` holds the script's text as a dataset; its attributes are the script's path, arguments and options
 //! (JSON), the version, the seed, and the times of start and end. Datasets do not record when they were written, and
@@ -26,7 +27,7 @@ mod stream;
 mod write;
 
 pub use read::{Contents, read_h5};
-pub(super) use read::{Member, Stack, open, read_only, sized, text, walk};
+pub(super) use read::{Member, Stack, open, read_only, read_table, sized, text, walk};
 pub use stream::{StackPlan, StackWriter};
 pub use write::write_h5;
 

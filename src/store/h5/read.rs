@@ -247,6 +247,9 @@ fn read_value(parent: &Group, name: &str, depth: usize) -> Result<Value, Problem
             }
             match kind.as_deref() {
                 None | Some("group" | PROVENANCE) => Ok(Value::Group(read_members(&group, depth + 1)?)),
+                Some("table") => {
+                    Ok(Value::Table(read_table(&group, depth + 1).map_err(|problem| problem.within(&group))?))
+                }
                 Some("list") => Ok(Value::List(read_members(&group, depth + 1)?.into_values().collect())),
                 Some(kind) => read_group(&group, kind).map_err(|problem| problem.within(&group)),
             }
@@ -269,6 +272,25 @@ fn read_group(group: &Group, kind: &str) -> Result<Value, Problem> {
         "nothing" => Value::Nothing,
         _ => return Err(Problem(format!("values of the type \"{kind}\" are not known to this version"))),
     })
+}
+
+/// The columns of a table, in order; all of one length.
+pub fn read_table(group: &Group, depth: usize) -> Result<Vec<(String, Value)>, Problem> {
+    check_depth(depth)?;
+    let names = text(group, "columns").ok_or_else(|| Problem("the attribute columns is missing".to_owned()))?;
+    let names: Vec<String> =
+        serde_json::from_str(&names).map_err(|error| Problem(format!("the attribute columns: {error}")))?;
+    let mut columns = Vec::new();
+    for name in names {
+        let column = read_value(group, &name, depth)?;
+        if column.items().is_none()
+            || columns.first().is_some_and(|(_, first): &(_, Value)| first.items() != column.items())
+        {
+            return Err(Problem(format!("{name} is not a column as long as the others")));
+        }
+        columns.push((name, column));
+    }
+    Ok(columns)
 }
 
 /// A dataset that fits into memory: a small file can announce a large one.

@@ -62,6 +62,7 @@ fn check_nested(value: &Value) -> Result<(), Error> {
     match value {
         Value::Group(values) | Value::Record(_, values) => check_names(values),
         Value::List(items) => items.iter().try_for_each(check_nested),
+        Value::Table(columns) => columns.iter().try_for_each(|(name, _)| check_name(name)),
         Value::Model(model) => model.columns.keys().chain(model.rejected.keys()).try_for_each(|name| check_name(name)),
         _ => Ok(()),
     }
@@ -115,6 +116,12 @@ fn write_value(parent: &Group, name: &str, value: &Value) -> Result<(), Problem>
         Value::Group(values) | Value::Record(_, values) => {
             let group = new_group(parent, name, value.kind())?;
             return values.iter().try_for_each(|(name, value)| write_value(&group, name, value));
+        }
+        Value::Table(columns) => {
+            let group = new_group(parent, name, value.kind())?;
+            let names: Vec<&String> = columns.iter().map(|(name, _)| name).collect();
+            text_attribute(&group, "columns", &serde_json::json!(names).to_string())?;
+            return columns.iter().try_for_each(|(name, column)| write_value(&group, name, column));
         }
         Value::Nothing => return new_group(parent, name, value.kind()).map(|_| ()),
     };

@@ -1,0 +1,277 @@
+//! Worker processes that take points, and what happens when one dies.
+//!
+//! A worker reads [`Order`]s from its standard input and writes [`Report`]s to its standard output. If that ends before a point is done, the
+//! process was killed or has crashed: the point goes back to the others, and a new worker takes the place of the dead one. A point that was
+//! tried [`TRIES`] times in vain has failed. When the sweep itself is killed its workers see their input end.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
+use std::process::{Child, ChildStdin, ExitStatus};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Order, Outcome, Record, Report, listen};
+
+/// How often a point is begun before it is given up.
+pub const TRIES: usize = 3;
+/// How many workers in a row may die before one of them is ready.
+const MOST_STILLBORN: usize = 20;
+/// How often it is looked whether the sweep is to stop.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Why a sweep cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError<E> {
+    #[error("cannot start a worker: {0}")]
+    Start(io::Error),
+    #[error("a worker cannot work: {0}")]
+    Refused(String),
+    #[error("{MOST_STILLBORN} workers in a row died before they could begin (the last: {0})")]
+    Stillborn(String),
+    #[error("stopped")]
+    Stopped,
+    #[error("{0}")]
+    Other(E),
+}
+
+/// What comes out of workers while they work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// A script printed this.
+    Print(String),
+    /// A message that is not a result.
+    Tell(String),
+    Done(Record),
+}
+
+/// How workers are started and stopped.
+pub struct Workers<'a> {
+    pub count: usize,
+    /// Starts one, its input and output being pipes.
+    pub start: &'a dyn Fn() -> io::Result<Child>,
+    /// Whether the sweep is to stop; asked fifty times a second.
+    pub stopped: &'a dyn Fn() -> bool,
+}
+
+/// Has all `orders` done and tells `take` of each as it ends, in no certain order.
+///
+/// # Errors
+/// If workers cannot be started, the sweep is stopped, or `take` fails. No worker is left then.
+pub fn work<E>(
+    orders: Vec<Order>,
+    workers: &Workers,
+    mut take: impl FnMut(News) -> Result<(), E>,
+) -> Result<(), WorkError<E>> {
+    let (sender, receiver) = mpsc::channel();
+    let mut crew = Crew { members: BTreeMap::new(), hired: 0, sender, left: orders.into(), tries: BTreeMap::new() };
+    let mut stillborn = 0;
+    loop {
+        while crew.members.len() < workers.count.min(crew.left.len() + crew.busy()) {
+            crew.hire(workers.start).map_err(WorkError::Start)?;
+        }
+        if crew.members.is_empty() {
+            return Ok(());
+        }
+        let (id, said) = next(&receiver, workers.stopped).ok_or(WorkError::Stopped)?;
+        match said {
+            Some(Report::Print(text)) => take(News::Print(text)).map_err(WorkError::Other)?,
+            Some(Report::Tell(text)) => take(News::Tell(text)).map_err(WorkError::Other)?,
+            Some(Report::Refused(why)) => return Err(WorkError::Refused(why)),
+            Some(Report::Ready) => {
+                stillborn = 0;
+                crew.give(id);
+            }
+            Some(Report::Done(record)) => {
+                crew.give(id);
+                take(News::Done(record)).map_err(WorkError::Other)?;
+            }
+            None => {
+                let Some((was_ready, how, lost)) = crew.bury(id) else { continue };
+                stillborn += usize::from(!was_ready);
+                if stillborn >= MOST_STILLBORN {
+                    return Err(WorkError::Stillborn(how));
+                }
+                if let Some(record) = lost {
+                    take(News::Done(record)).map_err(WorkError::Other)?;
+                }
+            }
+        }
+    }
+}
+
+/// What a worker said (nothing, if it says no more); `None` if the sweep is to stop.
+fn next(receiver: &Receiver<(usize, Option<Report>)>, stopped: &dyn Fn() -> bool) -> Option<(usize, Option<Report>)> {
+    loop {
+        if stopped() {
+            return None;
+        }
+        match receiver.recv_timeout(TICK) {
+            Ok(said) => return Some(said),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
+
+struct Member {
+    child: Child,
+    /// `None` once it has nothing left to do.
+    input: Option<ChildStdin>,
+    is_ready: bool,
+    task: Option<(Order, Instant)>,
+}
+
+/// The workers there are, and what is left to do.
+struct Crew {
+    members: BTreeMap<usize, Member>,
+    hired: usize,
+    sender: Sender<(usize, Option<Report>)>,
+    left: VecDeque<Order>,
+    /// How often each point was begun.
+    tries: BTreeMap<usize, usize>,
+}
+
+impl Crew {
+    /// How many workers are not idle: at a point, or about to take one.
+    fn busy(&self) -> usize {
+        self.members.values().filter(|member| member.task.is_some()).count()
+    }
+
+    fn hire(&mut self, start: &dyn Fn() -> io::Result<Child>) -> io::Result<()> {
+        let mut child = start()?;
+        let id = self.hired;
+        self.hired += 1;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        self.members.insert(id, Member { child, input, is_ready: false, task: None });
+        let output = output.ok_or_else(|| io::Error::other("it has no output"))?;
+        let to_crew = self.sender.clone();
+        thread::Builder::new().name(format!("worker {id}")).spawn(move || {
+            listen(output, |report| to_crew.send((id, Some(report))).is_ok());
+            // nobody may be there any more
+            drop(to_crew.send((id, None)));
+        })?;
+        Ok(())
+    }
+
+    /// Gives a worker its next point, or sends it home.
+    fn give(&mut self, id: usize) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.is_ready = true;
+        member.task = None;
+        let Some(order) = self.left.pop_front() else {
+            member.input = None;
+            return;
+        };
+        *self.tries.entry(order.index).or_default() += 1;
+        let line = serde_json::json!(order).to_string() + "\n";
+        member.task = Some((order, Instant::now()));
+        if let Some(input) = &mut member.input {
+            // a worker that is dead is noticed by its silence
+            let _ = input.write_all(line.as_bytes());
+        }
+    }
+
+    /// Takes a worker that says no more out of the list: whether it ever was ready, how it ended, and its point, if that was tried often enough.
+    fn bury(&mut self, id: usize) -> Option<(bool, String, Option<Record>)> {
+        let mut member = self.members.remove(&id)?;
+        // it may have closed its output alone
+        let _ = member.child.kill();
+        let how = member.child.wait().map_or_else(|error| error.to_string(), in_words);
+        let Some((order, begun)) = member.task.take() else { return Some((member.is_ready, how, None)) };
+        let tries = self.tries.get(&order.index).copied().unwrap_or(0);
+        if tries < TRIES {
+            self.left.push_front(order);
+            return Some((true, how, None));
+        }
+        let outcome = Outcome::Failed(format!("its worker died {tries} times (the last time {how})"));
+        let Order { index, point } = order;
+        let seconds = begun.elapsed().as_secs_f64();
+        Some((true, how, Some(Record { index, point, outcome, seconds, calls: Value::Null })))
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for member in self.members.values_mut() {
+            let _ = member.child.kill();
+        }
+        for member in self.members.values_mut() {
+            let _ = member.child.wait();
+        }
+    }
+}
+
+#[cfg(unix)]
+fn in_words(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(signal) => format!("killed by signal {signal}"),
+        None => status.to_string(),
+    }
+}
+
+#[cfg(not(unix))]
+fn in_words(status: ExitStatus) -> String {
+    status.to_string()
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::sweep::Point;
+
+    /// Runs `count` points with a worker that is a line of shell.
+    fn run(shell: &str, count: usize) -> (Vec<Record>, Result<(), String>) {
+        let orders = (0..count).map(|index| Order { index, point: Point::new() }).collect();
+        let start = || Command::new("sh").args(["-c", shell]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let workers = Workers { count: 2, start: &start, stopped: &|| false };
+        let mut records = Vec::new();
+        let result = work(orders, &workers, |news| {
+            if let News::Done(record) = news {
+                records.push(record);
+            }
+            Ok::<_, String>(())
+        });
+        records.sort_by_key(|record| record.index);
+        (records, result.map_err(|error| error.to_string()))
+    }
+
+    /// Answers an order with its own number as the result.
+    const ANSWER: &str = r#"i=$(echo "$line" | sed 's/.*"index":\([0-9]*\).*/\1/'); echo "{\"done\":{\"index\":$i,\"point\":{},\"outcome\":{\"values\":{\"i\":$i}},\"seconds\":0}}""#;
+
+    #[test]
+    fn all_points_come_back_though_workers_end_after_each() {
+        let (records, result) = run(&format!("echo '\"ready\"'; read line; {ANSWER}"), 9);
+        assert_eq!(result, Ok(()));
+        let values = records.iter().map(|record| match &record.outcome {
+            Outcome::Values(values) => values["i"].as_u64().unwrap(),
+            Outcome::Failed(why) => panic!("{why}"),
+        });
+        assert!(values.eq(0..9));
+    }
+
+    #[test]
+    fn a_point_that_kills_its_workers_is_given_up_alone() {
+        let deadly =
+            format!("echo '\"ready\"'; while read line; do case $line in *:1,*) kill -9 $$;; esac; {ANSWER}; done");
+        let (records, result) = run(&deadly, 4);
+        assert_eq!((result, records.len()), (Ok(()), 4));
+        for record in &records {
+            let failed = Outcome::Failed("its worker died 3 times (the last time killed by signal 9)".into());
+            assert_eq!(record.outcome == failed, record.index == 1, "{record:?}");
+        }
+    }
+
+    #[test]
+    fn workers_that_cannot_begin_end_the_sweep() {
+        assert!(run("exit 3", 2).1.unwrap_err().contains("20 workers in a row died"));
+        let refusal = run(r#"echo '{"refused":"no memory"}'"#, 2).1.unwrap_err();
+        assert_eq!(refusal, "a worker cannot work: no memory");
+    }
+}
