@@ -5,7 +5,7 @@
 //! (Schur complements). Without either, steps of the whole particle would hardly arrive. The inverse is the Cramér–Rao bound (Kay, Fundamentals of Statistical Signal
 //! Processing, vol. 1 (1993), section 3.7).
 
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn, SMatrix, Vector3};
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn, SMatrix, SVector, Vector3};
 use rayon::prelude::*;
 
 use super::forward::Coupling;
@@ -45,15 +45,16 @@ impl Matrix {
     pub fn mean(atoms: &Atoms, rings: &Rings, unknowns: Unknowns) -> Self {
         let (count, width) = (atoms.len(), unknowns.len());
         let group_of = atoms.group_of();
+        let heights = heights(atoms, rings);
         let with_groups: Vec<Vec<GroupSums>> =
-            (0..count).into_par_iter().map(|a| group_sums(atoms, rings, &group_of, a)).collect();
+            (0..count).into_par_iter().map(|a| group_sums(atoms, rings, &group_of, &heights, a)).collect();
         let answered = answers(atoms, rings, &group_of, &with_groups);
         let block = |a: usize, b: usize| {
             let apart = atoms.positions[a] - atoms.positions[b];
             let mut block = SMatrix::<f64, SLOTS, SLOTS>::zeros();
             for (ring, of_ring) in rings.rings.iter().enumerate() {
-                let heights = |atom: usize| of_ring.heights(atoms.amplitudes[atom], atoms.b_factors[atom]);
-                let mut common = of_ring.common(&apart).component_mul(&(heights(a) * heights(b).transpose()));
+                let of_pair = heights[ring][a] * heights[ring][b].transpose();
+                let mut common = of_ring.common(&apart).component_mul(&of_pair);
                 for (sums, answers) in with_groups[a][ring].iter().zip(&answered[b][ring]) {
                     common -= sums * answers.transpose();
                 }
@@ -176,21 +177,31 @@ impl Curvature {
 }
 
 /// What the derivatives of an atom's wave have in common with the sum over each group.
-type GroupSums = Vec<nalgebra::SVector<f64, SLOTS>>;
+type GroupSums = Vec<SVector<f64, SLOTS>>;
+
+/// Amplitude and blur of each atom on each ring `[ring][atom]`.
+fn heights(atoms: &Atoms, rings: &Rings) -> Vec<Vec<SVector<f64, SLOTS>>> {
+    let of_atoms = || atoms.amplitudes.iter().zip(&atoms.b_factors);
+    rings.rings.iter().map(|ring| of_atoms().map(|(&amplitude, &b)| ring.heights(amplitude, b)).collect()).collect()
+}
 
 /// For an atom, on each ring.
-fn group_sums(atoms: &Atoms, rings: &Rings, group_of: &[usize], a: usize) -> Vec<GroupSums> {
-    let mut sums = vec![vec![nalgebra::SVector::zeros(); rings.groups]; rings.rings.len()];
+fn group_sums(
+    atoms: &Atoms,
+    rings: &Rings,
+    group_of: &[usize],
+    heights: &[Vec<SVector<f64, SLOTS>>],
+    a: usize,
+) -> Vec<GroupSums> {
+    let mut sums = vec![vec![SVector::zeros(); rings.groups]; rings.rings.len()];
     for b in 0..atoms.len() {
         let apart = atoms.positions[a] - atoms.positions[b];
-        for (ring, sums) in rings.rings.iter().zip(&mut sums) {
-            let height = ring.heights(atoms.amplitudes[b], atoms.b_factors[b])[0];
-            sums[group_of[b]] += ring.common(&apart).column(AMPLITUDE) * height;
+        for ((ring, sums), heights) in rings.rings.iter().zip(&mut sums).zip(heights) {
+            sums[group_of[b]] += ring.common(&apart).column(AMPLITUDE) * heights[b][0];
         }
     }
-    for (ring, sums) in rings.rings.iter().zip(&mut sums) {
-        let heights = ring.heights(atoms.amplitudes[a], atoms.b_factors[a]);
-        sums.iter_mut().for_each(|sum| sum.component_mul_assign(&heights));
+    for (sums, heights) in sums.iter_mut().zip(heights) {
+        sums.iter_mut().for_each(|sum| sum.component_mul_assign(&heights[a]));
     }
     sums
 }

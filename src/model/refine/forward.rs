@@ -33,7 +33,7 @@ pub struct Workspace {
     shown: Vec<Vec<Complex32>>,
     residual: Vec<Complex32>,
     square: Array2<Complex32>,
-    contracted: Vec<[Complex64; 3]>,
+    contracted: Vec<[Complex64; 4]>,
 }
 
 impl Workspace {
@@ -44,7 +44,7 @@ impl Workspace {
             shown: vec![vec![Complex32::default(); samples]; MOMENTS],
             residual: vec![Complex32::default(); samples],
             square: Array2::zeros((views.width(), views.width())),
-            contracted: vec![[Complex64::default(); 3]; atoms],
+            contracted: vec![[Complex64::default(); 4]; atoms],
         }
     }
 
@@ -150,16 +150,16 @@ impl<'a> Forward<'a> {
         [-ky * z, kx * z, ky * x - kx * y, kx * plain, ky * plain]
     }
 
-    /// What the residual in the workspace asks of the atoms. Uses it up.
-    pub fn request(&self, pose: &Pose, scale: f64, workspace: &mut Workspace) -> Request {
-        let mut residual = std::mem::take(&mut workspace.residual);
-        self.contract(&residual, scale, workspace);
-        let positions = self.pulls(pose, workspace).collect();
-        let amplitudes = workspace.contracted.iter().map(|sums| sums[0].re).collect();
-        self.fall(&mut residual);
-        self.contract(&residual, scale, workspace);
+    /// What the residual in the workspace asks of the atoms; of B factors only if `blurred`.
+    pub fn request(&self, pose: &Pose, scale: f64, blurred: bool, workspace: &mut Workspace) -> Request {
+        let residual = std::mem::take(&mut workspace.residual);
+        self.contract(&residual, scale, blurred, workspace);
         workspace.residual = residual;
-        Request { positions, amplitudes, b_factors: self.blurs(workspace).collect() }
+        Request {
+            positions: self.pulls(pose, workspace).collect(),
+            amplitudes: workspace.contracted.iter().map(|sums| sums[0].re).collect(),
+            b_factors: self.blurs(workspace).collect(),
+        }
     }
 
     /// How the pose and what is sought of each atom, with its B factor if `blurred`, else its amplitude, act on each other, as shown with moments.
@@ -168,14 +168,12 @@ impl<'a> Forward<'a> {
             (0..self.views.weights.len()).map(|sample| self.slopes(sample, scale, workspace)).collect();
         let mut coupling: Coupling = vec![SMatrix::zeros(); self.atoms.len()];
         for parameter in 0..5 {
-            let mut column: Vec<Complex32> = slopes.iter().map(|slopes| slopes[parameter]).collect();
-            self.contract(&column, scale, workspace);
+            let column: Vec<Complex32> = slopes.iter().map(|slopes| slopes[parameter]).collect();
+            self.contract(&column, scale, blurred, workspace);
             for (coupling, pull) in coupling.iter_mut().zip(self.pulls(pose, workspace)) {
                 coupling.fixed_view_mut::<3, 1>(0, parameter).copy_from(&pull);
             }
             if blurred {
-                self.fall(&mut column);
-                self.contract(&column, scale, workspace);
                 coupling
                     .iter_mut()
                     .zip(self.blurs(workspace))
@@ -191,26 +189,19 @@ impl<'a> Forward<'a> {
     /// For each atom, how what was contracted pulls at its position.
     fn pulls(&self, pose: &Pose, workspace: &Workspace) -> impl Iterator<Item = Vector3<f64>> {
         let back = pose.matrix().transpose();
-        let pull = move |(sums, amplitude): (&[Complex64; 3], &f64)| {
+        let pull = move |(sums, amplitude): (&[Complex64; 4], &f64)| {
             back * Vector3::new(sums[1].im, sums[2].im, 0.0) * (TAU * amplitude)
         };
         workspace.contracted.iter().zip(&self.atoms.amplitudes).map(pull)
     }
 
-    /// What a B factor makes of a wave, for `values`, one a sample.
-    fn fall(&self, values: &mut [Complex32]) {
-        for (value, [kx, ky]) in values.iter_mut().zip(&self.views.frequencies) {
-            *value *= -0.25 * (kx * kx + ky * ky);
-        }
-    }
-
-    /// For each atom, how what was contracted pulls at its B factor, if it fell before.
+    /// For each atom, how what was contracted with squares pulls at its B factor.
     fn blurs(&self, workspace: &Workspace) -> impl Iterator<Item = f64> {
-        workspace.contracted.iter().zip(&self.atoms.amplitudes).map(|(sums, amplitude)| amplitude * sums[0].re)
+        workspace.contracted.iter().zip(&self.atoms.amplitudes).map(|(sums, amplitude)| -0.25 * amplitude * sums[3].re)
     }
 
     /// For each atom, the sums over all frequencies of what `values`, one a sample, have in common with the atom's wave.
-    fn contract(&self, values: &[Complex32], scale: f64, workspace: &mut Workspace) {
+    fn contract(&self, values: &[Complex32], scale: f64, squares: bool, workspace: &mut Workspace) {
         let Workspace { waves, square, contracted, .. } = workspace;
         for (group, factors) in self.factors.iter().enumerate() {
             let square_values = square.as_slice_mut().expect("contiguous");
@@ -220,7 +211,7 @@ impl<'a> Forward<'a> {
                 square_values[place] = value.conj() * factor;
                 square_values[self.views.mirror(place)] = value * factor;
             }
-            waves.contract(square, self.atoms, group, self.views.edge, contracted);
+            waves.contract(square, self.atoms, group, self.views.edge, squares, contracted);
         }
     }
 }

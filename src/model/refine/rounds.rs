@@ -61,7 +61,7 @@ pub struct State<'a> {
 pub struct Round {
     /// Change of the positions, root mean square over the atoms \[Å\].
     pub step: f64,
-    /// Log-likelihood that it promised to gain.
+    /// Log-likelihood that it promised to gain, where what the model leaves of the images, noise or not, is taken for noise.
     pub gain: f64,
 }
 
@@ -127,19 +127,27 @@ impl<'a> State<'a> {
         if longest > LONGEST_STEP {
             step *= LONGEST_STEP / longest;
         }
+        let gain = 0.5 * gradient.dot(&step) / self.left().max(1.0);
         for (atom, position) in self.atoms.positions.iter_mut().enumerate() {
             *position += step.fixed_rows::<3>(4 * atom);
         }
         let shapes: Vec<f64> = step.iter().skip(3).step_by(4).copied().collect();
-        match self.unknowns {
+        let taken = match self.unknowns {
             WITH_AMPLITUDES => self.strengthen(&shapes),
             _ => self.blur(&shapes),
-        }
+        };
+        // what was held back would tell the next steps of a curvature that is not there
+        taken.iter().enumerate().for_each(|(atom, shape)| step[4 * atom + 3] = *shape);
         let mean = (0..count).map(|atom| square(&step, atom)).sum::<f64>() / count as f64;
-        let gain = 0.5 * gradient.dot(&step);
         self.memory.taken(step, gradient);
         self.curvature = Some(curvature);
         Ok(Round { step: mean.sqrt(), gain })
+    }
+
+    /// Mean square of what is left of the images, in units of the expected noise.
+    fn left(&self) -> f64 {
+        let sum: f64 = self.chi2.iter().zip(&self.weights).map(|(chi2, weight)| chi2 * weight).sum();
+        sum / self.weights.iter().sum::<f64>()
     }
 
     /// Brings all but the positions to where they belong, and gives the bound of the positions [Å].
@@ -154,21 +162,22 @@ impl<'a> State<'a> {
     pub fn strengths(&self, before: &[Peak]) -> Result<(Vec<f64>, Vec<f64>), Cancelled> {
         let mut alike = self.clone();
         alike.take(Atoms { positions: self.atoms.positions.clone(), ..together(before) });
-        let mut known = Vec::new();
+        let mut known = None;
         for _ in 0..SHAPE_STEPS {
             alike.transfers = alike.equations()?.solve(&self.views.ring_weights());
-            let (_, request) = alike.improved()?;
-            let curvature =
-                Matrix::mean(&alike.atoms, &alike.rings(), SHAPES).held(&alike.atoms).expecting(LIKELY_B).solved();
+            let request = alike.asked()?;
+            let curvature = known.get_or_insert_with(|| {
+                Matrix::mean(&alike.atoms, &alike.rings(), SHAPES).held(&alike.atoms).expecting(LIKELY_B).solved()
+            });
             let b_slopes = alike.b_slopes(&request, LIKELY_B);
             let gradient = request.amplitudes.iter().zip(b_slopes).flat_map(|(a, b)| [*a, b]).collect();
             let step = curvature.step(&DVector::from_vec(gradient));
             let of = |i: usize| step.iter().skip(i).step_by(2).copied().collect::<Vec<f64>>();
             alike.strengthen(&of(0));
             alike.blur(&of(1));
-            known = curvature.deviations(AMPLITUDE);
         }
-        Ok((alike.atoms.amplitudes, known))
+        let deviations = known.map(|curvature| curvature.deviations(AMPLITUDE)).unwrap_or_default();
+        Ok((alike.atoms.amplitudes, deviations))
     }
 
     /// Root mean square error in space that the noise allows \[Å\]; not a number if it is not known.
@@ -178,9 +187,10 @@ impl<'a> State<'a> {
         (3.0 * deviations.iter().map(|sigma| sigma * sigma).sum::<f64>() / deviations.len() as f64).sqrt()
     }
 
-    /// Adds to the strengths, whose mean in each group stays 1.
-    fn strengthen(&mut self, change: &[f64]) {
+    /// Adds to the strengths, whose mean in each group stays 1; gives how much they changed.
+    fn strengthen(&mut self, change: &[f64]) -> Vec<f64> {
         let Atoms { amplitudes, groups, .. } = &mut self.atoms;
+        let before = amplitudes.clone();
         amplitudes.iter_mut().zip(change).for_each(|(amplitude, change)| *amplitude = (*amplitude + change).max(0.0));
         for group in groups.iter().filter(|group| !group.is_empty()) {
             let strengths = &mut amplitudes[group.clone()];
@@ -189,6 +199,7 @@ impl<'a> State<'a> {
                 strengths.iter_mut().for_each(|strength| *strength /= mean);
             }
         }
+        amplitudes.iter().zip(before).map(|(after, before)| after - before).collect()
     }
 
     /// Gradient with respect to the B factors, which are expected to be 0 with a standard deviation of `spread`.
@@ -196,9 +207,10 @@ impl<'a> State<'a> {
         request.b_factors.iter().zip(&self.atoms.b_factors).map(|(asked, b)| asked - b / (spread * spread)).collect()
     }
 
-    /// Adds to the B factors, whose mean in each group stays 0.
-    fn blur(&mut self, change: &[f64]) {
+    /// Adds to the B factors, whose mean in each group stays 0; gives how much they changed.
+    fn blur(&mut self, change: &[f64]) -> Vec<f64> {
         let Atoms { b_factors, groups, .. } = &mut self.atoms;
+        let before = b_factors.clone();
         let (step, largest) = LARGEST_B;
         for (b, change) in b_factors.iter_mut().zip(change) {
             *b = (*b + change.clamp(-step, step)).clamp(-largest, largest);
@@ -207,6 +219,7 @@ impl<'a> State<'a> {
             let mean = b_factors[group.clone()].iter().sum::<f64>() / group.len() as f64;
             b_factors[group.clone()].iter_mut().for_each(|b| *b -= mean);
         }
+        b_factors.iter().zip(before).map(|(after, before)| after - before).collect()
     }
 
     fn workspace(&self) -> Workspace {
@@ -256,6 +269,7 @@ impl<'a> State<'a> {
     /// Every image at a better pose, or the same where a step does not make it better; and what they ask of the atoms.
     fn improved(&self) -> Result<(Vec<Improved>, Request), Cancelled> {
         let model = Forward::new(self.views, &self.atoms, &self.transfers);
+        let blurred = self.unknowns == WITH_B_FACTORS;
         let improve = |workspace: &mut Workspace, image: usize, sum: &mut Request| {
             let mut pose = self.poses[image];
             model.show(&pose, true, workspace);
@@ -271,7 +285,7 @@ impl<'a> State<'a> {
                     model.subtract(image, scale, workspace);
                 }
             }
-            sum.add(&model.request(&pose, scale, workspace), self.weights[image]);
+            sum.add(&model.request(&pose, scale, blurred, workspace), self.weights[image]);
             Improved { pose, scale, chi2 }
         };
         let parts = self.in_chunks(|workspace, images| {
@@ -282,6 +296,25 @@ impl<'a> State<'a> {
         let mut request = Request::nothing(self.atoms.len());
         parts.iter().for_each(|(_, part)| request.add(part, 1.0));
         Ok((parts.into_iter().flat_map(|(improved, _)| improved).collect(), request))
+    }
+
+    /// What all images together ask of the atoms, with their B factors, at the poses as they are.
+    fn asked(&self) -> Result<Request, Cancelled> {
+        let model = Forward::new(self.views, &self.atoms, &self.transfers);
+        let parts = self.in_chunks(|workspace, images| {
+            let mut sum = Request::nothing(self.atoms.len());
+            for image in images {
+                let pose = &self.poses[image];
+                model.show(pose, false, workspace);
+                let scale = model.contrast(image, workspace).max(0.0);
+                model.subtract(image, scale, workspace);
+                sum.add(&model.request(pose, scale, true, workspace), self.weights[image]);
+            }
+            sum
+        })?;
+        let mut request = Request::nothing(self.atoms.len());
+        parts.iter().for_each(|part| request.add(part, 1.0));
+        Ok(request)
     }
 
     /// Curvature of the likelihood at the atoms and poses as they are.

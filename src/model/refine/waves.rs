@@ -41,7 +41,7 @@ impl Atoms {
 /// The factors of all atoms for one pose, and room for products.
 pub struct Waves {
     wavelength: f64,
-    /// Factors in kx `[atom][kx]`, then the same times kx.
+    /// Factors in kx `[atom][kx]`, then the same times kx, and times kx².
     along_x: Array2<Complex32>,
     /// Factors in ky `[atom][ky]`.
     along_y: Array2<Complex32>,
@@ -63,11 +63,11 @@ impl Waves {
         let width = views.width();
         Self {
             wavelength,
-            along_x: Array2::zeros((2 * atoms, width)),
+            along_x: Array2::zeros((3 * atoms, width)),
             along_y: Array2::zeros((atoms, width)),
             weighted: Array2::zeros((atoms, MOMENTS * width)),
             sums: Array2::zeros((MOMENTS * width, width)),
-            contracted: Array2::zeros((2 * atoms, width)),
+            contracted: Array2::zeros((3 * atoms, width)),
             turned: vec![Vector3::zeros(); atoms],
         }
     }
@@ -83,14 +83,15 @@ impl Waves {
             let angles = [place.x + pose.shift.x, place.y + pose.shift.y].map(|x| -TAU * x / views.edge);
             fill(self.along_x.row_mut(i).as_slice_mut().expect("contiguous"), angles[0], curvature);
             fill(self.along_y.row_mut(i).as_slice_mut().expect("contiguous"), angles[1], curvature);
+            if atoms.b_factors[i] != 0.0 {
+                let fall = 0.25 * atoms.b_factors[i] / (views.edge * views.edge);
+                blur(self.along_x.row_mut(i).as_slice_mut().expect("contiguous"), fall);
+                blur(self.along_y.row_mut(i).as_slice_mut().expect("contiguous"), fall);
+            }
             for ix in 0..views.width() {
                 let k = (ix as f64 - reach as f64) / views.edge;
-                if atoms.b_factors[i] != 0.0 {
-                    let blur = (-0.25 * atoms.b_factors[i] * k * k).exp() as f32;
-                    self.along_x[[i, ix]] *= blur;
-                    self.along_y[[i, ix]] *= blur;
-                }
                 self.along_x[[count + i, ix]] = self.along_x[[i, ix]] * k as f32;
+                self.along_x[[2 * count + i, ix]] = self.along_x[[i, ix]] * (k * k) as f32;
             }
         }
     }
@@ -116,32 +117,39 @@ impl Waves {
         multiply(weighted.t(), along_x, self.sums.slice_mut(s![..count * width, ..]), false);
     }
 
-    /// For the atoms of a group, Σ_k g(k)·wave(k) times 1, kx and ky, for `g` on the square `[ky][kx]`.
+    /// For the atoms of a group, Σ_k g(k)·wave(k) times 1, kx, ky and, if `squares`, kx² + ky², for `g` on the square `[ky][kx]`.
     pub fn contract(
         &mut self,
         g: &Array2<Complex32>,
         atoms: &Atoms,
         group: usize,
         edge: f64,
-        out: &mut [[Complex64; 3]],
+        squares: bool,
+        out: &mut [[Complex64; 4]],
     ) {
         let range = atoms.groups[group].clone();
         let (count, width) = self.along_y.dim();
         let reach = (width / 2) as f32;
-        for part in 0..2 {
+        let parts = if squares { 3 } else { 2 };
+        for part in 0..parts {
             let rows = part * count + range.start..part * count + range.end;
             multiply(self.along_x.slice(s![rows.clone(), ..]), g.t(), self.contracted.slice_mut(s![rows, ..]), false);
         }
         for atom in range {
             let factors = self.along_y.row(atom);
             let (plain, times_kx) = (self.contracted.row(atom), self.contracted.row(count + atom));
-            let mut sums = [Complex32::default(); 3];
+            let mut sums = [Complex32::default(); 4];
             for iy in 0..width {
                 let k = (iy as f32 - reach) / edge as f32;
                 let value = plain[iy] * factors[iy];
                 sums[0] += value;
                 sums[1] += times_kx[iy] * factors[iy];
                 sums[2] += value * k;
+                sums[3] += value * (k * k);
+            }
+            if squares {
+                let times_square = self.contracted.row(2 * count + atom);
+                sums[3] += times_square.iter().zip(factors).map(|(value, factor)| value * factor).sum::<Complex32>();
             }
             out[atom] = sums.map(|sum| Complex64::new(f64::from(sum.re), f64::from(sum.im)));
         }
@@ -166,6 +174,19 @@ fn fill(row: &mut [Complex32], angle: f64, curvature: f64) {
     }
 }
 
+/// Times e^(−fall·n²) for n = −reach … reach.
+fn blur(row: &mut [Complex32], fall: f64) {
+    let reach = row.len() / 2;
+    // as in `fill`
+    let (mut height, mut step, growth) = (1.0, (-fall).exp(), (-2.0 * fall).exp());
+    for n in 1..=reach {
+        height *= step;
+        step *= growth;
+        row[reach + n] *= height as f32;
+        row[reach - n] *= height as f32;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,9 +195,10 @@ mod tests {
     fn recurrences_keep_to_the_exponential() {
         let mut row = vec![Complex32::default(); 161];
         fill(&mut row, 1.234, -7e-4);
+        blur(&mut row, 3e-4);
         for (i, value) in row.iter().enumerate() {
             let n = i as f64 - 80.0;
-            let expected = Complex64::cis(1.234 * n - 7e-4 * n * n);
+            let expected = Complex64::cis(1.234 * n - 7e-4 * n * n) * (-3e-4 * n * n).exp();
             assert!((f64::from(value.re) - expected.re).hypot(f64::from(value.im) - expected.im) < 1e-6);
         }
     }
