@@ -47,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store;
+use crate::task::Task;
 
 pub use analysis::{Titled, core_shell, neighbours, pair_distribution, short_range_order};
 pub use atoms::{against_truth, radial_intensity};
@@ -134,7 +135,7 @@ impl Figure {
             return Err(Error::NotPng(path.to_owned()));
         }
         let bytes = self.to_png()?;
-        Ok(store::write_bytes(path, |file| file.write_all(&bytes))?)
+        Ok(store::write_bytes(path, &Task::silent(), |file| file.write_all(&bytes))?)
     }
 }
 

@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 
+use crate::store::{self, Value};
 use crate::task::Task;
 
 pub use limits::read_script;
@@ -79,6 +80,12 @@ pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
 /// If it may not; see [`permit`].
 pub fn writable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
     Session::of(call).permit().write(path).map_err(fault)
+}
+
+/// Writes a value to the file `path` of the script that made `call`, in the format that the name tells.
+fn saved(call: &NativeCallContext, path: &str, value: Value) -> ScriptResult<()> {
+    let (file, provenance) = (writable(call, path)?, Session::of(call).provenance());
+    run(call, |task| store::save(&file, &value, &provenance, task))
 }
 
 /// Runs a kernel for the script that made `call`: in the session's threads, with its progress and cancellation.

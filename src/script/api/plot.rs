@@ -51,7 +51,7 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn power_spectrum(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
         let options: plot::PowerOptions = options::parse(&call, &options)?;
-        let spectrum = run(&call, |_| PowerSpectrum::of(&images))?;
+        let spectrum = run(&call, |task| PowerSpectrum::of(&images, task))?;
         plot::power_spectrum(&spectrum, &options).map_err(fault)
     }
 
