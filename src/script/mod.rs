@@ -35,7 +35,7 @@ use crate::task::Task;
 
 pub use limits::read_script;
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
-pub use sweep::Plan;
+pub use sweep::{Executor, Plan};
 pub use table::{Table, TableError};
 
 /// What a native function returns to a script.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Order, Outcome, Record, Report, listen};
+use super::{Order, Outcome, Record, Report, SlurmError, listen};
 
 /// How often a point is begun before it is given up.
 pub const TRIES: usize = 3;
@@ -31,6 +31,10 @@ pub enum WorkError<E> {
     Refused(String),
     #[error("{MOST_STILLBORN} workers in a row died before they could begin (the last: {0})")]
     Stillborn(String),
+    #[error(transparent)]
+    Cluster(SlurmError),
+    #[error("no task of SLURM job {job} could begin, nor of that before ({how})")]
+    Vain { job: String, how: String },
     #[error("stopped")]
     Stopped,
     #[error("{0}")]

@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::closure::Place;
 use super::job::Captured;
-use super::{ERROR, Plan, VALUE, calls_of};
+use super::{ERROR, Executor, Plan, VALUE, calls_of};
 use crate::script::{ScriptResult, Session, Table, fault};
 use crate::store::Digest;
-use crate::sweep::{Header, Journal, Kept, Outcome, Point, Record, describe};
+use crate::sweep::{self, Header, Journal, Kept, Outcome, Point, Record, describe};
 
 /// The records of a sweep, in memory and in its journal.
 pub struct Keeper {
@@ -57,8 +57,8 @@ impl Keeper {
         };
         let Some(plan) = plan else { return Ok(keeper) };
         // Without workers and without --resume nothing is asked of the journal that would be worth an error.
-        let must = plan.workers > 0 || plan.resume;
-        match keeper.open_journal(call, closure, points, plan.resume) {
+        let must = plan.executor != Executor::Own || plan.resume;
+        match keeper.open_journal(call, closure, points, &plan) {
             Ok(()) => Ok(keeper),
             Err(problem) if must => Err(fault(problem)),
             Err(problem) => {
@@ -73,7 +73,7 @@ impl Keeper {
         call: &NativeCallContext,
         closure: &FnPtr,
         points: Option<&[Point]>,
-        resume: bool,
+        plan: &Plan,
     ) -> Result<(), String> {
         let session = Session::of(call);
         let captured = Captured::of(call, closure)?;
@@ -84,7 +84,11 @@ impl Keeper {
             parameters: self.parameters.clone(),
             points: points.map(<[Point]>::len),
         };
-        let (journal, Kept { records, message }) = Journal::open(&folder, &header, resume)?;
+        let (journal, Kept { records, message }) = Journal::open(&folder, &header, plan.resume)?;
+        let goes_on = plan.resume && matches!(plan.executor, Executor::Slurm(_));
+        for job in if goes_on { Vec::new() } else { sweep::abandon(&folder) } {
+            session.tell(&format!("{}: SLURM job {job} of the last run is cancelled", self.title));
+        }
         if let Some(message) = message {
             session.tell(&message);
         }
@@ -102,9 +106,9 @@ impl Keeper {
         Ok(())
     }
 
-    /// The plan, and the folder of the sweep, if workers are to do the points.
-    pub fn workers(&self) -> Option<(Plan, PathBuf)> {
-        let plan = self.plan.clone().filter(|plan| plan.workers > 0)?;
+    /// The plan, and the folder of the sweep, if other processes are to do the points.
+    pub fn elsewhere(&self) -> Option<(Plan, PathBuf)> {
+        let plan = self.plan.clone().filter(|plan| plan.executor != Executor::Own)?;
         Some((plan, self.folder.clone()?))
     }
 
@@ -168,7 +172,7 @@ impl Keeper {
             None => {}
         }
         // Those of a point that another process has done are not known yet.
-        let elsewhere = self.workers().is_some();
+        let elsewhere = self.elsewhere().is_some();
         for record in self.records.values().filter(|record| elsewhere && !self.before.contains(&record.index)) {
             calls_of(record).into_iter().for_each(|call| session.record_call(call));
         }
@@ -216,13 +220,12 @@ fn folder(session: &Session) -> Result<PathBuf, String> {
     session.permit().write(&folder).map_err(|refusal| refusal.to_string())
 }
 
-/// Starts a worker of a sweep; the workers share the threads of the session.
+/// Starts a worker of a sweep.
 pub fn start_worker(plan: &Plan, folder: &Path, threads: usize) -> io::Result<Child> {
     let (program, arguments) = plan.command.split_first().ok_or(io::ErrorKind::NotFound)?;
-    let share = (threads / plan.workers).max(1);
     Command::new(program)
         .args(arguments)
-        .args(["--threads", &share.to_string(), "--worker"])
+        .args(["--threads", &threads.to_string(), "--worker"])
         .arg(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

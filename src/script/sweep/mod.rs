@@ -10,7 +10,7 @@ mod keeper;
 mod worker;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext};
@@ -23,7 +23,7 @@ use super::diagnostic::Diagnostic;
 use super::options::describe;
 use super::table::{from_cell, to_cell};
 use super::{KernelCall, ScriptResult, Session, Table, fault};
-use crate::sweep::{self, Best, Minimize, News, Order, Outcome, Point, Record, WorkError, Workers};
+use crate::sweep::{self, Best, Cluster, Minimize, News, Order, Outcome, Point, Record, Slurm, WorkError, Workers};
 
 pub use worker::serve;
 
@@ -32,11 +32,21 @@ const ERROR: &str = "error";
 /// The column of results that are a single value.
 const VALUE: &str = "value";
 
+/// Who does the points of sweeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executor {
+    /// This process.
+    Own,
+    /// So many processes beside it.
+    Workers(usize),
+    /// The tasks of a job array on a cluster.
+    Slurm(Slurm),
+}
+
 /// How the sweeps of a run are kept and shared out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Plan {
-    /// Worker processes; none: all is done in this process.
-    pub workers: usize,
+    pub executor: Executor,
     /// Whether what an earlier run has finished is taken over.
     pub resume: bool,
     /// Program and arguments of a worker; the folder of the sweep comes behind.
@@ -82,13 +92,10 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
     let orders: Vec<Order> = orders.into_iter().filter(|order| !keeper.has(order.index)).collect();
     let (task, title) = (session.task().clone(), keeper.title.clone());
     let stage = task.stage(&title, orders.len());
-    match keeper.workers() {
+    match keeper.elsewhere() {
         Some((plan, folder)) if !orders.is_empty() => {
             job::write(call, &closure, &folder)?;
-            let start = || keeper::start_worker(&plan, &folder, session.threads());
-            let stopped = || session.stopped().is_some();
-            let workers = Workers { count: plan.workers, start: &start, stopped: &stopped };
-            let result = sweep::work(orders, &workers, |news| match news {
+            share_out(&session, &plan, &folder, orders, |news| match news {
                 News::Print(text) => call.call_native_fn::<()>("print", (text,)),
                 News::Tell(text) => {
                     session.tell(&text);
@@ -100,8 +107,7 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
                     let _ = stage.advance(1);
                     Ok(())
                 }
-            });
-            result.map_err(|error| in_script(&session, error))?;
+            })?;
         }
         _ => {
             for Order { index, point } in orders {
@@ -113,6 +119,35 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
     }
     drop(stage);
     keeper.finish(&session)
+}
+
+/// Has all `orders` done by other processes, here or in a cluster, and tells `take` of what they say.
+fn share_out(
+    session: &Session,
+    plan: &Plan,
+    folder: &Path,
+    orders: Vec<Order>,
+    take: impl FnMut(News) -> ScriptResult<()>,
+) -> ScriptResult<()> {
+    let stopped = || session.stopped().is_some();
+    let result = match &plan.executor {
+        Executor::Slurm(slurm) => {
+            let folder = std::path::absolute(folder).map_err(fault)?;
+            let (command, resume) = (&plan.command, plan.resume);
+            sweep::work_in_cluster(
+                orders,
+                &Cluster { slurm, folder: &folder, command, resume, stopped: &stopped },
+                take,
+            )
+        }
+        Executor::Workers(count) => {
+            let threads = (session.threads() / count).max(1);
+            let start = || keeper::start_worker(plan, folder, threads);
+            sweep::work(orders, &Workers { count: *count, start: &start, stopped: &stopped }, take)
+        }
+        Executor::Own => return Ok(()),
+    };
+    result.map_err(|error| in_script(session, error))
 }
 
 fn in_script(session: &Session, error: WorkError<Box<EvalAltResult>>) -> Box<EvalAltResult> {
