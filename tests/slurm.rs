@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{Run, folder_with, pedesis};
+use common::{Run, folder_with, pedesis, run_script};
 
 /// One at a time: each has a SLURM of its own, and this computer few processors.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -240,9 +240,8 @@ t.save("t.csv");
 "#;
 
 fn slow_table() -> String {
-    (0..8)
-        .fold("n,value\n".to_owned(), |table, n| table + &format!("{n},{:?}\n", f64::from(n) / 3.0))
-        .replace(".0\n", "\n")
+    let rows = (0..8).map(|n| format!("{n},{:?}\n", f64::from(n) / 3.0));
+    std::iter::once("n,value\n".to_owned()).chain(rows).collect()
 }
 
 /// The processes of tasks whose command line has this folder in it.
@@ -356,27 +355,45 @@ fn what_slurm_refuses_and_tasks_that_cannot_begin_are_told() {
         "{}",
         refused.stderr
     );
-    let vain = cluster.run(folder.path(), &["--workers", "1", "--sbatch=--export=NONE", "--max-memory", "0.001"]);
-    assert_eq!(vain.status, Some(1), "{}", vain.stderr);
-    assert!(vain.stderr.contains("--max-memory"), "{}", vain.stderr);
+    let large = cluster.run(folder.path(), &["--workers", "1", "--max-memory", "0.001"]);
+    assert_eq!(large.status, Some(1), "{}", large.stderr);
+    assert!(large.stderr.contains("--max-memory"), "{}", large.stderr);
+
+    // held jobs, cancelled by somebody else
+    let mut child = cluster.command(folder.path(), &["--sbatch=--hold"]).spawn().unwrap();
+    let mut last = String::new();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        loop {
+            let job = cluster.queue().split(' ').next().unwrap_or_default().to_owned();
+            if !job.is_empty() && job != last {
+                last = job;
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30) && child.try_wait().unwrap().is_none());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        cluster.ask("scancel", &[&last]);
+    }
+    let ran: Run = child.wait_with_output().unwrap().into();
+    let told = format!("no task of SLURM job {last} could begin, nor of that before (task 0: CANCELLED");
+    assert!(ran.status == Some(1) && ran.stderr.contains(&told), "{}", ran.stderr);
 }
 
 #[test]
 fn without_slurm_or_with_what_it_cannot_do_the_run_does_not_begin() {
     let folder = folder_with("script.rhai", "print(1);");
-    let run = |arguments: &[&str]| -> Run {
-        let mut command = pedesis(folder.path());
-        command.args(["run", "script.rhai"]).args(arguments).env("PATH", "");
-        command.output().unwrap().into()
-    };
+    let mut command = pedesis(folder.path());
+    let ran: Run = command.args(["run", "script.rhai", "--executor", "slurm"]).env("PATH", "").output().unwrap().into();
+    assert!(ran.status == Some(2) && ran.stdout.is_empty(), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--executor slurm: there is no sbatch here. Run pedesis where jobs"), "{}", ran.stderr);
     for (arguments, part) in [
-        (&["--executor", "slurm"][..], "--executor slurm: there is no sbatch here. Run pedesis where jobs"),
-        (&["--executor", "slurm", "--sbatch", "--array=1"], "--array is what a sweep sets itself"),
+        (&["--executor", "slurm", "--sbatch", "--array=1"][..], "--array is what a sweep sets itself"),
         (&["--executor", "slurm", "--sbatch", "long"], "\"long\" is not an option of sbatch"),
         (&["--sbatch", "--time=1"], "--sbatch is for --executor slurm alone"),
         (&["--executor", "pbs"], "invalid value 'pbs'"),
     ] {
-        let ran = run(arguments);
+        let ran = run_script("print(1);", arguments);
         assert!(ran.status == Some(2) && ran.stdout.is_empty(), "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(part), "{arguments:?}: {}", ran.stderr);
     }

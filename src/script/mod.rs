@@ -65,7 +65,10 @@ pub fn fault(message: impl Display) -> Box<EvalAltResult> {
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().read(path).map_err(fault)
+    let session = Session::of(call);
+    let path = session.permit().read(path).map_err(fault)?;
+    session.sweeps().note_read(&path);
+    Ok(path)
 }
 
 /// The path, if the script that made `call` may write, make or remove what is there; every native function that does so asks this.
@@ -73,7 +76,10 @@ pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn writable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().write(path).map_err(fault)
+    let session = Session::of(call);
+    let path = session.permit().write(path).map_err(fault)?;
+    session.sweeps().note_write(&path);
+    Ok(path)
 }
 
 /// Runs a kernel for the script that made `call`: in the session's threads, with its progress and cancellation.

@@ -109,7 +109,7 @@ pub fn work_in_cluster<E>(
 
 fn given_up(Order { index, point }: Order, tries: usize, how: &str) -> Record {
     let outcome = Outcome::Failed(format!("its task died {tries} times (the last time {how})"));
-    Record { index, point, outcome, seconds: 0.0, calls: Value::Null }
+    Record { index, point, outcome, seconds: 0.0, files: BTreeMap::new(), calls: Value::Null }
 }
 
 /// One task of an array.

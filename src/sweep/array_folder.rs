@@ -181,6 +181,7 @@ impl Chunk {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::process::Command;
 
     use super::*;
@@ -193,7 +194,14 @@ mod tests {
         let folder = make(sweep.path(), &[vec![order(0), order(2)], vec![order(1)]], &[]).unwrap();
         let record = |index| {
             let outcome = Outcome::Values(Point::new());
-            Record { index, point: Point::new(), outcome, seconds: 1.0, calls: serde_json::Value::Null }
+            Record {
+                index,
+                point: Point::new(),
+                outcome,
+                seconds: 1.0,
+                files: BTreeMap::new(),
+                calls: serde_json::Value::Null,
+            }
         };
         let mut chunk = Chunk::open(&folder, 0).unwrap();
         assert_eq!(chunk.orders.len(), 2);

@@ -233,7 +233,14 @@ mod tests {
     fn record(index: usize, value: f64) -> Record {
         let map = |name: &str, value: Value| Point::from_iter([(name.to_owned(), value)]);
         let outcome = Outcome::Values(map("y", value.into()));
-        Record { index, point: map("x", index.into()), outcome, seconds: 0.5, calls: Value::Null }
+        Record {
+            index,
+            point: map("x", index.into()),
+            outcome,
+            seconds: 0.5,
+            files: BTreeMap::new(),
+            calls: Value::Null,
+        }
     }
 
     fn open(folder: &Path, run: &str, resume: bool) -> Result<Kept, String> {

@@ -93,7 +93,7 @@ impl Slurm {
         let own = own.iter().map(OsStr::new).chain([output.as_os_str()]);
         let given = self.options.iter().map(OsStr::new);
         let said = run("sbatch", own.chain(given).chain([script.as_os_str()]))?;
-        Job::parse(&said).ok_or_else(|| SlurmError::Refused { program: "sbatch", said })
+        Job::parse(&said).ok_or(SlurmError::Refused { program: "sbatch", said })
     }
 }
 

@@ -193,7 +193,7 @@ impl Crew {
         let outcome = Outcome::Failed(format!("its worker died {tries} times (the last time {how})"));
         let Order { index, point } = order;
         let seconds = begun.elapsed().as_secs_f64();
-        Some((true, how, Some(Record { index, point, outcome, seconds, calls: Value::Null })))
+        Some((true, how, Some(Record { index, point, outcome, seconds, files: BTreeMap::new(), calls: Value::Null })))
     }
 }
 

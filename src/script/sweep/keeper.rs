@@ -92,6 +92,7 @@ impl Keeper {
         if let Some(message) = message {
             session.tell(&message);
         }
+        let records = self.unchanged(&session, records);
         if !records.is_empty() {
             let of = points.map(|points| format!(" of {}", points.len())).unwrap_or_default();
             session.tell(&format!("{}: {}{of} points kept from the last run", self.title, records.len()));
@@ -104,6 +105,24 @@ impl Keeper {
         session.sweeps().folders.push(folder.clone());
         (self.folder, self.journal) = (Some(folder), Some(journal));
         Ok(())
+    }
+
+    /// The records of points that have read nothing that has changed since.
+    fn unchanged(&self, session: &Session, records: Vec<Record>) -> Vec<Record> {
+        let (count, mut changed) = (records.len(), None);
+        let is_same = |record: &Record| {
+            let found = session.sweeps().reads.changed(&record.files, session.permit()).map(str::to_owned);
+            let is_same = found.is_none();
+            changed = changed.take().or(found);
+            is_same
+        };
+        let kept: Vec<Record> = records.into_iter().filter(is_same).collect();
+        if let Some(file) = changed {
+            let again = count - kept.len();
+            session
+                .tell(&format!("{}: {file} has changed since it was read; {again} points are done again", self.title));
+        }
+        kept
     }
 
     /// The plan, and the folder of the sweep, if other processes are to do the points.

@@ -7,8 +7,10 @@
 mod closure;
 mod job;
 mod keeper;
+mod reads;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 use self::closure::detached;
 use self::keeper::Keeper;
+use self::reads::Reads;
 use super::checkpoint::calls_since;
 use super::diagnostic::Diagnostic;
 use super::options::describe;
@@ -62,16 +65,31 @@ pub(super) struct Sweeps {
     pub(super) failures: Vec<String>,
     /// How many points are being called, each inside the one before.
     depth: usize,
+    reads: Reads,
 }
 
 impl Sweeps {
     pub(super) fn new(plan: Option<Plan>) -> Self {
-        Self { plan, met: 0, folders: Vec::new(), failures: Vec::new(), depth: 0 }
+        Self { plan, met: 0, folders: Vec::new(), failures: Vec::new(), depth: 0, reads: Reads::default() }
     }
 
     /// Whether a point is being called.
     pub(super) fn in_point(&self) -> bool {
         self.depth > 0
+    }
+
+    /// Takes note of a file that is about to be read.
+    pub(super) fn note_read(&mut self, path: &Path) {
+        if self.in_point() {
+            self.reads.read(path);
+        }
+    }
+
+    /// Takes note of a file that is about to be written.
+    pub(super) fn note_write(&mut self, path: &Path) {
+        if self.in_point() {
+            self.reads.write(path);
+        }
     }
 
     pub(super) fn forget(&mut self) {
@@ -215,7 +233,12 @@ fn evaluate(call: &NativeCallContext, closure: &FnPtr, index: usize, point: Poin
     session.sweeps().depth += 1;
     // each call works on a copy of what a detached closure has
     let result = closure.call_within_context::<Dynamic>(call, (parameters,));
-    session.sweeps().depth -= 1;
+    let files = {
+        let mut sweeps = session.sweeps();
+        sweeps.depth -= 1;
+        // those of a point inside another are the other's
+        if sweeps.in_point() { BTreeMap::new() } else { sweeps.reads.take() }
+    };
     session.check()?;
     let outcome = result.and_then(|value| results(value, &point)).map_or_else(
         |error| {
@@ -226,7 +249,7 @@ fn evaluate(call: &NativeCallContext, closure: &FnPtr, index: usize, point: Poin
     );
     let calls = calls_since(&before, &session.calls());
     let calls = if calls.is_empty() { Value::Null } else { serde_json::json!(calls) };
-    Ok(Record { index, point, outcome, seconds: start.elapsed().as_secs_f64(), calls })
+    Ok(Record { index, point, outcome, seconds: start.elapsed().as_secs_f64(), files, calls })
 }
 
 /// What a closure gave, as the cells of a row.
