@@ -260,10 +260,14 @@ fn kill(signal: &str, pid: u32) {
     let _ = Command::new("kill").args([signal, &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
+fn begun_points(folder: &Path) -> usize {
+    fs::read_dir(folder.join("begun")).map_or(0, Iterator::count)
+}
+
 /// Waits until so many points have begun.
 fn wait_for(folder: &Path, count: usize, child: &mut Child) {
     let begun = Instant::now();
-    while fs::read_dir(folder.join("begun")).map_or(0, Iterator::count) < count {
+    while begun_points(folder) < count {
         assert!(begun.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -280,7 +284,7 @@ fn a_killed_task_loses_nothing() {
     kill("-KILL", victims[0]);
     let ran: Run = child.wait_with_output().unwrap().into();
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("FAILED") && ran.stderr.contains("they are given to it again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("FAILED") && ran.stderr.contains("they are submitted again"), "{}", ran.stderr);
     assert_eq!(table(folder.path()), slow_table());
     // what was done is not done again: each point is begun once, but those that were at work
     assert!(ran.stdout.lines().count() <= 9, "{}", ran.stdout);
@@ -320,12 +324,21 @@ fn a_job_outlives_the_run_and_the_next_one_finds_it() {
     kill("-KILL", child.id());
     child.wait().unwrap();
     let job = cluster.queue().split(' ').next().unwrap().to_owned();
-    wait_for(folder.path(), 4, &mut Command::new("sleep").arg("60").spawn().unwrap());
-    let info: Run = pedesis(folder.path()).args(["info", "script.sweep-1"]).output().unwrap().into();
-    assert!(info.stdout.contains(&format!("SLURM job      {job}, unless it has ended")), "{}", info.stdout);
+    let begun = Instant::now();
+    while begun_points(folder.path()) < 4 {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for (place, file) in [("", "script.sweep-1"), ("script.sweep-1", "journal.jsonl")] {
+        let info: Run = pedesis(&folder.path().join(place)).args(["info", file]).output().unwrap().into();
+        let counted = info.stdout.contains("2 of 8 points") || info.stdout.contains("3 of 8 points");
+        let told = info.stdout.contains(&format!("SLURM job      {job}, which may be at work"));
+        assert!(counted && told, "{}{}", info.stdout, info.stderr);
+    }
     let resumed = cluster.run(folder.path(), &["--workers", "1", "--resume"]);
     assert_eq!(resumed.status, Some(0), "{}", resumed.stderr);
-    assert!(resumed.stderr.contains(&format!("SLURM job {job}: ")), "{}", resumed.stderr);
+    let found = format!("SLURM job {job}: of the last run is still at work: ");
+    assert!(resumed.stderr.contains(&found), "{}", resumed.stderr);
     assert_eq!(table(folder.path()), slow_table());
     assert!(resumed.stdout.lines().count() < 7, "{}", resumed.stdout);
 
@@ -361,6 +374,7 @@ fn what_slurm_refuses_and_tasks_that_cannot_begin_are_told() {
 
     // held jobs, cancelled by somebody else
     let mut child = cluster.command(folder.path(), &["--sbatch=--hold"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(9));
     let mut last = String::new();
     for _ in 0..2 {
         let begun = Instant::now();
@@ -376,6 +390,7 @@ fn what_slurm_refuses_and_tasks_that_cannot_begin_are_told() {
         cluster.ask("scancel", &[&last]);
     }
     let ran: Run = child.wait_with_output().unwrap().into();
+    assert!(ran.stderr.contains("it waits in the queue (JobHeldUser"), "{}", ran.stderr);
     let told = format!("no task of SLURM job {last} could begin, nor of that before (task 0: CANCELLED");
     assert!(ran.status == Some(1) && ran.stderr.contains(&told), "{}", ran.stderr);
 }

@@ -457,6 +457,20 @@ fn points_that_have_read_what_has_changed_are_done_again() {
 }
 
 #[test]
+fn a_search_is_recorded_once_with_workers_too() {
+    let script = r#"
+        let images = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3, size: 64, seed: 3 });
+        sweep::minimize(#{ snr: [0.1, 1.0] }, #{ evaluations: 3 }, |p| { images.add_noise(#{ snr: 0.5, seed: 1 }); p.snr }).table.save("t.h5");
+    "#;
+    let folder = folder_with("script.rhai", script);
+    let options = [&[][..], &["--workers", "2"]].map(|arguments| {
+        assert_eq!(run(folder.path(), arguments).status, Some(0));
+        pedesis::store::read_h5(&folder.path().join("t.h5")).unwrap().provenance.unwrap().options
+    });
+    assert_eq!(options[0], options[1]);
+}
+
+#[test]
 fn workers_get_lattices_cells_and_liquids() {
     let script = r#"
         let lattice = structure::wurtzite(["Cd", "Se"], 4.3, 7.01);

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::array_folder::{self as files, folders};
 use super::lines::Tail;
-use super::slurm::{Job, Slurm, is_alive};
+use super::slurm::{Job, Slurm, State};
 use super::workers::TRIES;
 use super::{News, Order, Outcome, Record, Report, SlurmError, WorkError};
 
@@ -33,6 +33,8 @@ const LISTEN: Duration = Duration::from_millis(200);
 const LISTEN_EACH: Duration = Duration::from_millis(5);
 /// How often SLURM is asked: the first time, and at last.
 const ASK: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+/// After how many questions the user is told why nothing has begun.
+const WAITED: usize = 3;
 /// How long what a task wrote last may be under way.
 const ARRIVAL: Duration = Duration::from_secs(2);
 /// Bytes of the end of a log that are shown.
@@ -65,21 +67,19 @@ pub fn work_in_cluster<E>(
     let mut vain = 0;
     let mut found = if cluster.resume { Array::left_in(cluster.folder)? } else { None };
     while !left.is_empty() {
-        let mut array = match found.take() {
-            Some(array) => array,
-            None => Array::submit(cluster, &left)?,
+        let (mut array, begun) = match found.take() {
+            Some(array) => (array, "of the last run is still at work: "),
+            None => (Array::submit(cluster, &left)?, ""),
         };
-        let most = cluster.slurm.tasks.min(array.members.len());
-        let text = format!(
-            "SLURM job {}: {} points in {} tasks, {most} at a time",
-            array.job,
-            left.len(),
-            array.members.len()
-        );
+        let (points, tasks) = (left.len(), array.members.len());
+        let most = cluster.slurm.tasks.min(tasks);
+        let text = format!("SLURM job {}: {begun}{points} points in {tasks} tasks, {most} at a time", array.job);
         take(News::Tell(text)).map_err(WorkError::Other)?;
         if let Err(error) = array.watch(&mut left, cluster, &mut take) {
-            // what it could not do either would be said by the next run
-            let _ = array.job.cancel();
+            let cancelled = array.job.cancel().map_or_else(|error| error.to_string(), |()| "cancelled".into());
+            // of what fails now the first error is the reason
+            let _ = take(News::Tell(format!("SLURM job {}: {cancelled}", array.job)));
+            let _ = array.hear(&mut left, &mut take);
             return Err(error);
         }
         for (order, how) in array.lost(&left) {
@@ -96,7 +96,7 @@ pub fn work_in_cluster<E>(
                 return Err(WorkError::Vain { job: array.job.to_string(), how });
             }
             let text = format!(
-                "warning: SLURM job {} has ended ({how}) with {} points left; they are given to it again",
+                "warning: SLURM job {} has ended ({how}) with {} points left; they are submitted again",
                 array.job,
                 left.len()
             );
@@ -120,7 +120,7 @@ struct Member {
     /// Whether it ever was.
     is_ready: bool,
     /// As SLURM knows it.
-    state: String,
+    state: State,
 }
 
 impl Member {
@@ -138,7 +138,7 @@ impl Member {
     }
 
     fn is_at_work(&self) -> bool {
-        !self.left.is_empty() && is_alive(&self.state)
+        !self.left.is_empty() && self.state.is_alive()
     }
 }
 
@@ -156,7 +156,7 @@ impl Array {
         // neighbours, which may take equally long, go to different tasks
         let share = |task| left.values().skip(task).step_by(tasks).cloned().collect();
         let dealt: Vec<Vec<Order>> = (0..tasks).map(share).collect();
-        let folder = files::make(cluster.folder, &dealt, cluster.command).map_err(WorkError::Start)?;
+        let folder = files::make(cluster.folder, &dealt, cluster.command).map_err(WorkError::Write)?;
         let name = cluster.folder.file_name().unwrap_or_default().to_string_lossy();
         match cluster.slurm.submit(&folder.join(files::SCRIPT), tasks, &name, &folder) {
             Ok(job) => {
@@ -175,7 +175,7 @@ impl Array {
             left: orders.iter().map(|order| order.index).collect(),
             reports: Tail::new(files::reports(&folder, task)),
             is_ready: false,
-            state: "PENDING".into(),
+            state: State::default(),
         };
         Self { members: dealt.iter().enumerate().map(member).collect(), folder, job }
     }
@@ -207,13 +207,10 @@ impl Array {
         take: &mut impl FnMut(News) -> Result<(), E>,
     ) -> Result<(), WorkError<E>> {
         let (mut heard, mut asked, mut pause) = (Instant::now(), Instant::now(), ASK[0]);
-        let mut is_silent = false;
+        let (mut is_silent, mut times) = (false, 0);
+        let listen = LISTEN.max(LISTEN_EACH * self.members.len() as u32);
         loop {
-            let listen = LISTEN.max(LISTEN_EACH * self.members.len() as u32);
             if (cluster.stopped)() {
-                let cancelled = self.job.cancel().map_or_else(|error| error.to_string(), |()| "cancelled".into());
-                take(News::Tell(format!("SLURM job {}: {cancelled}", self.job))).map_err(WorkError::Other)?;
-                self.hear(left, take)?;
                 return Err(WorkError::Stopped);
             }
             if heard.elapsed() >= listen {
@@ -225,9 +222,14 @@ impl Array {
             }
             if asked.elapsed() >= pause {
                 let answer = self.ask();
-                if let (Err(error), false) = (&answer, is_silent) {
-                    let text = format!("warning: SLURM job {}: {error}; what it does is awaited", self.job);
-                    take(News::Tell(text)).map_err(WorkError::Other)?;
+                times += 1;
+                let note = match &answer {
+                    Err(error) if !is_silent => Some(format!("warning: {error}; what the job does is awaited")),
+                    Ok(()) if times == WAITED => self.waits_for(),
+                    _ => None,
+                };
+                if let Some(note) = note {
+                    take(News::Tell(format!("SLURM job {}: {note}", self.job))).map_err(WorkError::Other)?;
                 }
                 is_silent = answer.is_err();
                 (asked, pause) = (Instant::now(), (2 * pause).min(ASK[1]));
@@ -264,21 +266,28 @@ impl Array {
     fn ask(&mut self) -> Result<(), SlurmError> {
         let mut states = self.job.states()?;
         for (task, member) in self.members.iter_mut().enumerate() {
-            // where SLURM knows no more of it, it has ended as it was seen last, or unseen
-            member.state = match states.remove(&task) {
-                Some(state) => state,
-                None if is_alive(&member.state) => "CANCELLED".into(),
-                None => continue,
-            };
+            // one that SLURM knows no more has ended
+            match states.remove(&task) {
+                Some(state) => member.state = state,
+                None if member.state.is_alive() => member.state = State::gone(),
+                None => {}
+            }
         }
         Ok(())
+    }
+
+    /// In words, why no task has begun.
+    fn waits_for(&self) -> Option<String> {
+        let first = self.members.iter().find(|member| member.is_at_work())?;
+        let has_begun = self.members.iter().any(|member| member.is_ready);
+        (!has_begun).then(|| format!("it waits in the queue ({}; squeue tells more)", first.state.reason))
     }
 
     /// The points that dead tasks were at, with how these ended.
     fn lost(&self, left: &BTreeMap<usize, Order>) -> Vec<(Order, String)> {
         let begun = self.members.iter().filter(|member| member.is_ready);
         let at = begun.filter_map(|member| {
-            Some((member.left.first().and_then(|index| left.get(index))?.clone(), member.state.clone()))
+            Some((member.left.first().and_then(|index| left.get(index))?.clone(), member.state.word.clone()))
         });
         at.collect()
     }
@@ -290,6 +299,6 @@ impl Array {
         let log = fs::read(files::log(&self.folder, task)).unwrap_or_default();
         let end = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG)..]).trim().to_owned();
         let said = if end.is_empty() { String::new() } else { format!(", saying: {end}") };
-        Some(format!("task {task}: {}{said}", member.state))
+        Some(format!("task {task}: {}{said}", member.state.word))
     }
 }

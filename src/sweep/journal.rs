@@ -174,12 +174,14 @@ pub fn info(path: &Path) -> Result<String, store::Error> {
     let Some(header) = found.header.clone() else {
         return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not the journal of a sweep")));
     };
-    let arrays = match file.parent() {
-        Some(folder) if file.ends_with(FILE) => array_folder::folders(folder),
-        _ => Vec::new(),
-    };
-    if let Some(folder) = arrays.first().and_then(|array| array.parent()) {
+    let mut jobs = Vec::new();
+    if file.ends_with(FILE) {
+        let folder = file.with_file_name("");
+        let folder = if folder == Path::new("") { Path::new(".") } else { &folder };
         found.merge(array_folder::records(folder), |_| Ok(())).map_err(unreadable)?;
+        jobs.extend(
+            array_folder::folders(folder).iter().filter_map(|array| Some(array_folder::job(array)?.to_string())),
+        );
     }
     let finished = found.finished();
     let failed = found.failed();
@@ -192,9 +194,8 @@ pub fn info(path: &Path) -> Result<String, store::Error> {
     if !failed.is_empty() {
         fact("failed", &failed.len().to_string());
     }
-    let jobs: Vec<String> = arrays.iter().filter_map(|array| Some(array_folder::job(array)?.to_string())).collect();
     if !jobs.is_empty() {
-        fact("SLURM job", &format!("{}, unless it has ended (squeue knows)", jobs.join(", ")));
+        fact("SLURM job", &format!("{}, which may be at work", jobs.join(", ")));
     }
     for Record { index, point, outcome, .. } in failed {
         if let Outcome::Failed(why) = outcome {

@@ -21,6 +21,9 @@ const DEAD: [&str; 10] = [
     "TIMEOUT",
 ];
 
+/// Stands for the state of a task that SLURM knows no more.
+const GONE: &str = "gone from SLURM";
+
 /// Options of `sbatch` that a sweep sets itself, and cannot do its work with others.
 const OWN: [&str; 8] = ["-a", "--array", "-D", "--chdir", "--wrap", "-W", "--wait", "--test-only"];
 
@@ -127,9 +130,9 @@ impl Job {
     }
 
     /// The state of each task that SLURM still knows.
-    pub(super) fn states(&self) -> Result<BTreeMap<usize, String>, SlurmError> {
+    pub(super) fn states(&self) -> Result<BTreeMap<usize, State>, SlurmError> {
         let job = format!("--jobs={}", self.id);
-        let options = ["--noheader", "--array", "--states=all", "--format=%K %T", job.as_str()].map(str::to_owned);
+        let options = ["--noheader", "--array", "--states=all", "--format=%K %T %r", job.as_str()].map(str::to_owned);
         match run("squeue", self.on_cluster().into_iter().chain(options)) {
             Ok(said) => Ok(states(&said)),
             // forgotten a while after its end
@@ -147,15 +150,40 @@ impl Job {
     }
 }
 
-/// Whether a task of this state is still to do something, or at it.
-pub(super) fn is_alive(state: &str) -> bool {
-    !DEAD.contains(&state)
+/// How a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    /// SLURM's word for it.
+    pub word: String,
+    /// Why it is so, as for a task that waits.
+    pub reason: String,
 }
 
-fn states(said: &str) -> BTreeMap<usize, String> {
+impl Default for State {
+    fn default() -> Self {
+        Self { word: "PENDING".into(), reason: String::new() }
+    }
+}
+
+impl State {
+    /// Of a task that SLURM knows no more.
+    pub fn gone() -> Self {
+        Self { word: GONE.into(), reason: String::new() }
+    }
+
+    /// Whether it is still to do something, or at it.
+    pub fn is_alive(&self) -> bool {
+        self.word != GONE && !DEAD.contains(&self.word.as_str())
+    }
+}
+
+/// From lines `task STATE reason`.
+fn states(said: &str) -> BTreeMap<usize, State> {
     let state = |line: &str| {
-        let (task, state) = line.trim().split_once(' ')?;
-        Some((task.parse().ok()?, state.trim().to_owned()))
+        let mut words = line.split_whitespace();
+        let task = words.next()?.parse().ok()?;
+        let word = words.next()?.to_owned();
+        Some((task, State { word, reason: words.collect::<Vec<_>>().join(" ") }))
     };
     said.lines().filter_map(state).collect()
 }
@@ -188,10 +216,11 @@ mod tests {
         );
         assert_eq!(Job::parse("sbatch: note\n18\n").unwrap().text(), "18");
         assert_eq!(Job::parse("Submitted"), None);
-        let said = "CLUSTER: north\n0 COMPLETED\n 12 PENDING \nN/A RUNNING\n";
-        let expected = [(0, "COMPLETED".to_owned()), (12, "PENDING".to_owned())];
-        assert_eq!(states(said), expected.into());
-        assert!(is_alive("PENDING") && is_alive("COMPLETING") && !is_alive("TIMEOUT"));
+        let said = "CLUSTER: north\n0 COMPLETED None\n 12 PENDING Nodes required are DOWN\nN/A RUNNING None\n";
+        let states = states(said);
+        assert_eq!(states.keys().copied().collect::<Vec<_>>(), [0, 12]);
+        assert_eq!(states[&12].reason, "Nodes required are DOWN");
+        assert!(states[&12].is_alive() && !states[&0].is_alive() && !State::gone().is_alive());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum WorkError<E> {
     Stillborn(String),
     #[error(transparent)]
     Cluster(SlurmError),
+    #[error("cannot write what SLURM is to do: {0}")]
+    Write(io::Error),
     #[error("no task of SLURM job {job} could begin, nor of that before ({how})")]
     Vain { job: String, how: String },
     #[error("stopped")]

@@ -172,6 +172,13 @@ impl Keeper {
         Ok(())
     }
 
+    /// Has the session know what kernels were called with in points that other processes have done.
+    pub fn record_calls(&self, session: &Session) {
+        for record in self.records.values().filter(|record| !self.before.contains(&record.index)) {
+            calls_of(record).into_iter().for_each(|call| session.record_call(call));
+        }
+    }
+
     /// The table of all points in their order.
     ///
     /// # Errors
@@ -189,11 +196,6 @@ impl Keeper {
                 session.sweeps().failures.push(text);
             }
             None => {}
-        }
-        // Those of a point that another process has done are not known yet.
-        let elsewhere = self.elsewhere().is_some();
-        for record in self.records.values().filter(|record| elsewhere && !self.before.contains(&record.index)) {
-            calls_of(record).into_iter().for_each(|call| session.record_call(call));
         }
         let mut columns = self.parameters;
         let mut rows = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! Each point is called with what the closure has captured as it was when the sweep began, so that points cannot see each other, and it does not
 //! matter in which process, or after how many kills, one is done. Sweeps of a run that has a [`Plan`] are kept in a
-//! journal (`keeper`) and shared out to worker processes (`job`, `worker`); those at the prompt, and inside a point of another, are not.
+//! journal (`keeper`) and shared out to worker processes, here or in a cluster (`job`, `worker`); those at the prompt, and inside a point of another, are not.
 
 mod closure;
 mod job;
@@ -126,6 +126,7 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
                     Ok(())
                 }
             })?;
+            keeper.record_calls(&session);
         }
         _ => {
             for Order { index, point } in orders {
