@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -16,6 +17,8 @@ use crate::store::Digest;
 const DIGITS: usize = 16;
 /// A power cut may cost the lines of this time; a kill costs none.
 const SYNC: Duration = Duration::from_secs(1);
+/// So long a process that is being started may have the files, and the locks, of its parent.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// A file that lines are added to.
 pub struct Lines {
@@ -30,11 +33,14 @@ impl Lines {
     /// If it cannot be written, or another process has it open.
     pub fn append(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).open(path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another run is at work on it")),
-            // not every file system has locks
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        let begun = Instant::now();
+        while let Err(TryLockError::WouldBlock) = file.try_lock() {
+            if begun.elapsed() > MOMENT {
+                return Err(io::Error::other("another run is at work on it"));
+            }
+            thread::sleep(Duration::from_millis(5));
         }
+        // not every file system has locks: any other error is none
         Ok(Self { file, synced: Instant::now() })
     }
 
