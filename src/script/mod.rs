@@ -41,7 +41,7 @@ use crate::task::Task;
 
 pub use limits::read_script;
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
-pub use sweep::Plan;
+pub use sweep::{Executor, Plan};
 pub use table::{Table, TableError};
 
 /// What a native function returns to a script.
@@ -71,7 +71,10 @@ pub fn fault(message: impl Display) -> Box<EvalAltResult> {
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().read(path).map_err(fault)
+    let session = Session::of(call);
+    let path = session.permit().read(path).map_err(fault)?;
+    session.sweeps().note_read(&path);
+    Ok(path)
 }
 
 /// The path, if the script that made `call` may write, make or remove what is there; every native function that does so asks this.
@@ -79,7 +82,10 @@ pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn writable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().write(path).map_err(fault)
+    let session = Session::of(call);
+    let path = session.permit().write(path).map_err(fault)?;
+    session.sweeps().note_write(&path);
+    Ok(path)
 }
 
 /// Writes a value to the file `path` of the script that made `call`, in the format that the name tells.

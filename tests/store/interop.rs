@@ -191,7 +191,7 @@ fn atoms_go_to_ase_and_come_from_it_in_the_formats_of_crystallographers() {
     let model = StoredModel { structure: atoms(), columns: columns.into(), rejected: BTreeMap::new() };
     for (stem, value) in [("model", Value::Model(model)), ("given", Value::Structure(atoms()))] {
         for ending in ["pdb", "cif", "xyz"] {
-            store::save(&at(&format!("{stem}.{ending}")), &value, &Provenance::default()).unwrap();
+            store::save(&at(&format!("{stem}.{ending}")), &value, &Provenance::default(), &Task::silent()).unwrap();
         }
     }
     interop("structures", folder.path());
