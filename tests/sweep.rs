@@ -192,7 +192,11 @@ fn what_a_sweep_cannot_do_is_told_before_the_first_point() {
     let captured = "let f = |x| x; sweep::grid(#{ a: [1] }, |p| { print(`point`); f.call(1) });";
     let run = run_script(captured, &["--workers", "2"]);
     assert!(run.status == Some(1) && run.stdout.is_empty(), "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("what the closure uses cannot be stored: f: a closure cannot be kept"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("what the closure uses cannot be stored: f: a closure cannot be kept"),
+        "{}",
+        run.stderr
+    );
 }
 
 /// Captures values of several types, calls functions, constants and modules.

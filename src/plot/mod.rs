@@ -22,6 +22,8 @@
 //! | [`lines`] | any curves |
 //! | [`averages`] | means with bars of their standard deviations |
 //!
+//! A [`Report`] puts figures, tables and atoms that can be turned on one web page.
+//!
 //! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
 //! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
@@ -36,6 +38,7 @@ mod gray;
 mod local;
 mod power;
 mod pulls;
+mod report;
 mod reprojections;
 mod residuals;
 mod sections;
@@ -58,6 +61,7 @@ pub use gray::{ImagesOptions, SlicesOptions, images, slices};
 pub use local::{LocalResolutionPlot, local_resolution};
 pub use power::{PowerOptions, power_spectrum};
 pub use pulls::pulls;
+pub use report::{AtomsView, Report, Section, Sheet, Verdict, escape, heading};
 pub use reprojections::{ReprojectionsOptions, reprojections};
 pub use residuals::{ResidualsOptions, residuals};
 pub use sections::{SectionAxis, SectionsOptions, atoms_in_density};
@@ -80,6 +84,10 @@ pub enum Error {
     OtherStructures { index: usize, len: usize },
     #[error("{} does not end in .png; figures are saved as PNG", .0.display())]
     NotPng(PathBuf),
+    #[error("{} does not end in .html; reports are web pages", .0.display())]
+    NotHtml(PathBuf),
+    #[error("\"{name}\" has {values} values for {atoms} atoms; it must have one an atom")]
+    PerAtom { name: String, values: usize, atoms: usize },
     #[error(transparent)]
     Orient(#[from] crate::orient::Error),
     #[error(transparent)]

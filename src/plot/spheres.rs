@@ -32,7 +32,7 @@ impl Default for SpheresOptions {
 }
 
 /// Part of the covalent radius at which neighbours almost touch and the rows behind still show.
-const OF_COVALENT: f64 = 0.8;
+pub(super) const OF_COVALENT: f64 = 0.8;
 /// Half the edge of a picture over the radius of the particle.
 const ROOM: f64 = 1.1;
 /// Most views in a figure.

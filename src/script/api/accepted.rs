@@ -107,4 +107,5 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<OnLattice<Both<Titled, CoreShellOptions>>>("plot::core_shell"),
     Accepted::of::<Both<Titled, PairOptions>>("plot::pair_distribution"),
     Accepted::of::<OnLattice<Both<Titled, OrderOptions>>>("plot::short_range_order"),
+    Accepted::of::<Titled>("plot::report"),
 ];
