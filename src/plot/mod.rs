@@ -123,15 +123,24 @@ impl Figure {
         &self.pixels
     }
 
-    /// The picture as a PNG file.
+    /// The picture as a PNG file, of grey values where it has no colours.
     pub fn to_png(&self) -> Result<Vec<u8>, Error> {
         let drawing = |error: png::EncodingError| Error::Drawing(error.to_string());
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
-        encoder.set_color(png::ColorType::Rgb);
+        let is_gray = self.pixels.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
+        encoder.set_color(if is_gray { png::ColorType::Grayscale } else { png::ColorType::Rgb });
         encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
         let mut writer = encoder.write_header().map_err(drawing)?;
-        writer.write_image_data(&self.pixels).map_err(drawing)?;
+        let gray: Vec<u8>;
+        let pixels = if is_gray {
+            gray = self.pixels.iter().step_by(3).copied().collect();
+            &gray
+        } else {
+            &*self.pixels
+        };
+        writer.write_image_data(pixels).map_err(drawing)?;
         writer.finish().map_err(drawing)?;
         Ok(bytes)
     }
