@@ -240,7 +240,7 @@ fn a_figure_is_saved_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     figure.save(&folder.path().join("a.png")).unwrap();
     assert_eq!(std::fs::read(folder.path().join("a.png")).unwrap(), figure.to_png().unwrap());
-    assert!(matches!(figure.save(&folder.path().join("a.jpg")), Err(Error::NotPng(_))));
+    assert!(matches!(figure.save(&folder.path().join("a.jpg")), Err(Error::NotAFigure(_))));
     assert!(figure.save(&folder.path().join("missing/a.png")).is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
 }

@@ -1,4 +1,4 @@
-//! Pictures of what goes in and what comes out, as PNG files that can be read at first glance.
+//! Pictures of what goes in and what comes out, as PNG or SVG files that can be read at first glance.
 //!
 //! | figure | shows |
 //! | --- | --- |
@@ -24,13 +24,14 @@
 //!
 //! A [`Report`] puts figures, tables and atoms that can be turned on one web page.
 //!
-//! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
+//! A [`Figure`] is finished: a bitmap, and the shapes and words in it for SVG. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
 //! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
 mod analysis;
 mod atoms;
 mod averages;
 mod balls;
+mod canvas;
 mod coverage;
 mod curves;
 mod field;
@@ -82,8 +83,8 @@ pub enum Error {
     Choice { name: &'static str, value: String, requirement: &'static str },
     #[error("the comparison is of other structures: it names atom {index}, the structure has {len}")]
     OtherStructures { index: usize, len: usize },
-    #[error("{} does not end in .png; figures are saved as PNG", .0.display())]
-    NotPng(PathBuf),
+    #[error("{} does not end in .png or .svg, as figures do", .0.display())]
+    NotAFigure(PathBuf),
     #[error("{} does not end in .html; reports are web pages", .0.display())]
     NotHtml(PathBuf),
     #[error("\"{name}\" has {values} values for {atoms} atoms; it must have one an atom")]
@@ -106,6 +107,7 @@ pub struct Figure {
     height: u32,
     /// Red, green, blue, row by row from the top.
     pixels: Arc<Vec<u8>>,
+    shapes: Arc<canvas::Shapes>,
 }
 
 impl Figure {
@@ -125,34 +127,44 @@ impl Figure {
 
     /// The picture as a PNG file, of grey values where it has no colours.
     pub fn to_png(&self) -> Result<Vec<u8>, Error> {
-        let drawing = |error: png::EncodingError| Error::Drawing(error.to_string());
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
-        let is_gray = self.pixels.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
-        encoder.set_color(if is_gray { png::ColorType::Grayscale } else { png::ColorType::Rgb });
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
-        let mut writer = encoder.write_header().map_err(drawing)?;
-        let gray: Vec<u8>;
-        let pixels = if is_gray {
-            gray = self.pixels.iter().step_by(3).copied().collect();
-            &gray
-        } else {
-            &*self.pixels
-        };
-        writer.write_image_data(pixels).map_err(drawing)?;
-        writer.finish().map_err(drawing)?;
-        Ok(bytes)
+        png_of(&self.pixels, self.size())
     }
 
-    /// Writes the picture to a file ending in `.png`, which appears under its name only when complete.
+    /// The picture as an SVG file: words as words, lines and areas as such, images as PNG inside.
+    pub fn to_svg(&self) -> Result<String, Error> {
+        self.shapes.to_svg(&self.title, self.size())
+    }
+
+    /// Writes the picture to a file ending in `.png` or `.svg`, which appears under its name only when complete.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
-            return Err(Error::NotPng(path.to_owned()));
-        }
-        let bytes = self.to_png()?;
+        let ending = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let bytes = match ending.as_deref() {
+            Some("png") => self.to_png()?,
+            Some("svg") => self.to_svg()?.into_bytes(),
+            _ => return Err(Error::NotAFigure(path.to_owned())),
+        };
         Ok(store::write_bytes(path, |file| file.write_all(&bytes))?)
     }
+}
+
+/// Red, green, blue of each pixel as a PNG file, of grey values where there are no colours.
+fn png_of(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, Error> {
+    let drawing = |error: png::EncodingError| Error::Drawing(error.to_string());
+    let is_gray = pixels.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(if is_gray { png::ColorType::Grayscale } else { png::ColorType::Rgb });
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
+    let mut writer = encoder.write_header().map_err(drawing)?;
+    if is_gray {
+        let levels: Vec<u8> = pixels.iter().step_by(3).copied().collect();
+        writer.write_image_data(&levels).map_err(drawing)?;
+    } else {
+        writer.write_image_data(pixels).map_err(drawing)?;
+    }
+    writer.finish().map_err(drawing)?;
+    Ok(bytes)
 }
 
 impl fmt::Display for Figure {

@@ -9,6 +9,7 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::canvas::{Canvas, Shapes};
 use super::{Error, Figure};
 use crate::structure::Element;
 
@@ -39,7 +40,7 @@ const COLORS: [RGBColor; 6] = [
     RGBColor(90, 90, 90),
 ];
 
-pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<Canvas<'a>, Shift>;
 
 /// Whatever plotters has to complain about.
 pub(super) fn drawing(error: impl std::fmt::Display) -> Error {
@@ -92,8 +93,9 @@ pub(super) fn render(
         let _ = register_font(FAMILY, FontStyle::Normal, FONT);
     });
     let mut pixels = vec![255u8; (width * height * 3) as usize];
+    let mut shapes = Shapes::default();
     {
-        let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        let root = Canvas::new(&mut pixels, (width, height), &mut shapes).into_drawing_area();
         root.fill(&WHITE).map_err(drawing)?;
         let (strip, below) = root.split_vertically(TITLE_STRIP);
         let middle = (width as i32 / 2, TITLE_STRIP as i32 / 2 + 4);
@@ -101,14 +103,14 @@ pub(super) fn render(
         draw(&below)?;
         root.present().map_err(drawing)?;
     }
-    Ok(Figure { title: title.into(), width, height, pixels: Arc::new(pixels) })
+    Ok(Figure { title: title.into(), width, height, pixels: Arc::new(pixels), shapes: Arc::new(shapes) })
 }
 
 /// Axes of all charts: from plain numbers to pixels.
 pub(super) type Axes = Cartesian2d<RangedCoordf64, RangedCoordf64>;
-pub(super) type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Axes>;
+pub(super) type Chart<'a, 'b> = ChartContext<'a, Canvas<'b>, Axes>;
 /// What a chart's curves are drawn on.
-pub(super) type Plane<'a> = DrawingArea<BitMapBackend<'a>, Axes>;
+pub(super) type Plane<'a> = DrawingArea<Canvas<'a>, Axes>;
 
 /// Room around the plot for tick labels and axis titles \[pixels\].
 pub(super) const LEFT: u32 = 132;

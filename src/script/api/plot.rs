@@ -1,4 +1,4 @@
-//! `plot::` figures as PNG files: images, densities, curves.
+//! `plot::` figures as PNG and SVG files: images, densities, curves.
 
 use rhai::plugin::*;
 use rhai::{Array, Map};
@@ -14,7 +14,7 @@ use crate::pose::Poses;
 use crate::script::{ScriptResult, Table, fault, options, run, writable};
 use crate::volume::{CorrectedFsc, Fsc, Volume};
 
-/// Figures as PNG files: images, densities, curves, atoms.
+/// Figures as PNG and SVG files (images, densities, curves, atoms), and whole runs as a web page.
 #[export_module(manifest)]
 pub mod api {
     /// Some images of a stack, with their numbers and a scale bar.
@@ -252,10 +252,13 @@ pub mod api {
         plot::averages(&curves, &LinesOptions { title, x_label, y_label, points: true }).map_err(fault)
     }
 
-    /// Saves the figure to a file that ends in `.png`; it appears only when complete.
+    /// Saves the figure to a file that ends in `.png` or `.svg`; it appears only when complete.
+    ///
+    /// In SVG words stay words, to be found and changed, lines stay sharp at any size, and images are PNG inside.
     ///
     /// ```rhai
     /// plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).save("lines.png");
+    /// plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).save("lines.svg");
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, figure: Figure, path: &str) -> ScriptResult<()> {
