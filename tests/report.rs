@@ -21,7 +21,7 @@ const SCRIPT: &str = r#"
     let truth = structure::bundled("fept_1.5nm");
     let atoms = model::trace(volume::of_structure(truth), #{ species: ["Fe", "Pt"] });
     let t = table::from_rows(["name", "rmsd_pm"], [["<i>low</i>", 2.125], ["high", ()]]);
-    let height = atoms.positions().map(|p| p[2]);
+    let height = atoms.structure().positions().map(|p| p[2]);
     height[0] = ();
     let evil = `<script>document.title = "owned"</script>`;
     let page = plot::report([
@@ -80,7 +80,7 @@ fn what_cannot_be_shown_is_said() {
             "plot::report([1])".to_owned(),
             "section 0 of the report: it is a map, a Figure, a Table, a Model or a Structure, not 1",
         ),
-        ("plot::report([#{ figures: 1 }])".to_owned(), "unknown option \"figures\"; did you mean \"figure\"?"),
+        ("plot::report([#{ figures: 1 }])".to_owned(), "did you mean \"figure\"? (options: title, verdict,"),
         ("plot::report([#{ figure: 1 }])".to_owned(), "figure is a Figure, not 1"),
         (
             "plot::report([#{ verdict: \"good\" }])".to_owned(),

@@ -30,7 +30,7 @@ pub mod api {
     /// let results = table::from_rows(["snr", "rmsd_pm"], [[0.5, 7.1], [1.0, 3.2]]);
     /// let page = plot::report([
     ///     #{ title: "Result", verdict: "converged", text: "* all atoms found", values: #{ atoms: atoms.len(), rmsd_pm: 3.2 } },
-    ///     #{ title: "Atoms", atoms: atoms, per_atom: #{ height_A: atoms.positions().map(|p| p[2]) } },
+    ///     #{ title: "Atoms", atoms: atoms, per_atom: #{ height_A: atoms.structure().positions().map(|p| p[2]) } },
     ///     #{ title: "Noise", table: results, figure: plot::table(results, #{ x: "snr", y: "rmsd_pm" }) },
     /// ], #{ title: "FePt, 1.5 nm" });
     /// page.save("report.html");
