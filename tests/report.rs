@@ -104,7 +104,8 @@ const PROBE: &str = r##"
 const report = { violations: 0, errors: [] };
 document.addEventListener("securitypolicyviolation", () => report.violations++);
 window.addEventListener("error", event => report.errors.push(event.message));
-const wait = () => new Promise(done => setTimeout(done, 100));
+// until what was asked for is drawn: the page draws before the next picture of the screen
+const wait = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
 function reader(root) {
   const canvas = root.querySelector(".view"), tip = root.querySelector(".tip");
   const box = () => canvas.getBoundingClientRect();
