@@ -1,6 +1,7 @@
 //! What figures are drawn on: a bitmap, and at the same time the shapes, texts and images of an SVG file.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,7 @@ use plotters::style::FontTransform;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind};
 
-use super::{Error, escape, png_of};
+use super::{Error, Figure, escape, png_of};
 
 /// Height from the lowest descender to the highest ascender of the figures' font over its em; a font of plotters has the former as its size.
 const HEIGHT_OF_EM: f64 = 1.164;
@@ -24,6 +25,8 @@ enum Shape {
     Element(String),
     /// Red, green, blue of each pixel, row by row from the top.
     Image { place: BackendCoord, size: (u32, u32), pixels: Vec<u8> },
+    /// Another figure at its place.
+    Figure((u32, u32), Arc<Shapes>),
 }
 
 impl Shapes {
@@ -34,12 +37,28 @@ impl Shapes {
     pub(super) fn to_svg(&self, title: &str, (width, height): (u32, u32)) -> Result<String, Error> {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-             font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{}</title>\n",
+             font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{}</title>\n\
+             <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n",
             escape(title)
         );
+        self.write(&mut svg)?;
+        Ok(svg + "</svg>\n")
+    }
+
+    /// Puts another figure above what is there.
+    pub(super) fn push_figure(&mut self, place: (u32, u32), figure: &Figure) {
+        self.0.push(Shape::Figure(place, figure.shapes.clone()));
+    }
+
+    fn write(&self, svg: &mut String) -> Result<(), Error> {
         for shape in &self.0 {
             match shape {
                 Shape::Element(element) => svg.push_str(element),
+                Shape::Figure((x, y), shapes) => {
+                    let _ = writeln!(svg, "<g transform=\"translate({x} {y})\">");
+                    shapes.write(svg)?;
+                    svg.push_str("</g>\n");
+                }
                 Shape::Image { place: (x, y), size, pixels } => {
                     let bytes = STANDARD.encode(png_of(pixels, *size)?);
                     let _ = writeln!(
@@ -50,7 +69,7 @@ impl Shapes {
                 }
             }
         }
-        Ok(svg + "</svg>\n")
+        Ok(())
     }
 }
 

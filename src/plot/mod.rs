@@ -19,8 +19,8 @@
 //! | [`displacements`], [`strain`] | slices of the particle along the axes of its lattice, atoms coloured by displacement or strain |
 //! | [`core_shell`] | composition, bond length and displacement against depth |
 //! | [`pair_distribution`], [`short_range_order`] | g(r) and Warren–Cowley parameters by pairs of elements |
-//! | [`lines`] | any curves |
-//! | [`averages`] | means with bars of their standard deviations |
+//! | [`lines`] | any curves, with bars of their errors, on linear or logarithmic axes |
+//! | [`panels`] | figures beside and below each other |
 //!
 //! A [`Report`] puts figures, tables and atoms that can be turned on one web page.
 //!
@@ -29,7 +29,6 @@
 
 mod analysis;
 mod atoms;
-mod averages;
 mod balls;
 mod canvas;
 mod coverage;
@@ -37,11 +36,13 @@ mod curves;
 mod field;
 mod gray;
 mod local;
+mod panels;
 mod power;
 mod pulls;
 mod report;
 mod reprojections;
 mod residuals;
+mod scale;
 mod sections;
 mod spheres;
 mod style;
@@ -54,12 +55,12 @@ use crate::store;
 
 pub use analysis::{Titled, core_shell, neighbours, pair_distribution, short_range_order};
 pub use atoms::{against_truth, radial_intensity};
-pub use averages::{Averages, averages};
 pub use coverage::{CoverageOptions, coverage};
 pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
 pub use field::{DisplacementsPlot, StrainPlot, displacements, strain};
 pub use gray::{ImagesOptions, SlicesOptions, images, slices};
 pub use local::{LocalResolutionPlot, local_resolution};
+pub use panels::{PanelsOptions, panels};
 pub use power::{PowerOptions, power_spectrum};
 pub use pulls::pulls;
 pub use report::{AtomsView, Report, Section, Sheet, Verdict, escape, heading};
@@ -77,6 +78,10 @@ pub enum Error {
     NotFinite(String),
     #[error("curve \"{label}\" has {x} x values and {y} y values; they must be as many")]
     Lengths { label: String, x: usize, y: usize },
+    #[error("curve \"{label}\" has {x} x values and {errors} errors; they must be as many, or none")]
+    Errors { label: String, x: usize, errors: usize },
+    #[error("a logarithmic {axis} axis cannot show {value}; leave it out, or leave out {axis}_log")]
+    NotPositive { axis: &'static str, value: f64 },
     #[error("{name} is {value}; it must be {requirement}")]
     OutOfRange { name: &'static str, value: f64, requirement: &'static str },
     #[error("{name} is \"{value}\"; it must be {requirement}")]
