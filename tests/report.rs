@@ -99,13 +99,15 @@ fn what_cannot_be_shown_is_said() {
     }
 }
 
+/// Without a screen there is no next picture of it to wait for; the page draws soon all the same.
+const NO_SCREEN: &str = "window.requestAnimationFrame = draw => setTimeout(draw, 1);";
+
 /// Uses the page as a reader would, and leaves what came of it as JSON in the page. Atoms are found by what the page says of them under the mouse.
 const PROBE: &str = r##"
 const report = { violations: 0, errors: [] };
 document.addEventListener("securitypolicyviolation", () => report.violations++);
 window.addEventListener("error", event => report.errors.push(event.message));
-// until what was asked for is drawn: the page draws before the next picture of the screen
-const wait = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+const wait = () => new Promise(done => setTimeout(done, 50));
 function reader(root) {
   const canvas = root.querySelector(".view"), tip = root.querySelector(".tip");
   const box = () => canvas.getBoundingClientRect();
@@ -220,7 +222,9 @@ fn atoms_turn_and_change_colours_in_a_browser_without_a_network() {
     };
     let (folder, page) = page();
     let mark = page.split("<script nonce=\"").nth(1).unwrap().split('"').next().unwrap();
-    let probed = page.replace("</body>", &format!("<script nonce=\"{mark}\">{PROBE}</script></body>"));
+    let script = |text: &str| format!("<script nonce=\"{mark}\">{text}</script>");
+    let probed =
+        page.replacen("<style", &(script(NO_SCREEN) + "<style"), 1).replace("</body>", &(script(PROBE) + "</body>"));
     let file = folder.path().join("probed.html");
     fs::write(&file, probed).unwrap();
     let (dom, complaints) = opened(&browser, &file);
