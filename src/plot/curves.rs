@@ -61,7 +61,6 @@ pub fn lines(curves: &[Curve], options: &LinesOptions) -> Result<Figure, Error> 
         };
         let titles = [options.x_label.as_str(), options.y_label.as_str()];
         let mut chart = style::axes(&below, [x, y], titles, [10, 40], true)?;
-        let lowest = chart.y_range().start;
         for (i, curve) in curves.iter().enumerate() {
             draw(&mut chart, &curve.x, &curve.y, style::color(i))?;
             if options.points {
@@ -69,7 +68,7 @@ pub fn lines(curves: &[Curve], options: &LinesOptions) -> Result<Figure, Error> 
                 chart.draw_series(curve.x.iter().zip(&curve.y).map(mark)).map_err(drawing)?;
             }
             for (x, low, high) in bars(curve) {
-                bar(&chart, [(x, low.max(lowest)), (x, high)], style::color(i))?;
+                bar(&chart, x, [low, high], style::color(i))?;
             }
         }
         Ok(())
@@ -96,12 +95,14 @@ fn bars(curve: &Curve) -> impl Iterator<Item = (f64, f64, f64)> {
     points.map(|((&x, &y), &error)| (x, y - error, y + error))
 }
 
-fn bar(chart: &style::Chart, ends: [(f64, f64); 2], color: RGBColor) -> Result<(), Error> {
+/// Draws a bar; one that goes on below the axis has no end there.
+fn bar(chart: &style::Chart, x: f64, [low, high]: [f64; 2], color: RGBColor) -> Result<(), Error> {
     let stroke = color.stroke_width(3);
     let plane = chart.plotting_area();
-    plane.draw(&PathElement::new(ends.to_vec(), stroke)).map_err(drawing)?;
-    for end in ends {
-        let cap = EmptyElement::at(end) + PathElement::new(vec![(-CAP, 0), (CAP, 0)], stroke);
+    let lowest = chart.y_range().start;
+    plane.draw(&PathElement::new(vec![(x, low.max(lowest)), (x, high)], stroke)).map_err(drawing)?;
+    for end in [low, high].into_iter().filter(|end| *end >= lowest) {
+        let cap = EmptyElement::at((x, end)) + PathElement::new(vec![(-CAP, 0), (CAP, 0)], stroke);
         plane.draw(&cap).map_err(drawing)?;
     }
     Ok(())

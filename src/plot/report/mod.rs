@@ -141,15 +141,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let sum = |count: fn(&Section) -> usize| self.sections.iter().map(count).sum::<usize>();
         let counts = [
-            (self.sections.len(), "section"),
-            (sum(|section| section.figures.len()), "figure"),
-            (sum(|section| section.tables.len()), "table"),
-            (sum(|section| section.views.len()), "view of atoms"),
+            (self.sections.len(), "section", "sections"),
+            (sum(|section| section.figures.len()), "figure", "figures"),
+            (sum(|section| section.tables.len()), "table", "tables"),
+            (sum(|section| section.views.len()), "view of atoms", "views of atoms"),
         ];
-        let said = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| {
-            let plural = if *count == 1 { (*word).to_owned() } else { word.replacen(' ', "s ", 1) };
-            let plural = if *count == 1 || word.contains(' ') { plural } else { format!("{plural}s") };
-            format!("{count} {plural}")
+        let said = counts.iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| {
+            let word = if *count == 1 { one } else { many };
+            format!("{count} {word}")
         });
         write!(f, "Report \"{}\": {}", self.title, said.collect::<Vec<_>>().join(", "))
     }
