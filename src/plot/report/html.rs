@@ -22,7 +22,7 @@ pub fn escape(text: &str) -> String {
 /// Endings of names that say a unit, and how a reader writes it.
 const UNITS: [(&str, &str); 6] = [("A", "Å"), ("pm", "pm"), ("nm", "nm"), ("deg", "°"), ("kV", "kV"), ("seconds", "s")];
 
-/// A name of a column or value as a heading: `rmsd_pm` is "rmsd [pm]", `rmsd_pm_sd` is "rmsd sd [pm]". Other names stay as they are.
+/// A name of a column or value as a heading: `rmsd_pm` is `rmsd [pm]`, `rmsd_pm_sd` is `rmsd sd [pm]`. Other names stay as they are.
 pub fn heading(name: &str) -> String {
     if name.contains([' ', '[']) {
         return name.to_owned();
