@@ -66,15 +66,16 @@ pub fn fault(message: impl Display) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(message.to_string().into(), Position::NONE).into()
 }
 
-/// The path, if the script that made `call` may read what is there; every native function that reads a file asks this.
+/// The path, if the script that made `call` may read what is there, which is an input of its results then; every native function that reads a file asks this.
 ///
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
     let session = Session::of(call);
-    let path = session.permit().read(path).map_err(fault)?;
-    session.sweeps().note_read(&path);
-    Ok(path)
+    let file = session.permit().read(path).map_err(fault)?;
+    session.sweeps().note_read(&file);
+    session.add_input(path);
+    Ok(file)
 }
 
 /// The path, if the script that made `call` may write, make or remove what is there; every native function that does so asks this.

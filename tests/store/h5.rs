@@ -20,6 +20,8 @@ fn provenance() -> Provenance {
         options: serde_json::json!({ "search": { "low_pass": 1.0 } }),
         version: "0.1.0".to_owned(),
         seed: Some(u64::MAX),
+        threads: Some(2),
+        inputs: vec!["stack.mrcs".into(), "truth.xyz".into()],
         start: "2025-01-31T12:00:00Z".to_owned(),
         end: "2025-01-31T12:01:00Z".to_owned(),
     }

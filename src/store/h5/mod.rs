@@ -18,7 +18,7 @@
 //! | `cell`, `lattice`, `liquid`, `microscope`, `particles`, `traced` | the parts of a value in a checkpoint, as in a group |
 //!
 //! `/provenance` holds the script's text as a dataset; its attributes are the script's path, arguments and options
-//! (JSON), the version, the seed, and the times of start and end. Datasets do not record when they were written, and
+//! (JSON), the files it has read (JSON), the version, the seed, the number of threads, and the times of start and end. Datasets do not record when they were written, and
 //! nothing is compressed, so that the same run gives the same bits in every dataset.
 
 mod contained;

@@ -89,6 +89,7 @@ pub(super) fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Re
         ("script_path", &provenance.script_path),
         ("arguments", &provenance.arguments.to_string()),
         ("options", &provenance.options.to_string()),
+        ("inputs", &serde_json::Value::from(provenance.inputs.clone()).to_string()),
         ("version", &provenance.version),
         ("start", &provenance.start),
         ("end", &provenance.end),
@@ -96,8 +97,10 @@ pub(super) fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Re
     for (name, text) in texts {
         text_attribute(&group, name, text)?;
     }
-    if let Some(seed) = provenance.seed {
-        group.new_attr::<u64>().create("seed")?.write_scalar(&seed)?;
+    for (name, number) in [("seed", provenance.seed), ("threads", provenance.threads)] {
+        if let Some(number) = number {
+            group.new_attr::<u64>().create(name)?.write_scalar(&number)?;
+        }
     }
     write_text(&group, "script", &provenance.script)?;
     Ok(())
