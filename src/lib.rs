@@ -9,7 +9,7 @@
 //!  a particle)   graphene) multislice,    Fourier    search,      gridding,   positions,
 //!                          optics, noise) samples)   refinement)  FSC)        species)
 //!
-//!                store (HDF5, MRC, XYZ, …)   plot (PNG)   sweep (many runs)
+//!                store (HDF5, MRC, XYZ, …)   plot (PNG, SVG, HTML)   sweep (many runs)
 //! ──────────────────────────────────────────────────────────────────────────
 //! script: the Rhai embedding, binding files by namespace, what a script may touch, errors, check, help, manual
 //! cli:    repl · run · check · help · docs · info

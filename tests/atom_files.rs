@@ -10,6 +10,7 @@ use common::{Run, folder_with, pedesis, run_script};
 use nalgebra::Point3;
 use pedesis::store::{self, StoredModel, Value};
 use pedesis::structure::{Atom, Element, Structure};
+use pedesis::task::Task;
 use proptest::prelude::*;
 
 /// Runs a script in a folder.
@@ -107,7 +108,8 @@ fn numbers_that_are_none_are_not_written() {
         })
     };
     let refused = |name: &str, value: Value, said: &str| {
-        let message = store::save(&path(name), &value, &store::Provenance::default()).unwrap_err().to_string();
+        let message =
+            store::save(&path(name), &value, &store::Provenance::default(), &Task::silent()).unwrap_err().to_string();
         assert!(message.contains(said) && message.contains(name), "{message}");
         assert!(!path(name).exists());
     };
@@ -119,10 +121,11 @@ fn numbers_that_are_none_are_not_written() {
     let nothing = || Value::Structure(Structure::new("nothing", Vec::new()));
     refused("a.pdb", nothing(), "there are no atoms");
     refused("a.cif", nothing(), "there are no atoms");
-    store::save(&path("b.cif"), &model(0.0, f64::NAN, f64::INFINITY), &store::Provenance::default()).unwrap();
+    store::save(&path("b.cif"), &model(0.0, f64::NAN, f64::INFINITY), &store::Provenance::default(), &Task::silent())
+        .unwrap();
     let text = fs::read_to_string(path("b.cif")).unwrap();
     assert!(text.is_ascii() && text.contains("\ndata_Pt___\n") && text.ends_with(" ? ?\n"), "{text}");
-    store::save(&path("b.pdb"), &model(-999.999, 1.0, 3.55), &store::Provenance::default()).unwrap();
+    store::save(&path("b.pdb"), &model(-999.999, 1.0, 3.55), &store::Provenance::default(), &Task::silent()).unwrap();
     assert!(fs::read_to_string(path("b.pdb")).unwrap().is_ascii());
 }
 
@@ -273,7 +276,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         for (name, tolerance) in [("any.pdb", 5.001e-4), ("any.cif", 5.001e-7)] {
             let path = folder.path().join(name);
-            store::save(&path, &Value::Structure(structure.clone()), &store::Provenance::default()).unwrap();
+            store::save(&path, &Value::Structure(structure.clone()), &store::Provenance::default(), &Task::silent()).unwrap();
             let read = store::read_structure(&path).unwrap();
             prop_assert_eq!(read.len(), structure.len());
             for (found, expected) in read.atoms().iter().zip(structure.atoms()) {

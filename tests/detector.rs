@@ -40,7 +40,7 @@ fn counting_noise_is_white_and_integrated_noise_is_blurred() {
     let noise = |readout| {
         let detector = Detector { dose: Some(160.0), mtf: mtf.clone(), readout, seed: 3 };
         let (images, _, variance) = recorded(&flat(60), &detector);
-        (PowerSpectrum::of(&images).unwrap().radial().power, variance * 10.0)
+        (PowerSpectrum::of(&images, &pedesis::task::Task::silent()).unwrap().radial().power, variance * 10.0)
     };
     let (white, variance) = noise(Readout::Counting);
     assert!((variance - 1.0).abs() < 0.02, "{variance}");

@@ -80,7 +80,7 @@ fn the_halo_is_the_structure_factor_times_the_transfer_function() {
             ..Simulation::default()
         };
         let images = microscope::simulate(&nothing_much, &microscope, &options, &Task::silent()).unwrap();
-        let found = PowerSpectrum::of(&images).unwrap().radial();
+        let found = PowerSpectrum::of(&images, &Task::silent()).unwrap().radial();
         let sigma = electron::interaction_parameter(microscope.energy);
         let rings = 12..30;
         let k = |ring: usize| found.frequencies[ring];

@@ -8,7 +8,9 @@ use nalgebra::{Point3, Vector3};
 use ndarray::Array3;
 use pedesis::images::Images;
 use pedesis::model::{self, CompareOptions, TraceOptions};
-use pedesis::plot::{self, Curve, Error, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, SlicesOptions};
+use pedesis::plot::{
+    self, Curve, Error, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, PanelsOptions, SlicesOptions,
+};
 use pedesis::random;
 use pedesis::structure::{Atom, Structure, bundled};
 use pedesis::task::Task;
@@ -25,7 +27,11 @@ fn keep(figure: &Figure, name: &str) {
     let mut pixels = vec![0; reader.output_buffer_size()];
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!((info.width, info.height), figure.size());
-    assert_eq!(pixels, figure.pixels());
+    let pixels: Vec<u8> = match info.color_type {
+        png::ColorType::Grayscale => pixels.into_iter().flat_map(|level| [level; 3]).collect(),
+        _ => pixels,
+    };
+    assert!(pixels == figure.pixels(), "{name}: the file has other pixels");
     if let Some(folder) = std::env::var_os("PEDESIS_FIGURES") {
         figure.save(&Path::new(&folder).join(name)).unwrap();
     }
@@ -189,16 +195,119 @@ fn faults_are_marked_on_the_atoms() {
     ));
 }
 
+/// The points of each line of an SVG file that is as thick as a curve.
+fn drawn_curves(svg: &str) -> Vec<Vec<[f64; 2]>> {
+    let lines = svg.lines().filter(|line| line.starts_with("<polyline") && line.contains("stroke-width=\"5\""));
+    let points = |line: &str| -> Vec<[f64; 2]> {
+        let list = line.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
+        let point = |pair: &str| {
+            let (x, y) = pair.split_once(',').unwrap();
+            [x.parse().unwrap(), y.parse().unwrap()]
+        };
+        list.split(' ').map(point).collect()
+    };
+    lines.map(points).collect()
+}
+
+#[test]
+fn a_power_law_is_straight_on_logarithmic_axes_and_errors_are_bars() {
+    let x: Vec<f64> = (0..9).map(|i| 0.1 * 10f64.powf(0.25 * f64::from(i))).collect();
+    let y: Vec<f64> = x.iter().map(|x| 3.0 / x.sqrt()).collect();
+    let error: Vec<f64> = y.iter().enumerate().map(|(i, y)| if i < 4 { 0.3 * y } else { 0.0 }).collect();
+    let curve = Curve { label: "measured & <fitted>".into(), x, y, error };
+    let options = LinesOptions {
+        title: "Noise".into(),
+        x_label: "SNR".into(),
+        y_label: "RMSD [pm]".into(),
+        points: true,
+        x_log: true,
+        y_log: true,
+    };
+    let figure = plot::lines(std::slice::from_ref(&curve), &options).unwrap();
+    keep(&figure, "log.png");
+    let svg = figure.to_svg().unwrap();
+    let curves = drawn_curves(&svg);
+    let [line] = &curves[..] else { panic!("one curve: {curves:?}") };
+    let [first, last] = [line[0], line[8]];
+    for (i, point) in line.iter().enumerate() {
+        let along = i as f64 / 8.0;
+        for axis in [0, 1] {
+            let straight = first[axis] + along * (last[axis] - first[axis]);
+            assert!((point[axis] - straight).abs() <= 1.0, "{line:?}");
+        }
+    }
+    let caps = svg.lines().filter(|line| line.starts_with("<polyline") && line.contains("stroke-width=\"3\"")).count();
+    assert_eq!(caps, 3 * 4, "a bar is a line and two ends");
+    for words in
+        [">measured &amp; &lt;fitted&gt;</text>", ">SNR</text>", ">RMSD [pm]</text>", ">0.1</text>", ">10</text>"]
+    {
+        assert!(svg.contains(words), "{words} is missing");
+    }
+    let zero = Curve { y: vec![0.0; 9], error: Vec::new(), ..curve.clone() };
+    let message = plot::lines(&[zero], &options).unwrap_err().to_string();
+    assert_eq!(message, "a logarithmic y axis cannot show 0; leave it out, or leave out y_log");
+    let few = Curve { error: vec![1.0], ..curve };
+    assert!(plot::lines(&[few], &options).unwrap_err().to_string().contains("9 x values and 1 errors"));
+}
+
+#[test]
+fn images_are_inside_of_svg_files() {
+    let figure = plot::slices(&density(&bundled("fept_1.5nm").unwrap(), 0.02), &SlicesOptions::default()).unwrap();
+    let svg = figure.to_svg().unwrap();
+    assert!(svg.matches("href=\"data:image/png;base64,").count() >= 4 && svg.ends_with("</svg>\n"));
+    assert!(svg.len() < 2_000_000, "{} bytes", svg.len());
+    let folder = tempfile::tempdir().unwrap();
+    figure.save(&folder.path().join("slices.svg")).unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path().join("slices.svg")).unwrap(), svg);
+    if let Some(folder) = std::env::var_os("PEDESIS_FIGURES") {
+        figure.save(&Path::new(&folder).join("slices.svg")).unwrap();
+    }
+}
+
+#[test]
+fn panels_stand_in_rows_and_columns_under_their_letters() {
+    let curve = |slope: f64| Curve { label: String::new(), x: vec![0.0, 1.0], y: vec![0.0, slope], error: Vec::new() };
+    let panel = |slope| plot::lines(&[curve(slope)], &LinesOptions::default()).unwrap();
+    let rows = [vec![panel(1.0), panel(-1.0)], vec![panel(2.0)]];
+    let options = PanelsOptions { title: "Slopes".into(), ..PanelsOptions::default() };
+    let figure = plot::panels(&rows, &options).unwrap();
+    keep(&figure, "panels.png");
+    let (width, height) = rows[0][0].size();
+    assert_eq!(figure.size(), (2 * width + 30, 70 + 2 * height + 30));
+    // below the strips with the letters all is as in the panels
+    let row = |figure: &Figure, x: u32, y: u32| {
+        let start = 3 * (y * figure.size().0 + x) as usize;
+        figure.pixels()[start..start + 3 * width as usize].to_vec()
+    };
+    for y in 70..height {
+        assert!(row(&figure, 0, 70 + y) == row(&rows[0][0], 0, y));
+        assert!(row(&figure, width + 30, 70 + y) == row(&rows[0][1], 0, y));
+        assert!(row(&figure, 0, 100 + height + y) == row(&rows[1][0], 0, y));
+    }
+    let svg = figure.to_svg().unwrap();
+    assert_eq!(drawn_curves(&svg).len(), 3);
+    assert!(["a", "b", "c"].iter().all(|letter| svg.contains(&format!(">{letter}</text>"))));
+    let bare = PanelsOptions { letters: false, ..PanelsOptions::default() };
+    assert!(!plot::panels(&rows, &bare).unwrap().to_svg().unwrap().contains(">a</text>"));
+    assert!(matches!(plot::panels(&[Vec::new()], &bare), Err(Error::Empty(_))));
+    assert!(plot::panels(&[vec![panel(1.0); 11]], &bare).unwrap_err().to_string().contains("take fewer panels"));
+}
+
 #[test]
 fn curves_share_axes_and_a_legend() {
     let x: Vec<f64> = (0..50).map(|i| f64::from(i) * 0.2).collect();
-    let curve =
-        |label: &str, f: fn(&f64) -> f64| Curve { label: label.into(), x: x.clone(), y: x.iter().map(f).collect() };
+    let curve = |label: &str, f: fn(&f64) -> f64| Curve {
+        label: label.into(),
+        x: x.clone(),
+        y: x.iter().map(f).collect(),
+        error: Vec::new(),
+    };
     let options = LinesOptions {
         title: "Damped and growing".into(),
         x_label: "time [s]".into(),
         y_label: "signal [a.u.]".into(),
         points: true,
+        ..LinesOptions::default()
     };
     let figure = plot::lines(&[curve("damped", |x| (-x).exp()), curve("σ² of x", |x| x / 10.0)], &options).unwrap();
     keep(&figure, "lines.png");
@@ -220,9 +329,9 @@ fn what_cannot_be_drawn_is_refused() {
     assert!(matches!(plot::slices(&flat, &outside), Err(Error::OutOfRange { name: "at", .. })));
     assert!(matches!(plot::fsc(&[], ""), Err(Error::Empty(_))));
     assert!(matches!(plot::lines(&[], &LinesOptions::default()), Err(Error::Empty(_))));
-    let uneven = Curve { label: "a".into(), x: vec![1.0, 2.0], y: vec![1.0] };
+    let uneven = Curve { label: "a".into(), x: vec![1.0, 2.0], y: vec![1.0], error: Vec::new() };
     assert!(matches!(plot::lines(&[uneven], &LinesOptions::default()), Err(Error::Lengths { .. })));
-    let endless = Curve { label: "a".into(), x: vec![1.0], y: vec![f64::INFINITY] };
+    let endless = Curve { label: "a".into(), x: vec![1.0], y: vec![f64::INFINITY], error: Vec::new() };
     assert!(matches!(plot::lines(&[endless], &LinesOptions::default()), Err(Error::NotFinite(_))));
     let empty = Structure::new("empty", vec![]);
     let comparison = model::compare(&empty, &empty, &CompareOptions::default(), &Task::silent()).unwrap();
@@ -231,12 +340,12 @@ fn what_cannot_be_drawn_is_refused() {
 
 #[test]
 fn a_figure_is_saved_whole_or_not_at_all() {
-    let point = Curve { label: String::new(), x: vec![1.0], y: vec![2.0] };
+    let point = Curve { label: String::new(), x: vec![1.0], y: vec![2.0], error: Vec::new() };
     let figure = plot::lines(&[point], &LinesOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     figure.save(&folder.path().join("a.png")).unwrap();
     assert_eq!(std::fs::read(folder.path().join("a.png")).unwrap(), figure.to_png().unwrap());
-    assert!(matches!(figure.save(&folder.path().join("a.jpg")), Err(Error::NotPng(_))));
+    assert!(matches!(figure.save(&folder.path().join("a.jpg")), Err(Error::NotAFigure(_))));
     assert!(figure.save(&folder.path().join("missing/a.png")).is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
 }

@@ -214,7 +214,7 @@ fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
     let out = runs[0].path().join("a/b");
     let pictures = ["images", "density", "fsc", "intensity", "sections", "spheres", "residuals", "atoms"];
     let pictures = pictures.map(|name| format!("{name}.png"));
-    let others = ["atoms.xyz", "run.h5", "summary.json"].map(str::to_owned);
+    let others = ["report.html", "atoms.xyz", "run.h5", "summary.json"].map(str::to_owned);
     for name in others.iter().chain(&pictures) {
         assert!(out.join(name).is_file(), "no {name}");
     }

@@ -237,6 +237,8 @@ fn values_of_all_types_come_back_as_they_were() {
                 images: images, particles: particles, doubted: particles.with_model_error(0.1), map: map, poses: images.true_poses(), structure: truth,
                 model: model::trace(map.volume, #{ species: ["Fe", "Pt"] }),
                 scope: microscope::paper(#{ defocus: 100.0 / 3.0 }),
+                lattice: structure::wurtzite(["Cd", "Se"], 4.3, 7.01 / 3.0 * 3.0), liquid: cell::liquid("water").snapshot(3),
+                dry: cell::build(#{ size: [40.0, 40.0, 100.0 / 3.0], graphene: #{} }), wet: cell::paper(#{ liquid: cell::liquid("toluene").snapshot(2) }),
             }
         });
         for name in v.keys() { print(`${name} ${type_of(v[name])}`); }
@@ -252,8 +254,10 @@ fn values_of_all_types_come_back_as_they_were() {
         let again = volume::reconstruct(v.particles, v.poses, #{ low_pass: 1.6 });
         let scored = [v.particles, v.doubted].map(|p| orient::refine(p, v.map.halves, v.poses, #{ low_pass: 1.6 }));
         let a = args(#{ out: "" });
-        v.remove("scope");
-        store::write(a.out, v + #{ again: again, scored: scored });
+        let filled = v.wet.fill(truth, #{ seed: 3 }).structure;
+        let others = ["scope", "lattice", "liquid", "dry", "wet"];
+        for name in others { v.remove(name); }
+        store::write(a.out, v + #{ again: again, scored: scored, filled: filled });
         fail("stopped here");
     "#,
     );
@@ -265,6 +269,9 @@ fn values_of_all_types_come_back_as_they_were() {
         "integer i64",
         "float f64",
         "scope Microscope",
+        "lattice Lattice",
+        "liquid Liquid",
+        "wet Cell",
         "integers array",
         "table Table",
         "particles Particles",

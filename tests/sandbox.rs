@@ -419,6 +419,7 @@ fn every_function_with_a_path_asks() {
         ("Poses", "images.true_poses()"),
         ("Model", "model::trace(density, #{ species: [\"Fe\", \"Pt\"] })"),
         ("Figure", "plot::lines(#{ a: #{ x: [1, 2], y: [1, 4] } })"),
+        ("Report", "plot::report([particle])"),
         ("Table", "table::from_rows([\"a\"], [[1]])"),
         ("Liquid", "cell::liquid(\"water\")"),
         ("Microscope", "microscope::paper()"),

@@ -435,6 +435,62 @@ fn what_has_changed_is_not_resumed_and_what_is_begun_anew_is_put_aside() {
 }
 
 #[test]
+fn points_that_have_read_what_has_changed_are_done_again() {
+    let script = r#"
+        let t = sweep::grid(#{ n: 0..4 }, |p| { print(p.n); if p.n < 3 { table::read(`${p.n % 2}.csv`).len() } else { 0 } });
+        t.save("t.csv");
+        if !path::exists("well") { fail("later"); }
+    "#;
+    let folder = folder_with("script.rhai", script);
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("0.csv", "a\n1\n");
+    write("1.csv", "a\n1\n");
+    for arguments in [&["--resume"][..], &["--resume", "--workers", "2"]] {
+        assert_eq!(run(folder.path(), arguments).status, Some(1));
+        assert_eq!(run(folder.path(), arguments).stdout, "");
+        write("0.csv", "a\n1\n2\n");
+        let ran = run(folder.path(), arguments);
+        let mut lines: Vec<&str> = ran.stdout.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["0", "2"], "{}", ran.stderr);
+        assert!(ran.stderr.contains("0.csv has changed since it was read; 2 points are done again"), "{}", ran.stderr);
+        let table = fs::read_to_string(folder.path().join("t.csv")).unwrap();
+        assert_eq!(table, "n,value\n0,2\n1,1\n2,2\n3,0\n");
+        write("0.csv", "a\n1\n");
+    }
+}
+
+#[test]
+fn a_search_is_recorded_once_with_workers_too() {
+    let script = r#"
+        let images = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3, size: 64, seed: 3 });
+        sweep::minimize(#{ snr: [0.1, 1.0] }, #{ evaluations: 3 }, |p| { images.add_noise(#{ snr: 0.5, seed: 1 }); p.snr }).table.save("t.h5");
+    "#;
+    let folder = folder_with("script.rhai", script);
+    let options = [&[][..], &["--workers", "2"]].map(|arguments| {
+        assert_eq!(run(folder.path(), arguments).status, Some(0));
+        pedesis::store::read_h5(&folder.path().join("t.h5")).unwrap().provenance.unwrap().options
+    });
+    assert_eq!(options[0], options[1]);
+}
+
+#[test]
+fn workers_get_lattices_cells_and_liquids() {
+    let script = r#"
+        let lattice = structure::wurtzite(["Cd", "Se"], 4.3, 7.01);
+        let cell = cell::paper(#{ size: [40, 40, 100.0 / 3.0] });
+        let liquid = cell::liquid("water").snapshot(3);
+        print(sweep::grid(#{ n: 1..3 }, |p| #{
+            atoms: structure::sphere(lattice, 10.0 * p.n).len(), cell: cell.info(), liquid: liquid.info(),
+            first: cell.fill(structure::bundled("fept_1.5nm"), #{ seed: p.n }).structure.info(),
+        }).rows());
+    "#;
+    let [here, there] = [&[][..], &["--workers", "2"]].map(|arguments| run_script(script, arguments));
+    assert!(here.status == Some(0) && here.stdout.contains("water"), "{}{}", here.stdout, here.stderr);
+    assert_eq!(here.stdout, there.stdout, "{}", there.stderr);
+}
+
+#[test]
 fn an_interrupt_or_the_death_of_the_run_ends_all_workers_at_once() {
     for signal in ["-INT", "-KILL"] {
         let folder = folder_with(

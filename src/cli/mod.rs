@@ -19,12 +19,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use rhai::Engine;
 
 use crate::script::help::{Reference, UnknownName};
 use crate::script::permit::Flags;
-use crate::script::{self, Session, SessionError, Setup};
+use crate::script::{self, Executor, Session, SessionError, Setup};
+use crate::sweep::Slurm;
 use crate::{store, sweep};
 use docs::What;
 use progress::Bars;
@@ -74,14 +75,25 @@ enum Command {
         #[arg(long, value_name = "SECONDS", value_parser = positive)]
         max_time: Option<f64>,
         /// Do the points of sweeps in this many processes, which share the threads [default: in this one].
+        ///
+        /// With --executor slurm: in this many tasks at a time, each with --threads CPUs [default: 25, with one].
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=Session::MAX_THREADS as i64))]
         workers: Option<u16>,
         /// Go on with sweeps that were broken off, without doing again what is done.
         #[arg(long)]
         resume: bool,
+        /// Where the points of sweeps are done.
+        #[arg(long, value_enum, default_value_t = Place::Local)]
+        executor: Place,
+        /// Option of sbatch for --executor slurm, such as --sbatch=--time=2:00:00; may be given several times.
+        #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+        sbatch: Vec<String>,
         /// Do points of the sweep in this folder, as ordered through standard input.
         #[arg(long, hide = true, value_name = "FOLDER")]
         worker: Option<PathBuf>,
+        /// Do those of this task of the job array in that folder.
+        #[arg(long, hide = true, value_name = "N", requires = "worker")]
+        task: Option<usize>,
     },
     /// Find mistakes in a script without running it: unknown functions, options, variables, arguments; and what is not used.
     Check {
@@ -114,6 +126,31 @@ enum Command {
     },
 }
 
+/// Where the points of sweeps are done.
+#[derive(Clone, Copy, ValueEnum)]
+enum Place {
+    /// On this computer.
+    Local,
+    /// On the cluster that this computer submits jobs to, as a SLURM job array.
+    Slurm,
+}
+
+impl Place {
+    /// Who does the points, as the command line asks.
+    fn executor(self, workers: Option<u16>, threads: Option<u16>, sbatch: Vec<String>) -> Result<Executor, String> {
+        let workers = workers.map(usize::from);
+        match self {
+            Self::Local if !sbatch.is_empty() => Err("--sbatch is for --executor slurm alone".into()),
+            Self::Local => Ok(workers.map_or(Executor::Own, Executor::Workers)),
+            Self::Slurm => {
+                let usual = Slurm::default();
+                let threads = threads.map_or(usual.threads, usize::from);
+                Ok(Executor::Slurm(Slurm { tasks: workers.unwrap_or(usual.tasks), threads, options: sbatch }))
+            }
+        }
+    }
+}
+
 /// Stack of the thread that scripts run on: values nested a million deep are taken apart by functions that call themselves.
 const STACK: usize = 1 << 30;
 
@@ -143,7 +180,10 @@ fn obey(command: Option<Command>) -> u8 {
             max_time,
             workers,
             resume,
+            executor,
+            sbatch,
             worker,
+            task,
         }) => {
             let request = Request {
                 script,
@@ -152,9 +192,13 @@ fn obey(command: Option<Command>) -> u8 {
                 flags: Flags { read: allow_read, write: allow_write },
                 limits: Limits { memory: max_memory, seconds: max_time },
             };
-            match worker {
-                Some(folder) => worker::work(request, &folder),
-                None => run::run(request, workers.map_or(0, usize::from), resume),
+            match (worker, task) {
+                (Some(folder), Some(task)) => worker::work_as_task(request, &folder, task),
+                (Some(folder), None) => worker::work(request, &folder),
+                (None, _) => match executor.executor(workers, threads, sbatch) {
+                    Ok(executor) => run::run(request, executor, resume),
+                    Err(why) => output::fail(&why, USAGE),
+                },
             }
         }
         Some(Command::Check { script }) => check::check(&script),

@@ -11,7 +11,7 @@ use super::{Console, FAULT, INTERRUPTED, USAGE, listen_to_interrupts, output};
 use crate::script::args::{ArgumentError, command_line_fault};
 use crate::script::diagnostic::{Diagnostic, Place};
 use crate::script::permit::{Flags, Permit};
-use crate::script::{Plan, Script, Setup, read_script, stdlib};
+use crate::script::{Executor, Plan, Script, Setup, read_script, stdlib};
 
 /// A script and what the command line says of it.
 pub struct Request {
@@ -25,17 +25,19 @@ pub struct Request {
 
 impl Request {
     /// The program and arguments of a process that does points of this run's sweeps for it.
-    fn of_worker(&self, workers: usize) -> Vec<OsString> {
-        // that which runs, though its file may be replaced in the meantime
+    fn of_worker(&self, executor: &Executor) -> Vec<OsString> {
+        // that which runs, though its file may be replaced in the meantime; another computer knows its file alone
         let own = PathBuf::from("/proc/self/exe");
-        let program = if own.exists() { Ok(own) } else { std::env::current_exe() };
+        let is_here = !matches!(executor, Executor::Slurm(_));
+        let program = if is_here && own.exists() { Ok(own) } else { std::env::current_exe() };
         let mut command: Vec<OsString> = vec![program.unwrap_or_else(|_| "pedesis".into()).into(), "run".into()];
         let paths = [("--allow-read", &self.flags.read), ("--allow-write", &self.flags.write)];
         for (flag, path) in paths.iter().flat_map(|(flag, paths)| paths.iter().map(move |path| (flag, path))) {
             command.extend([OsString::from(flag), path.into()]);
         }
         if let Some(memory) = self.limits.memory {
-            command.extend(["--max-memory".into(), (memory / workers.max(1) as f64).to_string().into()]);
+            let sharers = if let Executor::Workers(count) = executor { *count } else { 1 };
+            command.extend(["--max-memory".into(), (memory / sharers as f64).to_string().into()]);
         }
         command.push(self.script.clone().into());
         command.extend(self.given.iter().map(|(name, value)| format!("{name}={value}").into()));
@@ -54,9 +56,14 @@ impl Request {
     }
 }
 
-/// Runs a script, its sweeps in so many processes beside this one; returns the exit status.
-pub fn run(request: Request, workers: usize, resume: bool) -> u8 {
-    let sweeps = Some(Plan { workers, resume, command: request.of_worker(workers) });
+/// Runs a script; returns the exit status.
+pub fn run(request: Request, executor: Executor, resume: bool) -> u8 {
+    if let Executor::Slurm(slurm) = &executor
+        && let Err(error) = slurm.check()
+    {
+        return output::fail(&format!("--executor slurm: {error}"), USAGE);
+    }
+    let sweeps = Some(Plan { command: request.of_worker(&executor), executor, resume });
     let console = match request.setup().map(|setup| Console::new(Setup { sweeps, ..setup })) {
         Ok(Ok(console)) => console,
         Ok(Err(error)) => return output::fail(&error, USAGE),

@@ -73,8 +73,9 @@ impl Images {
     /// Every image with mean 0 and variance 1.
     ///
     /// # Errors
-    /// If an image is constant.
-    pub fn normalize(&self) -> Result<Self, Error> {
+    /// If an image is constant, or when interrupted.
+    pub fn normalize(&self, task: &Task) -> Result<Self, Error> {
+        let stage = task.stage("normalize", self.len());
         let mut data = self.data().clone();
         data.axis_iter_mut(Axis(0)).into_par_iter().enumerate().try_for_each(|(i, mut image)| {
             let (mean, variance) = moments(image.iter().copied());
@@ -83,7 +84,7 @@ impl Images {
             }
             let scale = variance.sqrt().recip();
             image.mapv_inplace(|value| ((f64::from(value) - mean) * scale) as f32);
-            Ok(())
+            Ok(stage.advance(1)?)
         })?;
         Ok(self.with_data(data))
     }
@@ -191,13 +192,13 @@ mod tests {
 
     #[test]
     fn normalised_images_have_mean_zero_and_variance_one() {
-        let images = blobs(5).normalize().unwrap();
+        let images = blobs(5).normalize(&Task::silent()).unwrap();
         for image in images.data().axis_iter(Axis(0)) {
             let (mean, variance) = moments(image.iter().copied());
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5);
         }
         let flat = Images::new(Array3::from_elem((1, 8, 8), 0.3), 1.0);
-        assert!(matches!(flat.normalize(), Err(Error::Constant(0))));
+        assert!(matches!(flat.normalize(&Task::silent()), Err(Error::Constant(0))));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Images};
 use crate::fourier::Fft2;
+use crate::task::{Cancelled, Task};
 
 /// Mean power spectrum of images, the frequency 0 at pixel N/2.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +43,8 @@ impl PowerSpectrum {
     /// Of all images.
     ///
     /// # Errors
-    /// If there are no images.
-    pub fn of(images: &Images) -> Result<Self, Error> {
+    /// If there are no images, or when interrupted.
+    pub fn of(images: &Images, task: &Task) -> Result<Self, Error> {
         if images.is_empty() {
             return Err(Error::Empty);
         }
@@ -51,21 +52,23 @@ impl PowerSpectrum {
         let fft = Fft2::new(size);
         let (columns, pixels) = (fft.columns(), (size * size) as f64);
         // sums of fixed blocks, so that the number of threads changes nothing
-        let blocks: Vec<Vec<f64>> = images
+        let stage = task.stage("power spectrum", images.len());
+        let blocks = images
             .data()
             .axis_chunks_iter(Axis(0), 64)
             .into_par_iter()
             .map(|block| {
                 let mut sum = vec![0.0; size * columns];
                 for image in block.outer_iter() {
+                    stage.advance(1)?;
                     let mean = image.iter().map(|&pixel| f64::from(pixel)).sum::<f64>() / pixels;
                     let flat: Vec<f32> = image.iter().map(|&pixel| (f64::from(pixel) - mean) as f32).collect();
                     let spectrum = fft.forward(&flat);
                     sum.iter_mut().zip(spectrum).for_each(|(sum, value)| *sum += f64::from(value.norm_sqr()));
                 }
-                sum
+                Ok(sum)
             })
-            .collect();
+            .collect::<Result<Vec<Vec<f64>>, Cancelled>>()?;
         let scale = 1.0 / (images.len() as f64 * pixels * pixels);
         let half = |iy: usize, ix: usize| blocks.iter().map(|block| block[iy * columns + ix]).sum::<f64>() * scale;
         let power = Array2::from_shape_fn((size, size), |(y, x)| {
@@ -141,7 +144,7 @@ mod tests {
                 (2.0 * PI * (3.0 * x as f64 + 5.0 * y as f64) / size as f64).cos() as f32 + 2.0
             };
             let images = Images::new(Array3::from_shape_fn((3, size, size), |(n, y, x)| wave(n, y, x)), 0.5);
-            let spectrum = PowerSpectrum::of(&images).unwrap();
+            let spectrum = PowerSpectrum::of(&images, &Task::silent()).unwrap();
             let centre = size / 2;
             assert!((spectrum.power[[centre + 5, centre + 3]] - 0.25).abs() < 1e-6);
             assert!((spectrum.power[[centre - 5, centre - 3]] - 0.25).abs() < 1e-6);

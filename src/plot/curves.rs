@@ -6,6 +6,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use serde::{Deserialize, Serialize};
 
+use super::scale::Scale;
 use super::style::{self, Area, FAINT, INK, Symbol, TICK, anchored, drawing};
 use super::{Error, Figure};
 use crate::volume::{CorrectedFsc, Fsc};
@@ -16,6 +17,8 @@ pub struct Curve {
     pub label: String,
     pub x: Vec<f64>,
     pub y: Vec<f64>,
+    /// Half the length of each point's bar, usually a standard deviation; zero: no bar. Empty: no bars at all.
+    pub error: Vec<f64>,
 }
 
 /// Options of [`lines`].
@@ -29,15 +32,27 @@ pub struct LinesOptions {
     pub y_label: String,
     /// Mark the points; default false.
     pub points: bool,
+    /// Logarithmic axes; default false.
+    pub x_log: bool,
+    pub y_log: bool,
 }
 
 const SIZE: (u32, u32) = (1600, 1000);
 
-/// Any curves on common axes.
+/// Half the width of the ends of a bar \[pixels\].
+const CAP: i32 = 9;
+
+/// Any curves on common axes, with bars where errors are known.
+///
+/// # Errors
+/// If there are no points, numbers are not finite or not as many as there should be, or a logarithmic axis would have to show what is not positive.
 pub fn lines(curves: &[Curve], options: &LinesOptions) -> Result<Figure, Error> {
     check(curves)?;
-    let x = padded(curves.iter().flat_map(|curve| &curve.x), 0.0);
-    let y = padded(curves.iter().flat_map(|curve| &curve.y), 0.05);
+    let x: Vec<f64> = curves.iter().flat_map(|curve| &curve.x).copied().collect();
+    let y: Vec<f64> = curves.iter().flat_map(|curve| &curve.y).copied().collect();
+    let ends: Vec<f64> = curves.iter().flat_map(bars).flat_map(|(_, low, high)| [low, high]).collect();
+    let x = scale(&x, &[], if options.points { 0.03 } else { 0.0 }, options.x_log, "x")?;
+    let y = scale(&y, &ends, 0.05, options.y_log, "y")?;
     style::render(SIZE, &options.title, |area| {
         let below = if curves.len() > 1 || !curves[0].label.is_empty() {
             style::legend(area, &legend_of(curves.iter().map(|curve| curve.label.clone())))?
@@ -52,9 +67,45 @@ pub fn lines(curves: &[Curve], options: &LinesOptions) -> Result<Figure, Error> 
                 let mark = |(&x, &y)| Circle::new((x, y), 7, style::color(i).filled());
                 chart.draw_series(curve.x.iter().zip(&curve.y).map(mark)).map_err(drawing)?;
             }
+            for (x, low, high) in bars(curve) {
+                bar(&chart, x, [low, high], style::color(i))?;
+            }
         }
         Ok(())
     })
+}
+
+/// An axis that shows `values`, and as much of the ends of bars as it can.
+fn scale(values: &[f64], ends: &[f64], margin: f64, is_log: bool, name: &'static str) -> Result<Scale, Error> {
+    let all = values.iter().chain(ends);
+    if !is_log {
+        return Ok(padded(all, margin).into());
+    }
+    if let Some(&value) = values.iter().find(|&&value| value <= 0.0) {
+        return Err(Error::NotPositive { axis: name, value });
+    }
+    let logarithms: Vec<f64> = all.filter(|&&value| value > 0.0).map(|value| value.log10()).collect();
+    let decades = padded(logarithms.iter(), margin);
+    Ok(Scale::log(10f64.powf(decades.start)..10f64.powf(decades.end)))
+}
+
+/// Place and ends of each bar.
+fn bars(curve: &Curve) -> impl Iterator<Item = (f64, f64, f64)> {
+    let points = curve.x.iter().zip(&curve.y).zip(&curve.error).filter(|(_, error)| **error > 0.0);
+    points.map(|((&x, &y), &error)| (x, y - error, y + error))
+}
+
+/// Draws a bar; one that goes on below the axis has no end there.
+fn bar(chart: &style::Chart, x: f64, [low, high]: [f64; 2], color: RGBColor) -> Result<(), Error> {
+    let stroke = color.stroke_width(3);
+    let plane = chart.plotting_area();
+    let lowest = chart.y_range().start;
+    plane.draw(&PathElement::new(vec![(x, low.max(lowest)), (x, high)], stroke)).map_err(drawing)?;
+    for end in [low, high].into_iter().filter(|end| *end >= lowest) {
+        let cap = EmptyElement::at((x, end)) + PathElement::new(vec![(-CAP, 0), (CAP, 0)], stroke);
+        plane.draw(&cap).map_err(drawing)?;
+    }
+    Ok(())
 }
 
 /// Correlations below which two half sets are said not to agree, and against which a map of all images is judged.
@@ -101,6 +152,7 @@ fn draw_correlations(curves: &[&Fsc], labels: &[String], marked: Option<&Fsc>, t
         label: label.clone(),
         x: fsc.frequencies.clone(),
         y: fsc.correlations.clone(),
+        error: Vec::new(),
     };
     let drawn: Vec<Curve> = curves.iter().zip(labels).map(as_curve).collect();
     check(&drawn)?;
@@ -184,11 +236,17 @@ fn check(curves: &[Curve]) -> Result<(), Error> {
     if curves.iter().all(|curve| curve.x.is_empty()) {
         return Err(Error::Empty("no curve has any points"));
     }
-    for Curve { label, x, y } in curves {
+    for Curve { label, x, y, error } in curves {
         if x.len() != y.len() {
             return Err(Error::Lengths { label: label.clone(), x: x.len(), y: y.len() });
         }
-        if x.iter().chain(y).any(|value| !value.is_finite()) {
+        if !error.is_empty() && error.len() != x.len() {
+            return Err(Error::Errors { label: label.clone(), x: x.len(), errors: error.len() });
+        }
+        if let Some(&value) = error.iter().find(|error| **error < 0.0) {
+            return Err(Error::OutOfRange { name: "an error", value, requirement: "zero or more" });
+        }
+        if x.iter().chain(y).chain(error).any(|value| !value.is_finite()) {
             return Err(Error::NotFinite(format!("curve \"{label}\"")));
         }
     }

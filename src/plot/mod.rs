@@ -1,4 +1,4 @@
-//! Pictures of what goes in and what comes out, as PNG files that can be read at first glance.
+//! Pictures of what goes in and what comes out, as PNG or SVG files that can be read at first glance.
 //!
 //! | figure | shows |
 //! | --- | --- |
@@ -19,25 +19,30 @@
 //! | [`displacements`], [`strain`] | slices of the particle along the axes of its lattice, atoms coloured by displacement or strain |
 //! | [`core_shell`] | composition, bond length and displacement against depth |
 //! | [`pair_distribution`], [`short_range_order`] | g(r) and Warren–Cowley parameters by pairs of elements |
-//! | [`lines`] | any curves |
-//! | [`averages`] | means with bars of their standard deviations |
+//! | [`lines`] | any curves, with bars of their errors, on linear or logarithmic axes |
+//! | [`panels`] | figures beside and below each other |
 //!
-//! A [`Figure`] is the finished bitmap. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
+//! A [`Report`] puts figures, tables and atoms that can be turned on one web page.
+//!
+//! A [`Figure`] is finished: a bitmap, and the shapes and words in it for SVG. Text is set in a subset of DejaVu Sans that is part of the binary, so that figures
 //! look alike on every machine; colours are those of Okabe and Ito, and viridis where they stand for numbers: colour-blind readers can tell them apart.
 
 mod analysis;
 mod atoms;
-mod averages;
 mod balls;
+mod canvas;
 mod coverage;
 mod curves;
 mod field;
 mod gray;
 mod local;
+mod panels;
 mod power;
 mod pulls;
+mod report;
 mod reprojections;
 mod residuals;
+mod scale;
 mod sections;
 mod spheres;
 mod style;
@@ -47,17 +52,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store;
+use crate::task::Task;
 
 pub use analysis::{Titled, core_shell, neighbours, pair_distribution, short_range_order};
 pub use atoms::{against_truth, radial_intensity};
-pub use averages::{Averages, averages};
 pub use coverage::{CoverageOptions, coverage};
 pub use curves::{Curve, LinesOptions, corrected_fsc, fsc, lines};
 pub use field::{DisplacementsPlot, StrainPlot, displacements, strain};
 pub use gray::{ImagesOptions, SlicesOptions, images, slices};
 pub use local::{LocalResolutionPlot, local_resolution};
+pub use panels::{PanelsOptions, panels};
 pub use power::{PowerOptions, power_spectrum};
 pub use pulls::pulls;
+pub use report::{AtomsView, Report, Section, Sheet, Verdict, escape, heading};
 pub use reprojections::{ReprojectionsOptions, reprojections};
 pub use residuals::{ResidualsOptions, residuals};
 pub use sections::{SectionAxis, SectionsOptions, atoms_in_density};
@@ -72,14 +79,22 @@ pub enum Error {
     NotFinite(String),
     #[error("curve \"{label}\" has {x} x values and {y} y values; they must be as many")]
     Lengths { label: String, x: usize, y: usize },
+    #[error("curve \"{label}\" has {x} x values and {errors} errors; they must be as many, or none")]
+    Errors { label: String, x: usize, errors: usize },
+    #[error("a logarithmic {axis} axis cannot show {value}; leave it out, or leave out {axis}_log")]
+    NotPositive { axis: &'static str, value: f64 },
     #[error("{name} is {value}; it must be {requirement}")]
     OutOfRange { name: &'static str, value: f64, requirement: &'static str },
     #[error("{name} is \"{value}\"; it must be {requirement}")]
     Choice { name: &'static str, value: String, requirement: &'static str },
     #[error("the comparison is of other structures: it names atom {index}, the structure has {len}")]
     OtherStructures { index: usize, len: usize },
-    #[error("{} does not end in .png; figures are saved as PNG", .0.display())]
-    NotPng(PathBuf),
+    #[error("{} does not end in .png or .svg, as figures do", .0.display())]
+    NotAFigure(PathBuf),
+    #[error("{} does not end in .html; reports are web pages", .0.display())]
+    NotHtml(PathBuf),
+    #[error("\"{name}\" has {values} values for {atoms} atoms; it must have one an atom")]
+    PerAtom { name: String, values: usize, atoms: usize },
     #[error(transparent)]
     Orient(#[from] crate::orient::Error),
     #[error(transparent)]
@@ -98,6 +113,7 @@ pub struct Figure {
     height: u32,
     /// Red, green, blue, row by row from the top.
     pixels: Arc<Vec<u8>>,
+    shapes: Arc<canvas::Shapes>,
 }
 
 impl Figure {
@@ -115,27 +131,46 @@ impl Figure {
         &self.pixels
     }
 
-    /// The picture as a PNG file.
+    /// The picture as a PNG file, of grey values where it has no colours.
     pub fn to_png(&self) -> Result<Vec<u8>, Error> {
-        let drawing = |error: png::EncodingError| Error::Drawing(error.to_string());
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header().map_err(drawing)?;
-        writer.write_image_data(&self.pixels).map_err(drawing)?;
-        writer.finish().map_err(drawing)?;
-        Ok(bytes)
+        png_of(&self.pixels, self.size())
     }
 
-    /// Writes the picture to a file ending in `.png`, which appears under its name only when complete.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
-            return Err(Error::NotPng(path.to_owned()));
-        }
-        let bytes = self.to_png()?;
-        Ok(store::write_bytes(path, |file| file.write_all(&bytes))?)
+    /// The picture as an SVG file: words as words, lines and areas as such, images as PNG inside.
+    pub fn to_svg(&self) -> Result<String, Error> {
+        self.shapes.to_svg(&self.title, self.size())
     }
+
+    /// Writes the picture to a file ending in `.png` or `.svg`, which appears under its name only when complete.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let ending = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let bytes = match ending.as_deref() {
+            Some("png") => self.to_png()?,
+            Some("svg") => self.to_svg()?.into_bytes(),
+            _ => return Err(Error::NotAFigure(path.to_owned())),
+        };
+        Ok(store::write_bytes(path, &Task::silent(), |file| file.write_all(&bytes))?)
+    }
+}
+
+/// Red, green, blue of each pixel as a PNG file, of grey values where there are no colours.
+fn png_of(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, Error> {
+    let drawing = |error: png::EncodingError| Error::Drawing(error.to_string());
+    let is_gray = pixels.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(if is_gray { png::ColorType::Grayscale } else { png::ColorType::Rgb });
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
+    let mut writer = encoder.write_header().map_err(drawing)?;
+    if is_gray {
+        let levels: Vec<u8> = pixels.iter().step_by(3).copied().collect();
+        writer.write_image_data(&levels).map_err(drawing)?;
+    } else {
+        writer.write_image_data(pixels).map_err(drawing)?;
+    }
+    writer.finish().map_err(drawing)?;
+    Ok(bytes)
 }
 
 impl fmt::Display for Figure {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::atoms::{Kind, Mark, draw_faults, elements_of, fault_items, marks};
 use super::balls::{self, Ball};
 use super::gray::{blit, scale_bar};
+use super::scale::Scale;
 use super::style::{self, Area, FAINT, INK, LABEL, LEGEND_ROW, Plane, Symbol, TICK, TITLE_STRIP, anchored, drawing};
 use super::{Error, Figure};
 use crate::model::Comparison;
@@ -32,7 +33,7 @@ impl Default for SpheresOptions {
 }
 
 /// Part of the covalent radius at which neighbours almost touch and the rows behind still show.
-const OF_COVALENT: f64 = 0.8;
+pub(super) const OF_COVALENT: f64 = 0.8;
 /// Half the edge of a picture over the radius of the particle.
 const ROOM: f64 = 1.1;
 /// Most views in a figure.
@@ -205,7 +206,11 @@ fn draw(
 
 /// The square tile in Å from its middle.
 fn in_angstrom<'a>(tile: &Area<'a>, reach: f64) -> Plane<'a> {
-    tile.apply_coord_spec(style::Axes::new(-reach..reach, -reach..reach, tile.get_pixel_range()))
+    tile.apply_coord_spec(style::Axes::new(
+        Scale::from(-reach..reach),
+        Scale::from(-reach..reach),
+        tile.get_pixel_range(),
+    ))
 }
 
 /// Arrows in the lower right corner of a tile, along the axes of the particle's frame.

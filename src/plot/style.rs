@@ -1,14 +1,14 @@
 //! What all figures have in common: canvas, font, colours, ticks.
 
-use std::ops::Range;
 use std::sync::{Arc, Once};
 
 use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::canvas::{Canvas, Shapes};
+use super::scale::Scale;
 use super::{Error, Figure};
 use crate::structure::Element;
 
@@ -39,7 +39,7 @@ const COLORS: [RGBColor; 6] = [
     RGBColor(90, 90, 90),
 ];
 
-pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<Canvas<'a>, Shift>;
 
 /// Whatever plotters has to complain about.
 pub(super) fn drawing(error: impl std::fmt::Display) -> Error {
@@ -82,8 +82,45 @@ pub(super) fn anchored(size: u32, color: RGBColor, h: HPos, v: VPos) -> TextStyl
 
 /// Draws a figure: a white canvas, the title in a strip on top, `draw` in what is left below.
 pub(super) fn render(
+    size: (u32, u32),
+    title: &str,
+    draw: impl FnOnce(&Area) -> Result<(), Error>,
+) -> Result<Figure, Error> {
+    let titled = |root: &Area| {
+        let (strip, below) = root.split_vertically(TITLE_STRIP);
+        head(&strip, title)?;
+        draw(&below)
+    };
+    paint(size, title, &[], titled)
+}
+
+/// As [`render`], above other figures at their places; without a title there is no strip.
+pub(super) fn render_over(
+    size: (u32, u32),
+    title: &str,
+    under: &[((u32, u32), &Figure)],
+    draw: impl FnOnce(&Area) -> Result<(), Error>,
+) -> Result<Figure, Error> {
+    let titled = |root: &Area| {
+        if title.is_empty() {
+            return draw(root);
+        }
+        let (strip, below) = root.split_vertically(TITLE_STRIP);
+        head(&strip, title)?;
+        draw(&below)
+    };
+    paint(size, title, under, titled)
+}
+
+fn head(strip: &Area, title: &str) -> Result<(), Error> {
+    let middle = (strip.dim_in_pixel().0 as i32 / 2, TITLE_STRIP as i32 / 2 + 4);
+    strip.draw_text(title, &anchored(TITLE, INK, HPos::Center, VPos::Center), middle).map_err(drawing)
+}
+
+fn paint(
     (width, height): (u32, u32),
     title: &str,
+    under: &[((u32, u32), &Figure)],
     draw: impl FnOnce(&Area) -> Result<(), Error>,
 ) -> Result<Figure, Error> {
     static REGISTERED: Once = Once::new();
@@ -91,24 +128,29 @@ pub(super) fn render(
         // cannot fail: the file is part of the binary, and every test that draws would show it
         let _ = register_font(FAMILY, FontStyle::Normal, FONT);
     });
-    let mut pixels = vec![255u8; (width * height * 3) as usize];
+    let mut pixels = vec![255u8; width as usize * height as usize * 3];
+    let mut shapes = Shapes::default();
+    for ((x, y), figure) in under {
+        let row = 3 * figure.width as usize;
+        for (i, colors) in figure.pixels.chunks(row).enumerate() {
+            let start = 3 * ((*y as usize + i) * width as usize + *x as usize);
+            pixels[start..start + row].copy_from_slice(colors);
+        }
+        shapes.push_figure((*x, *y), figure);
+    }
     {
-        let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        root.fill(&WHITE).map_err(drawing)?;
-        let (strip, below) = root.split_vertically(TITLE_STRIP);
-        let middle = (width as i32 / 2, TITLE_STRIP as i32 / 2 + 4);
-        strip.draw_text(title, &anchored(TITLE, INK, HPos::Center, VPos::Center), middle).map_err(drawing)?;
-        draw(&below)?;
+        let root = Canvas::new(&mut pixels, (width, height), &mut shapes).into_drawing_area();
+        draw(&root)?;
         root.present().map_err(drawing)?;
     }
-    Ok(Figure { title: title.into(), width, height, pixels: Arc::new(pixels) })
+    Ok(Figure { title: title.into(), width, height, pixels: Arc::new(pixels), shapes: Arc::new(shapes) })
 }
 
 /// Axes of all charts: from plain numbers to pixels.
-pub(super) type Axes = Cartesian2d<RangedCoordf64, RangedCoordf64>;
-pub(super) type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Axes>;
+pub(super) type Axes = Cartesian2d<Scale, Scale>;
+pub(super) type Chart<'a, 'b> = ChartContext<'a, Canvas<'b>, Axes>;
 /// What a chart's curves are drawn on.
-pub(super) type Plane<'a> = DrawingArea<BitMapBackend<'a>, Axes>;
+pub(super) type Plane<'a> = DrawingArea<Canvas<'a>, Axes>;
 
 /// Room around the plot for tick labels and axis titles \[pixels\].
 pub(super) const LEFT: u32 = 132;
@@ -119,7 +161,7 @@ const TITLE_OVERHANG: u32 = 24;
 /// An empty chart with a frame, ticks and titles of the axes; `top` and `right` pixels stay free.
 pub(super) fn axes<'a, 'b>(
     area: &'a Area<'b>,
-    [x, y]: [Range<f64>; 2],
+    [x, y]: [impl Into<Scale>; 2],
     [x_title, y_title]: [&str; 2],
     [top, right]: [u32; 2],
     grid: bool,
@@ -131,7 +173,7 @@ pub(super) fn axes<'a, 'b>(
         .margin_left(TITLE_OVERHANG)
         .set_label_area_size(LabelAreaPosition::Left, LEFT - TITLE_OVERHANG)
         .set_label_area_size(LabelAreaPosition::Bottom, BOTTOM)
-        .build_cartesian_2d(x, y)
+        .build_cartesian_2d(x.into(), y.into())
         .map_err(drawing)?;
     let label = |value: &f64| tick_label(*value);
     let mut mesh = chart.configure_mesh();

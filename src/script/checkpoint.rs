@@ -17,6 +17,7 @@ use rhai::{Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext};
 use super::exact::{from_exact, map_to_exact, to_exact};
 use super::{KernelCall, ScriptResult, Session, fault, stdlib};
 use crate::store::{self, Digest, Value};
+use crate::task::Task;
 
 /// Digits of a digest in the names of files.
 const PLACE_DIGITS: usize = 8;
@@ -282,7 +283,8 @@ impl Checkpoint {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
         let path = session.permit().write(&self.path).map_err(|error| error.to_string())?;
-        store::write_h5(&path, &values, &session.provenance()).map_err(|error| error.to_string())
+        // what is finished is kept, even if the user wishes to stop now
+        store::write_h5(&path, &values, &session.provenance(), &Task::silent()).map_err(|error| error.to_string())
     }
 }
 

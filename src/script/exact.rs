@@ -4,15 +4,20 @@
 
 use std::collections::BTreeMap;
 
+use nalgebra::Point3;
 use ndarray::Array2;
 use rhai::{Array, Dynamic, Map};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Table;
-use super::stored::{cell, columns, from_stored, table, type_of};
+use super::stored::{self, columns, from_stored, table, type_of};
+use crate::cell::{Cell, Liquid};
 use crate::images::{Images, Measures, NoiseSpectrum, Particles};
 use crate::microscope::Microscope;
 use crate::model::{Model, Parts};
 use crate::store::Value;
+use crate::structure::{Element, Lattice};
 
 /// Values inside values deeper than this are not written: no file would be read so deep.
 const DEEPEST: usize = 48;
@@ -127,7 +132,10 @@ fn native(value: &Dynamic) -> Option<Value> {
         .or_else(|| get(value).map(Value::Structure))
         .or_else(|| get(value).map(|particles: Particles| record_of_particles(&particles)))
         .or_else(|| get(value).map(|model: Model| record_of_model(&model)))
-        .or_else(|| get(value).and_then(|microscope: Microscope| record_of_microscope(&microscope)))
+        .or_else(|| get(value).and_then(|microscope: Microscope| record_of("microscope", &microscope)))
+        .or_else(|| get(value).and_then(|lattice: Lattice| record_of("lattice", &lattice)))
+        .or_else(|| get(value).and_then(|liquid: Liquid| record_of_liquid(&liquid)))
+        .or_else(|| get(value).and_then(|cell: Cell| record_of_cell(&cell)))
 }
 
 /// A value of a checkpoint as a script sees it.
@@ -142,7 +150,10 @@ pub fn from_exact(value: Value) -> Result<Dynamic, String> {
             values.into_iter().map(entry).collect::<Result<Map, String>>()?.into()
         }
         Value::Table(columns) => Dynamic::from(table(columns)?),
-        Value::Record("microscope", parts) => Dynamic::from(microscope(Taken(parts))?),
+        Value::Record("microscope", parts) => Dynamic::from(Taken(parts).settings::<Microscope>()?),
+        Value::Record("lattice", parts) => Dynamic::from(Taken(parts).settings::<Lattice>()?),
+        Value::Record("liquid", parts) => Dynamic::from(liquid(Taken(parts))?),
+        Value::Record("cell", parts) => Dynamic::from(cell(Taken(parts))?),
         Value::Record("particles", parts) => Dynamic::from(particles(Taken(parts))?),
         Value::Record(_, parts) => Dynamic::from(model(Taken(parts))?),
         Value::Model(_) => return Err("a model without all its parts".into()),
@@ -170,6 +181,15 @@ impl Taken {
         self.part(name, |value| if let Value::Numbers(numbers) = value { Some(numbers) } else { None })
     }
 
+    fn text(&mut self, name: &str) -> Result<String, String> {
+        self.part(name, |value| if let Value::Text(text) = value { Some(text) } else { None })
+    }
+
+    /// What [`settings_of`] has written.
+    fn settings<T: DeserializeOwned>(&mut self) -> Result<T, String> {
+        serde_json::from_str(&self.text("settings")?).map_err(|error| error.to_string())
+    }
+
     fn matrix(&mut self, name: &str) -> Result<Array2<f64>, String> {
         self.part(name, |value| if let Value::Matrix(matrix) = value { Some(matrix) } else { None })
     }
@@ -185,7 +205,7 @@ fn exact_columns(table: &Table) -> Vec<(String, Value)> {
             // an empty text is not an empty cell
             _ => cells().all(|cell| cell.as_str().is_some_and(|text| !text.is_empty() && holdable(text))),
         };
-        let column = if plain { column } else { Value::List(cells().map(cell).collect()) };
+        let column = if plain { column } else { Value::List(cells().map(stored::cell).collect()) };
         (name, column)
     };
     columns(table).into_iter().enumerate().map(as_it_is).collect()
@@ -225,16 +245,67 @@ fn particles(mut parts: Taken) -> Result<Particles, String> {
     Ok(Particles::from_measures(images.data().clone(), measures))
 }
 
-/// Its settings as JSON, which gives back every bit of a finite number; `None` if one is not finite.
-fn record_of_microscope(microscope: &Microscope) -> Option<Value> {
-    let settings = serde_json::to_string(microscope).ok()?;
-    let is_whole = serde_json::from_str(&settings).is_ok_and(|read: Microscope| read == *microscope);
-    is_whole.then(|| Value::Record("microscope", named([("settings", Value::Text(settings))])))
+/// As JSON, which gives back every bit of a finite number; `None` if one is not finite.
+fn settings_of<T: Serialize + DeserializeOwned + PartialEq>(value: &T) -> Option<Value> {
+    let settings = serde_json::to_string(value).ok()?;
+    serde_json::from_str(&settings).is_ok_and(|read: T| read == *value).then_some(Value::Text(settings))
 }
 
-fn microscope(mut parts: Taken) -> Result<Microscope, String> {
-    let settings = parts.part("settings", |value| if let Value::Text(text) = value { Some(text) } else { None })?;
-    serde_json::from_str(&settings).map_err(|error| error.to_string())
+fn record_of<T: Serialize + DeserializeOwned + PartialEq>(kind: &'static str, value: &T) -> Option<Value> {
+    Some(Value::Record(kind, named([("settings", settings_of(value)?)])))
+}
+
+/// Its settings without the liquid, and the liquid.
+fn record_of_cell(cell: &Cell) -> Option<Value> {
+    let liquid = cell.liquid.as_ref().map_or(Some(Value::Nothing), record_of_liquid)?;
+    let settings = settings_of(&Cell { liquid: None, ..cell.clone() })?;
+    Some(Value::Record("cell", named([("settings", settings), ("liquid", liquid)])))
+}
+
+fn cell(mut parts: Taken) -> Result<Cell, String> {
+    let inside = parts.part("liquid", |value| match value {
+        Value::Nothing => Some(None),
+        Value::Record("liquid", parts) => Some(Some(parts)),
+        _ => None,
+    })?;
+    Ok(Cell { liquid: inside.map(|parts| liquid(Taken(parts))).transpose()?, ..parts.settings()? })
+}
+
+/// `None` if it would not come back in all its bits, as a molecule on the face of its box may not.
+fn record_of_liquid(liquid: &Liquid) -> Option<Value> {
+    let matrix = |positions: &Vec<Point3<f64>>| {
+        Value::Matrix(Array2::from_shape_fn((positions.len(), 3), |(atom, axis)| positions[atom][axis]))
+    };
+    let parts = || {
+        named([
+            ("name", Value::Text(liquid.name().into())),
+            ("size", Value::Numbers(liquid.size().into())),
+            ("elements", Value::Texts(liquid.elements().iter().map(|element| element.symbol().into()).collect())),
+            ("molecules", Value::Integers(liquid.molecules().map(|atoms| atoms.len() as i64).collect())),
+            ("snapshots", Value::List(liquid.snapshots().iter().map(matrix).collect())),
+        ])
+    };
+    self::liquid(Taken(parts())).is_ok_and(|read| read == *liquid).then(|| Value::Record("liquid", parts()))
+}
+
+fn liquid(mut parts: Taken) -> Result<Liquid, String> {
+    let texts = parts.part("elements", |value| if let Value::Texts(texts) = value { Some(texts) } else { None })?;
+    let elements = texts.iter().map(|text| text.parse()).collect::<Result<Vec<Element>, _>>();
+    let sizes = |value| if let Value::Integers(sizes) = value { Some(sizes) } else { None };
+    let molecules: Vec<usize> = parts.part("molecules", sizes)?.into_iter().map(|size| size as usize).collect();
+    let positions = |value: Value| match value {
+        Value::Matrix(rows) if rows.ncols() == 3 => {
+            Some(rows.rows().into_iter().map(|row| Point3::new(row[0], row[1], row[2])).collect())
+        }
+        _ => None,
+    };
+    let snapshots = parts.part("snapshots", |value| match value {
+        Value::List(items) => items.into_iter().map(positions).collect::<Option<Vec<_>>>(),
+        _ => None,
+    })?;
+    let size = parts.numbers("size")?.try_into().map_err(|_| "its size is three numbers")?;
+    let elements = elements.map_err(|error| error.to_string())?;
+    Liquid::new(&parts.text("name")?, size, elements, &molecules, snapshots).map_err(|error| error.to_string())
 }
 
 fn record_of_model(model: &Model) -> Value {

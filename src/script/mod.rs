@@ -36,11 +36,12 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 
+use crate::store::{self, Value};
 use crate::task::Task;
 
 pub use limits::read_script;
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
-pub use sweep::Plan;
+pub use sweep::{Executor, Plan};
 pub use table::{Table, TableError};
 
 /// What a native function returns to a script.
@@ -65,12 +66,16 @@ pub fn fault(message: impl Display) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(message.to_string().into(), Position::NONE).into()
 }
 
-/// The path, if the script that made `call` may read what is there; every native function that reads a file asks this.
+/// The path, if the script that made `call` may read what is there, which is an input of its results then; every native function that reads a file asks this.
 ///
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().read(path).map_err(fault)
+    let session = Session::of(call);
+    let file = session.permit().read(path).map_err(fault)?;
+    session.sweeps().note_read(&file);
+    session.add_input(path);
+    Ok(file)
 }
 
 /// The path, if the script that made `call` may write, make or remove what is there; every native function that does so asks this.
@@ -78,7 +83,16 @@ pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
 /// # Errors
 /// If it may not; see [`permit`].
 pub fn writable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
-    Session::of(call).permit().write(path).map_err(fault)
+    let session = Session::of(call);
+    let path = session.permit().write(path).map_err(fault)?;
+    session.sweeps().note_write(&path);
+    Ok(path)
+}
+
+/// Writes a value to the file `path` of the script that made `call`, in the format that the name tells.
+fn saved(call: &NativeCallContext, path: &str, value: Value) -> ScriptResult<()> {
+    let (file, provenance) = (writable(call, path)?, Session::of(call).provenance());
+    run(call, |task| store::save(&file, &value, &provenance, task))
 }
 
 /// Runs a kernel for the script that made `call`: in the session's threads, with its progress and cancellation.

@@ -93,6 +93,7 @@ pub struct Session {
     arguments: Mutex<Option<Map>>,
     calls: Mutex<Vec<KernelCall>>,
     sources: Mutex<BTreeMap<String, String>>,
+    inputs: Mutex<Vec<String>>,
     checkpoints: Mutex<Option<Checkpoints>>,
     sweeps: Mutex<Sweeps>,
 }
@@ -120,6 +121,7 @@ impl Session {
             arguments: Mutex::new(None),
             calls: Mutex::new(Vec::new()),
             sources: Mutex::new(sources),
+            inputs: Mutex::new(Vec::new()),
             checkpoints: Mutex::new(None),
             sweeps: Mutex::new(Sweeps::new(setup.sweeps)),
         }))
@@ -278,8 +280,18 @@ impl Session {
             options: serde_json::to_value(calls).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").into(),
             seed,
+            threads: Some(self.threads() as u64),
+            inputs: lock(&self.inputs).clone(),
             start: timestamp(self.started),
             end: timestamp(SystemTime::now()),
+        }
+    }
+
+    /// Keeps the name of a file that is read, for the provenance of results.
+    pub(super) fn add_input(&self, path: &str) {
+        let mut inputs = lock(&self.inputs);
+        if !inputs.iter().any(|known| known == path) {
+            inputs.push(path.to_owned());
         }
     }
 

@@ -210,7 +210,7 @@ pub fn map_to_json(map: &Map) -> Result<serde_json::Value, String> {
     map.iter().map(entry).collect()
 }
 
-fn json_of(value: &Dynamic) -> Result<serde_json::Value, String> {
+pub(super) fn json_of(value: &Dynamic) -> Result<serde_json::Value, String> {
     if let Ok(map) = value.as_map_ref() {
         return map_to_json(&map);
     }

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::Error;
+use crate::task::{Cancelled, Task};
+
+/// Bytes that wait for the disk at most, so that the end of a large file is as near as its last part.
+const WAITING: usize = 32 << 20;
 
 /// How the names of files that are being written begin and end.
 const PREFIX: &str = ".pedesis-";
@@ -57,12 +61,59 @@ pub(super) fn target(path: &Path) -> Result<(PathBuf, PathBuf), Error> {
 /// Writes the file `path` in one step; `fill` writes its bytes.
 ///
 /// # Errors
-/// If the file cannot be written; then a file that was there before is as it was.
-pub fn write_bytes(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+/// If the file cannot be written, or when interrupted; then a file that was there before is as it was.
+pub fn write_bytes(path: &Path, task: &Task, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     write(path, |temporary| {
-        let mut writer = io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
-        fill(&mut writer).and_then(|()| writer.flush()).map_err(|cause| Error::Write { path: path.to_owned(), cause })
+        let watch = Watch::new(temporary.as_file(), task);
+        let mut writer = io::BufWriter::with_capacity(1 << 20, watch);
+        fill(&mut writer)
+            .and_then(|()| writer.flush())
+            .map_err(|cause| interrupted(task).unwrap_or(Error::Write { path: path.to_owned(), cause }))
     })
+}
+
+/// The reason why a write failed, if it is that the user wished it.
+pub(super) fn interrupted(task: &Task) -> Option<Error> {
+    task.check().err().map(Error::from)
+}
+
+/// Sees to it that a large file goes to the disk while it is written, and that writing ends when the user wishes it.
+pub(super) struct Watch<'a> {
+    file: &'a File,
+    task: &'a Task,
+    waiting: usize,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(file: &'a File, task: &'a Task) -> Self {
+        Self { file, task, waiting: 0 }
+    }
+
+    /// Tells that so many bytes more have been written.
+    ///
+    /// # Errors
+    /// When interrupted, or if the disk does not take them.
+    pub fn wrote(&mut self, bytes: usize) -> io::Result<()> {
+        self.task.check().map_err(|Cancelled| io::Error::other(Cancelled))?;
+        self.waiting += bytes;
+        if self.waiting > WAITING {
+            self.waiting = 0;
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Watch<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.wrote(written)?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Writes `text` to the file `path` in one step.
@@ -70,7 +121,7 @@ pub fn write_bytes(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<
 /// # Errors
 /// If the file cannot be written; then a file that was there before is as it was.
 pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
-    write_bytes(path, |writer| writer.write_all(text.as_bytes()))
+    write_bytes(path, &Task::silent(), |writer| writer.write_all(text.as_bytes()))
 }
 
 /// Writes `value` as JSON, indented for people, in one step.
@@ -102,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         write_text(&path, "old").unwrap();
-        let failed = write_bytes(&path, |writer| {
+        let failed = write_bytes(&path, &Task::silent(), |writer| {
             writer.write_all(b"half of the n")?;
             Err(io::Error::from(io::ErrorKind::StorageFull))
         });

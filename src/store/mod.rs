@@ -50,6 +50,8 @@ mod words;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::task::Task;
+
 pub use atomic::{is_half_written, write_bytes, write_json, write_text};
 pub use cif::write_cif;
 pub use digest::Digest;
@@ -119,11 +121,11 @@ pub fn read_table(path: &Path) -> Result<Vec<(String, Value)>, Error> {
 /// Writes one value in the format that the extension of `path` names; in HDF5 it is stored under the name of its type.
 ///
 /// # Errors
-/// If the extension is not one for this type of value (the message lists those that are), or the file cannot be written.
-pub fn save(path: &Path, value: &Value, provenance: &Provenance) -> Result<(), Error> {
+/// If the extension is not one for this type of value (the message lists those that are), if the file cannot be written, or when interrupted.
+pub fn save(path: &Path, value: &Value, provenance: &Provenance, task: &Task) -> Result<(), Error> {
     match (value, Format::of(path)) {
-        (Value::Images(images), Format::Mrc) => write_images(path, images),
-        (Value::Volume(volume), Format::Mrc) => write_volume(path, volume),
+        (Value::Images(images), Format::Mrc) => write_images(path, images, task),
+        (Value::Volume(volume), Format::Mrc) => write_volume(path, volume, task),
         (Value::Structure(structure), Format::Xyz) => write_xyz(path, structure, &BTreeMap::new()),
         (Value::Model(model), Format::Xyz) => write_xyz(path, &model.structure, &model.columns),
         (Value::Structure(structure), Format::Pdb) => write_pdb(path, structure, &BTreeMap::new()),
@@ -131,7 +133,9 @@ pub fn save(path: &Path, value: &Value, provenance: &Provenance) -> Result<(), E
         (Value::Structure(structure), Format::Cif) => write_cif(path, structure, &BTreeMap::new()),
         (Value::Model(model), Format::Cif) => write_cif(path, &model.structure, &model.columns),
         (Value::Poses(poses), Format::Star) => write_star(path, poses, &StarOptions::default()),
-        (value, Format::H5) => write_h5(path, &BTreeMap::from([(value.kind().to_owned(), value.clone())]), provenance),
+        (value, Format::H5) => {
+            write_h5(path, &BTreeMap::from([(value.kind().to_owned(), value.clone())]), provenance, task)
+        }
         (value, _) => {
             let known = match value {
                 Value::Images(_) => ".mrcs, .mrc or .h5",

@@ -13,6 +13,7 @@ use ndarray::Array3;
 use super::statistics::Statistics;
 use super::{Error, atomic};
 use crate::images::Images;
+use crate::task::{Cancelled, Task};
 use crate::volume::Volume;
 
 /// Modes that are read, as a message lists them.
@@ -158,23 +159,23 @@ fn check(header: &mrc::Header) -> Result<mrc::Mode, String> {
 /// Writes a stack of images as float32, space group 0.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub fn write_images(path: &Path, images: &Images) -> Result<(), Error> {
-    write(path, images.data(), images.pixel_size(), false)
+/// If the file cannot be written, or when interrupted.
+pub fn write_images(path: &Path, images: &Images, task: &Task) -> Result<(), Error> {
+    write(path, images.data(), images.pixel_size(), false, task)
 }
 
 /// Writes a volume as float32, space group 1.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub fn write_volume(path: &Path, volume: &Volume) -> Result<(), Error> {
-    write(path, volume.data(), volume.pixel_size(), true)
+/// If the file cannot be written, or when interrupted.
+pub fn write_volume(path: &Path, volume: &Volume, task: &Task) -> Result<(), Error> {
+    write(path, volume.data(), volume.pixel_size(), true, task)
 }
 
-fn write(path: &Path, data: &Array3<f32>, pixel_size: f64, is_volume: bool) -> Result<(), Error> {
+fn write(path: &Path, data: &Array3<f32>, pixel_size: f64, is_volume: bool, task: &Task) -> Result<(), Error> {
     let mut bytes = [0; 1024];
-    header(data, pixel_size, is_volume).encode_to_bytes(&mut bytes);
-    atomic::write_bytes(path, |writer| {
+    header(data, pixel_size, is_volume, task)?.encode_to_bytes(&mut bytes);
+    atomic::write_bytes(path, task, |writer| {
         writer.write_all(&bytes)?;
         let mut row = Vec::with_capacity(4 * data.dim().2);
         for pixels in data.rows() {
@@ -186,7 +187,7 @@ fn write(path: &Path, data: &Array3<f32>, pixel_size: f64, is_volume: bool) -> R
     })
 }
 
-fn header(data: &Array3<f32>, pixel_size: f64, is_volume: bool) -> mrc::Header {
+fn header(data: &Array3<f32>, pixel_size: f64, is_volume: bool, task: &Task) -> Result<mrc::Header, Cancelled> {
     let (nz, ny, nx) = data.dim();
     let count = |n: usize| i32::try_from(n).expect("an array in memory has fewer than 2³¹ pixels along an axis");
     let mut header = mrc::Header::new();
@@ -196,9 +197,12 @@ fn header(data: &Array3<f32>, pixel_size: f64, is_volume: bool) -> mrc::Header {
     (header.xlen, header.ylen, header.zlen) = (edge(header.mx), edge(header.my), edge(header.mz));
     header.ispg = i32::from(is_volume);
     let mut statistics = Statistics::default();
-    data.rows().into_iter().for_each(|row| statistics.add(row.iter().copied()));
+    for section in data.outer_iter() {
+        task.check()?;
+        section.rows().into_iter().for_each(|row| statistics.add(row.iter().copied()));
+    }
     (header.dmin, header.dmax) = (statistics.min(), statistics.max());
     (header.dmean, header.rms) = (statistics.mean() as f32, statistics.deviation() as f32);
     header.add_label(concat!("pedesis ", env!("CARGO_PKG_VERSION")));
-    header
+    Ok(header)
 }

@@ -23,6 +23,7 @@ use super::structure::{PROBABILITY, SIGMA, atom, not_particle, stem, text};
 use super::words::{Fault, position};
 use super::{Error, atomic};
 use crate::structure::{Atom, Element, Structure};
+use crate::task::Task;
 
 /// Largest serial number that five columns hold.
 const MOST_ATOMS: usize = 99_999;
@@ -50,7 +51,7 @@ pub fn write_pdb(path: &Path, structure: &Structure, columns: &BTreeMap<String, 
     let (probability, sigma) = (known(PROBABILITY), known(SIGMA));
     let rows = structure.atoms().iter().enumerate().map(|(i, atom)| row(i, atom, probability(i), sigma(i)));
     let rows: Vec<String> = rows.collect::<Result<_, _>>().map_err(unwritable)?;
-    atomic::write_bytes(path, |writer| {
+    atomic::write_bytes(path, &Task::silent(), |writer| {
         for line in heading(structure.name(), columns.contains_key(PROBABILITY), columns.contains_key(SIGMA)) {
             writeln!(writer, "{line:<80}")?;
         }

@@ -17,6 +17,10 @@ pub struct Provenance {
     pub version: String,
     /// Seed of every random draw, where the script has one.
     pub seed: Option<u64>,
+    /// Number of threads; results do not depend on it.
+    pub threads: Option<u64>,
+    /// The files that the script has read, as it names them, in the order of first reading.
+    pub inputs: Vec<String>,
     /// When the run began, and when this file was written: ISO 8601, UTC, see [`timestamp`].
     pub start: String,
     pub end: String,

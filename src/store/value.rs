@@ -63,7 +63,7 @@ pub enum Value {
 }
 
 /// The types of [`Value::Record`]; files read elsewhere hold such values as the groups that they are.
-pub const RECORDS: [&str; 3] = ["microscope", "particles", "traced"];
+pub const RECORDS: [&str; 6] = ["cell", "lattice", "liquid", "microscope", "particles", "traced"];
 
 impl Value {
     /// How many items a list or an array of one dimension has.

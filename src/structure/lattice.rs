@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use nalgebra::{Matrix3, Point3, Vector3};
+use serde::{Deserialize, Serialize};
 
 use super::{Element, Error};
 
 /// A lattice type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LatticeKind {
     /// Rock salt, B1 (PbSe).
     Rocksalt,
@@ -61,7 +63,7 @@ pub const IDEAL_U: f64 = 3.0 / 8.0;
 const FCC: [[f64; 3]; 4] = [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]];
 
 /// A crystal: lattice type, constants and species.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lattice {
     kind: LatticeKind,
     a: f64,

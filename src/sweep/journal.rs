@@ -1,26 +1,23 @@
 //! What a sweep has done so far, in a file that a kill at any moment leaves readable.
 //!
-//! `journal.jsonl` in the sweep's folder: a header, then one line a point, appended as it is done: 16 digits of a digest, a space, JSON. A line that
-//! was cut off, or does not fit its digest, ends what is read, and is written over. Numbers have all their bits: JSON holds the shortest
-//! text that gives each again.
+//! `journal.jsonl` in the sweep's folder: a header, then one line a point, appended as it is done ([`super::lines`]). What tasks of a cluster have
+//! left in files of their own goes into it when it is opened.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Record, describe};
-use crate::store::{self, Digest};
+use super::lines::{Lines, line, whole};
+use super::{Outcome, Record, array_folder, describe};
+use crate::store;
 
 /// Name of the file in a sweep's folder.
 pub const FILE: &str = "journal.jsonl";
 /// What was begun anew.
 const OLD: &str = "journal.old.jsonl";
-const DIGITS: usize = 16;
-/// A power cut may cost the points of this time; a kill costs none.
-const SYNC: Duration = Duration::from_secs(1);
 
 /// What a journal is of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,10 +32,7 @@ pub struct Header {
 }
 
 /// A journal that is written.
-pub struct Journal {
-    file: File,
-    synced: Instant,
-}
+pub struct Journal(Lines);
 
 /// What was found when a journal was opened.
 #[derive(Debug, Default, PartialEq)]
@@ -60,12 +54,15 @@ impl Journal {
         let path = folder.join(FILE);
         fs::create_dir_all(folder).map_err(cannot)?;
         let mut kept = Kept::default();
-        if let Some(found) = Found::read(&path).map_err(cannot)? {
-            let journal = Self::append(&path).map_err(cannot)?;
+        if let Some(mut found) = Found::read(&path).map_err(cannot)? {
+            let mut lines = Lines::append(&path).map_err(cannot)?;
+            if found.header.is_some() {
+                lines.cut(found.whole).map_err(cannot)?;
+                found.merge(array_folder::records(folder), |record| lines.add(record)).map_err(cannot)?;
+            }
             if resume && found.header.as_ref() == Some(header) {
-                journal.file.set_len(found.whole).map_err(cannot)?;
                 kept.records = found.finished();
-                return Ok((journal, kept));
+                return Ok((Self(lines), kept));
             }
             let done = found.finished().len();
             if resume && found.header.is_some() {
@@ -81,19 +78,8 @@ impl Journal {
                 ));
             }
         }
-        let line = line(&serde_json::json!(header));
-        store::write_text(&path, &line).map_err(|error| error.to_string())?;
-        Ok((Self::append(&path).map_err(cannot)?, kept))
-    }
-
-    fn append(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).open(path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another run is at work on it")),
-            // not every file system has locks
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-        }
-        Ok(Self { file, synced: Instant::now() })
+        store::write_text(&path, &line(header)).map_err(|error| error.to_string())?;
+        Ok((Self(Lines::append(&path).map_err(cannot)?), kept))
     }
 
     /// Adds what is known of a point.
@@ -101,19 +87,8 @@ impl Journal {
     /// # Errors
     /// If the disk is full or the like.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
-        // One write, so that a kill falls before or after it; should it be cut in two after all, the digest shows it.
-        self.file.write_all(line(&serde_json::json!(record)).as_bytes())?;
-        if self.synced.elapsed() > SYNC {
-            self.file.sync_data()?;
-            self.synced = Instant::now();
-        }
-        Ok(())
+        self.0.add(record)
     }
-}
-
-fn line(value: &serde_json::Value) -> String {
-    let text = value.to_string();
-    format!("{} {text}\n", &Digest::of_text(&text)[..DIGITS])
 }
 
 /// What is in a journal.
@@ -149,9 +124,19 @@ impl Found {
         Ok(Some(found))
     }
 
+    /// Adds records of points that are not finished, and tells `add` of each.
+    fn merge(&mut self, records: Vec<Record>, mut add: impl FnMut(&Record) -> io::Result<()>) -> io::Result<()> {
+        let done: BTreeSet<usize> = self.finished().iter().map(|record| record.index).collect();
+        for record in records.into_iter().filter(|record| !done.contains(&record.index)) {
+            add(&record)?;
+            self.records.push(record);
+        }
+        Ok(())
+    }
+
     /// The last record of each point that has results, in the order of the points.
     fn finished(&self) -> Vec<Record> {
-        let mut latest: std::collections::BTreeMap<usize, &Record> = Default::default();
+        let mut latest: BTreeMap<usize, &Record> = BTreeMap::new();
         latest.extend(self.records.iter().map(|record| (record.index, record)));
         let finished = latest.into_values().filter(|record| matches!(record.outcome, Outcome::Values(_)));
         finished.cloned().collect()
@@ -160,16 +145,10 @@ impl Found {
     fn failed(&self) -> Vec<&Record> {
         let done: Vec<usize> = self.finished().iter().map(|record| record.index).collect();
         let failed = self.records.iter().filter(|record| !done.contains(&record.index));
-        let mut latest: std::collections::BTreeMap<usize, &Record> = Default::default();
+        let mut latest: BTreeMap<usize, &Record> = BTreeMap::new();
         latest.extend(failed.map(|record| (record.index, record)));
         latest.into_values().collect()
     }
-}
-
-/// The text of a line that is as it was written.
-fn whole(line: &[u8]) -> Option<&str> {
-    let (digest, text) = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
-    (digest == &Digest::of_text(text)[..DIGITS]).then_some(text)
 }
 
 /// Whether this is a journal, or a folder with one.
@@ -190,10 +169,20 @@ fn file_of(path: &Path) -> Option<PathBuf> {
 pub fn info(path: &Path) -> Result<String, store::Error> {
     let file = file_of(path).unwrap_or_else(|| path.to_owned());
     let unreadable = |cause| store::Error::Read { path: file.clone(), cause };
-    let found = Found::read(&file).map_err(unreadable)?.ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
-    let Some(header) = &found.header else {
+    let mut found =
+        Found::read(&file).map_err(unreadable)?.ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
+    let Some(header) = found.header.clone() else {
         return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not the journal of a sweep")));
     };
+    let mut jobs = Vec::new();
+    if file.ends_with(FILE) {
+        let folder = file.with_file_name("");
+        let folder = if folder == Path::new("") { Path::new(".") } else { &folder };
+        found.merge(array_folder::records(folder), |_| Ok(())).map_err(unreadable)?;
+        jobs.extend(
+            array_folder::folders(folder).iter().filter_map(|array| Some(array_folder::job(array)?.to_string())),
+        );
+    }
     let finished = found.finished();
     let failed = found.failed();
     let seconds = finished.iter().map(|record| record.seconds).sum::<f64>() / finished.len().max(1) as f64;
@@ -204,6 +193,9 @@ pub fn info(path: &Path) -> Result<String, store::Error> {
     fact("done", &format!("{}{of} points, {seconds:.3} s each", finished.len()));
     if !failed.is_empty() {
         fact("failed", &failed.len().to_string());
+    }
+    if !jobs.is_empty() {
+        fact("SLURM job", &format!("{}, which may be at work", jobs.join(", ")));
     }
     for Record { index, point, outcome, .. } in failed {
         if let Outcome::Failed(why) = outcome {
@@ -224,6 +216,7 @@ pub fn forget(folder: &Path, others: &[&str]) {
             let _ = fs::remove_file(entry.path());
         }
     }
+    array_folder::folders(folder).iter().for_each(|array| array_folder::remove(array));
     let _ = fs::remove_dir(folder);
 }
 
@@ -241,7 +234,14 @@ mod tests {
     fn record(index: usize, value: f64) -> Record {
         let map = |name: &str, value: Value| Point::from_iter([(name.to_owned(), value)]);
         let outcome = Outcome::Values(map("y", value.into()));
-        Record { index, point: map("x", index.into()), outcome, seconds: 0.5, calls: Value::Null }
+        Record {
+            index,
+            point: map("x", index.into()),
+            outcome,
+            seconds: 0.5,
+            files: BTreeMap::new(),
+            calls: Value::Null,
+        }
     }
 
     fn open(folder: &Path, run: &str, resume: bool) -> Result<Kept, String> {

@@ -6,19 +6,26 @@
 //!
 //! What is done with a point is decided elsewhere (a script's closure); here is what keeps a long sweep going. A [`Journal`] holds each point's
 //! [`Record`] from the moment it is done, so that a sweep that was killed continues. [`work`] gives points to worker processes, and outlives
-//! their death: a [`Record`] comes back for each point, whatever happens to the process that was at it.
+//! their death: a [`Record`] comes back for each point, whatever happens to the process that was at it. [`work_in_cluster`] does the same with job arrays of SLURM.
 
+mod array;
+mod array_folder;
 mod journal;
+mod lines;
 mod minimize;
 mod protocol;
+mod slurm;
 mod workers;
 
 use rand::RngExt;
 use serde_json::Value;
 
+pub use array::{Cluster, work_in_cluster};
+pub use array_folder::{Chunk, abandon};
 pub use journal::{FILE as JOURNAL, Header, Journal, Kept, forget, info, is_journal};
 pub use minimize::{Best, Minimize, minimize};
 pub use protocol::{Order, Outcome, Record, Report, listen};
+pub use slurm::{Job, Slurm, SlurmError};
 pub use workers::{News, WorkError, Workers, work};
 
 use crate::random::stream;

@@ -1,5 +1,6 @@
 //! What a sweep and its worker processes say to each other: one line of JSON a message.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct Record {
     pub point: Point,
     pub outcome: Outcome,
     pub seconds: f64,
+    /// Digests of the files that it depends on, by name, for whoever knows how to make them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// What kernels were called with, for whoever knows how to read it.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub calls: Value,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Order, Outcome, Record, Report, listen};
+use super::{Order, Outcome, Record, Report, SlurmError, listen};
 
 /// How often a point is begun before it is given up.
 pub const TRIES: usize = 3;
@@ -31,6 +31,12 @@ pub enum WorkError<E> {
     Refused(String),
     #[error("{MOST_STILLBORN} workers in a row died before they could begin (the last: {0})")]
     Stillborn(String),
+    #[error(transparent)]
+    Cluster(SlurmError),
+    #[error("cannot write what SLURM is to do: {0}")]
+    Write(io::Error),
+    #[error("no task of SLURM job {job} could begin, nor of that before ({how})")]
+    Vain { job: String, how: String },
     #[error("stopped")]
     Stopped,
     #[error("{0}")]
@@ -189,7 +195,7 @@ impl Crew {
         let outcome = Outcome::Failed(format!("its worker died {tries} times (the last time {how})"));
         let Order { index, point } = order;
         let seconds = begun.elapsed().as_secs_f64();
-        Some((true, how, Some(Record { index, point, outcome, seconds, calls: Value::Null })))
+        Some((true, how, Some(Record { index, point, outcome, seconds, files: BTreeMap::new(), calls: Value::Null })))
     }
 }
 

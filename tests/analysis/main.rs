@@ -203,7 +203,7 @@ fn the_script_writes_its_figures_and_tables() {
         "read.rhai",
         r#"
         let run = store::read("out/analysis.h5");
-        print(`${run.lattice.a} ${run.lattice.table.displacement_pm.len()} ${run.core_shell.shells.atoms.len()} ${run.atoms.len()}`);
+        print(`${run.lattice.a} ${run.lattice.table.column("displacement_pm").len()} ${run.core_shell.shells.column("atoms").len()} ${run.atoms.len()}`);
     "#,
     );
     let particle = mapped(&bundled("cdse_zb_2.5nm").unwrap(), |r| {

@@ -20,6 +20,8 @@ fn provenance() -> Provenance {
         options: serde_json::json!({ "search": { "low_pass": 1.0 } }),
         version: "0.1.0".to_owned(),
         seed: Some(u64::MAX),
+        threads: Some(2),
+        inputs: vec!["stack.mrcs".into(), "truth.xyz".into()],
         start: "2025-01-31T12:00:00Z".to_owned(),
         end: "2025-01-31T12:01:00Z".to_owned(),
     }
@@ -94,7 +96,7 @@ proptest! {
         prop_assume!(!values.contains_key("provenance"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.h5");
-        store::write_h5(&path, &values, &provenance()).unwrap();
+        store::write_h5(&path, &values, &provenance(), &Task::silent()).unwrap();
         let contents = store::read_h5(&path).unwrap();
         prop_assert_eq!(contents.values, values);
         prop_assert_eq!(contents.provenance, Some(provenance()));
@@ -121,7 +123,7 @@ fn the_same_values_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str| {
         let path = folder.path().join(name);
-        store::write_h5(&path, &run(), &provenance()).unwrap();
+        store::write_h5(&path, &run(), &provenance(), &Task::silent()).unwrap();
         fs::read(&path).unwrap()
     };
     let first = write("a.h5");
@@ -133,7 +135,7 @@ fn the_same_values_give_the_same_bytes() {
 fn a_stack_a_volume_atoms_and_poses_are_found_in_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.h5");
-    store::write_h5(&path, &run(), &provenance()).unwrap();
+    store::write_h5(&path, &run(), &provenance(), &Task::silent()).unwrap();
     let stack = store::read_images(&path, None, &Task::silent()).unwrap();
     assert_eq!(stack.images.data(), images(5, 8, false).data());
     assert_eq!((stack.images.pixel_size(), stack.header_pixel_size), (0.25, Some(0.25)));
@@ -164,10 +166,10 @@ fn the_only_stack_of_another_programs_file_is_read_whatever_its_chunks() {
 fn the_atoms_of_a_model_are_a_structure_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.h5");
-    store::save(&path, &Value::Model(model(3)), &provenance()).unwrap();
+    store::save(&path, &Value::Model(model(3)), &provenance(), &Task::silent()).unwrap();
     assert_eq!(store::read_structure(&path).unwrap(), structure(3));
     let path = folder.path().join("model.xyz");
-    store::save(&path, &Value::Model(model(3)), &provenance()).unwrap();
+    store::save(&path, &Value::Model(model(3)), &provenance(), &Task::silent()).unwrap();
     assert_eq!(store::read_structure(&path).unwrap().len(), 3);
     assert!(fs::read_to_string(&path).unwrap().contains("pos:R:3:intensity:R:1:radius_A:R:1 "));
 }
@@ -177,7 +179,7 @@ fn a_value_is_saved_in_the_format_that_its_name_asks_for() {
     let folder = tempfile::tempdir().unwrap();
     let save = |name: &str, value: Value| {
         let path = folder.path().join(name);
-        store::save(&path, &value, &provenance()).map_err(|error| error.to_string()).map(|()| path)
+        store::save(&path, &value, &provenance(), &Task::silent()).map_err(|error| error.to_string()).map(|()| path)
     };
     let stack = Value::Images(images(3, 4, false));
     for name in ["a.mrcs", "a.MRC", "a.h5", "a.hdf5"] {
@@ -195,7 +197,7 @@ fn a_name_that_hdf5_cannot_hold_is_refused() {
     let write = |name: &str| {
         let values = [(name.to_owned(), Value::Integer(1))].into_iter().collect();
         let nested = [("group".to_owned(), Value::Group(values))].into_iter().collect();
-        store::write_h5(&folder.path().join("a.h5"), &nested, &provenance()).unwrap_err().to_string()
+        store::write_h5(&folder.path().join("a.h5"), &nested, &provenance(), &Task::silent()).unwrap_err().to_string()
     };
     assert_eq!(write("a/b"), "\"a/b\" cannot name a value in a file: it has a / in it, or a zero");
     assert_eq!(write(""), "\"\" cannot name a value in a file: it is empty");
@@ -206,10 +208,10 @@ fn a_name_that_hdf5_cannot_hold_is_refused() {
 fn a_failed_write_leaves_the_last_complete_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.h5");
-    store::write_h5(&path, &run(), &provenance()).unwrap();
+    store::write_h5(&path, &run(), &provenance(), &Task::silent()).unwrap();
     let before = fs::read(&path).unwrap();
     let bad = [("text".to_owned(), Value::Text("a\0b".to_owned()))].into_iter().collect();
-    let said = store::write_h5(&path, &bad, &provenance()).unwrap_err().to_string();
+    let said = store::write_h5(&path, &bad, &provenance(), &Task::silent()).unwrap_err().to_string();
     assert!(said.starts_with(&format!("cannot write {}: HDF5 cannot hold", path.display())), "{said}");
     assert!(fs::read(&path).unwrap() == before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -223,7 +225,8 @@ fn atoms_that_are_nowhere_or_too_far_away_are_refused() {
     for (x, said) in [(f64::NAN, "atom 2: x of the atom is NaN Å"), (-1e9, "atom 2: x of the atom is -1e9 Å")] {
         let atoms = [0.0, x].map(|x| Atom { element, position: Point3::new(x, 0.0, 0.0) });
         let value = Value::Structure(Structure::new("pair", atoms.to_vec()));
-        store::write_h5(&path, &[("atoms".to_owned(), value)].into_iter().collect(), &provenance()).unwrap();
+        store::write_h5(&path, &[("atoms".to_owned(), value)].into_iter().collect(), &provenance(), &Task::silent())
+            .unwrap();
         let error = store::read_structure(&path).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
@@ -234,7 +237,7 @@ fn the_description_of_a_run_lists_its_values_and_their_origin() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.h5");
     let values = [("result".to_owned(), Value::Group(run()))].into_iter().collect();
-    store::write_h5(&path, &values, &provenance()).unwrap();
+    store::write_h5(&path, &values, &provenance(), &Task::silent()).unwrap();
     let text = store::info(&path).unwrap();
     for line in [
         "script         scripts/a.rhai",

@@ -90,11 +90,11 @@ fn python_finds_in_our_files_what_we_wrote() {
         ("species", Value::Texts(vec!["Fe".to_owned(), "Pt".to_owned()])),
     ];
     let values = values.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-    store::write_images(&at("images.mrcs"), &images).unwrap();
-    store::write_volume(&at("volume.mrc"), &volume).unwrap();
+    store::write_images(&at("images.mrcs"), &images, &Task::silent()).unwrap();
+    store::write_volume(&at("volume.mrc"), &volume, &Task::silent()).unwrap();
     let columns = [("intensity".to_owned(), (0..10).map(|i| 0.5 + 0.1 * f64::from(i)).collect())].into();
     store::write_xyz(&at("atoms.xyz"), &atoms(), &columns).unwrap();
-    store::write_h5(&at("run.h5"), &values, &provenance).unwrap();
+    store::write_h5(&at("run.h5"), &values, &provenance, &Task::silent()).unwrap();
     interop("check", folder.path());
 }
 
@@ -135,7 +135,7 @@ fn a_projector_of_its_own_makes_the_images_again_from_the_star_file() {
         ..Simulation::default()
     };
     let images = simulate(&few_atoms(), &microscope, &options, &Task::silent()).unwrap().invert();
-    store::write_images(&at("images.mrcs"), &images).unwrap();
+    store::write_images(&at("images.mrcs"), &images, &Task::silent()).unwrap();
     store::write_xyz(&at("atoms.xyz"), &few_atoms(), &BTreeMap::new()).unwrap();
     let star = StarOptions { images: Some("images.mrcs".into()), pixel_size: Some(0.25), ..StarOptions::default() };
     store::write_star(&at("poses.star"), images.true_poses().unwrap(), &star).unwrap();
@@ -191,7 +191,7 @@ fn atoms_go_to_ase_and_come_from_it_in_the_formats_of_crystallographers() {
     let model = StoredModel { structure: atoms(), columns: columns.into(), rejected: BTreeMap::new() };
     for (stem, value) in [("model", Value::Model(model)), ("given", Value::Structure(atoms()))] {
         for ending in ["pdb", "cif", "xyz"] {
-            store::save(&at(&format!("{stem}.{ending}")), &value, &Provenance::default()).unwrap();
+            store::save(&at(&format!("{stem}.{ending}")), &value, &Provenance::default(), &Task::silent()).unwrap();
         }
     }
     interop("structures", folder.path());

@@ -63,7 +63,7 @@ proptest! {
         let data = Array3::from_shape_fn((count, size, size), |(n, y, x)| (0.3 * (n + 7 * y + 31 * x) as f32).sin());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("images.mrcs");
-        store::write_images(&path, &Images::new(data.clone(), pixel_size)).unwrap();
+        store::write_images(&path, &Images::new(data.clone(), pixel_size), &Task::silent()).unwrap();
         let images = store::read_images(&path, None, &Task::silent()).unwrap().images;
         prop_assert_eq!(images.data(), &data);
         prop_assert!((images.pixel_size() / pixel_size - 1.0).abs() < 1e-6);
@@ -74,7 +74,7 @@ proptest! {
         let data = Array3::from_shape_fn((size, size, size), |(z, y, x)| (0.3 * (z + 7 * y + 31 * x) as f32).sin());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("volume.mrc");
-        store::write_volume(&path, &Volume::new(data.clone(), pixel_size)).unwrap();
+        store::write_volume(&path, &Volume::new(data.clone(), pixel_size), &Task::silent()).unwrap();
         let volume = store::read_volume(&path, None).unwrap();
         prop_assert_eq!(volume.data(), &data);
         prop_assert!((volume.pixel_size() / pixel_size - 1.0).abs() < 1e-6);

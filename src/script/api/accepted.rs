@@ -24,7 +24,7 @@ use crate::orient::{
     ReprojectOptions, SearchOptions, TiltSeriesOptions,
 };
 use crate::plot::{
-    CoverageOptions, DisplacementsPlot, ImagesOptions, LinesOptions, LocalResolutionPlot, PowerOptions,
+    CoverageOptions, DisplacementsPlot, ImagesOptions, LinesOptions, LocalResolutionPlot, PanelsOptions, PowerOptions,
     ReprojectionsOptions, ResidualsOptions, SectionsOptions, SlicesOptions, SpheresOptions, StrainPlot, Titled,
 };
 use crate::script::options::{Accepted, Both};
@@ -98,6 +98,7 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<ReprojectionsOptions>("plot::reprojections"),
     Accepted::of::<LinesOptions>("plot::lines"),
     Accepted::of::<TablePlot>("plot::table"),
+    Accepted::of::<PanelsOptions>("plot::panels"),
     Accepted::of::<SpheresOptions>("plot::spheres").and(&["truth", "comparison"]),
     Accepted::of::<SectionsOptions>("plot::atoms_in_density"),
     Accepted::of::<ResidualsOptions>("plot::residuals"),
@@ -107,4 +108,5 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<OnLattice<Both<Titled, CoreShellOptions>>>("plot::core_shell"),
     Accepted::of::<Both<Titled, PairOptions>>("plot::pair_distribution"),
     Accepted::of::<OnLattice<Both<Titled, OrderOptions>>>("plot::short_range_order"),
+    Accepted::of::<Titled>("plot::report"),
 ];

@@ -124,7 +124,7 @@ pub mod api {
     /// * `closure`: without parameters, `|| …`. Only its value is kept, not what it does to variables around it: let it depend on what decides the
     ///   results, and change nothing.
     ///
-    /// Values: numbers, strings, true, false, `()`, volumes, poses, images, particles, structures, models, microscopes, tables, arrays and maps of them; each
+    /// Values: numbers, strings, true, false, `()`, volumes, poses, images, particles, structures, lattices, models, microscopes, cells, liquids, tables, arrays and maps of them; each
     /// comes back in all its bits. Without an open folder the closure is called, and that is all. Where the closure throws or is
     /// interrupted, nothing is kept. A file that is damaged is not used; a message says so.
     ///

@@ -32,7 +32,7 @@ pub mod api {
     use super::{profile_map, with_mtf_read};
     use crate::images::{Detector, Images, LineOptions, Noise, Particles, PowerSpectrum, PrepareOptions, RadialPower};
     use crate::pose::Poses;
-    use crate::script::{ScriptResult, Session, fault, options, run, writable};
+    use crate::script::{ScriptResult, Session, fault, options, run, saved};
     use crate::store;
 
     /// Inverts the contrast: black atoms become white.
@@ -56,7 +56,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn normalize(call: NativeCallContext, images: Images) -> ScriptResult<Images> {
-        run(&call, |_| images.normalize())
+        run(&call, |task| images.normalize(task))
     }
 
     /// Adds white Gaussian noise to noise-free images, each at the same signal-to-noise ratio.
@@ -173,7 +173,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn radial_power(call: NativeCallContext, images: Images) -> ScriptResult<Map> {
-        Ok(profile_map(run(&call, |_| PowerSpectrum::of(&images))?.radial()))
+        Ok(profile_map(run(&call, |task| PowerSpectrum::of(&images, task))?.radial()))
     }
 
     /// Mean power spectrum of the images along a line through the frequency 0.
@@ -189,7 +189,7 @@ pub mod api {
     #[rhai_fn(global, return_raw)]
     pub fn line_power(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Map> {
         let options: LineOptions = options::parse(&call, &options)?;
-        Ok(profile_map(run(&call, |_| PowerSpectrum::of(&images))?.line(&options)))
+        Ok(profile_map(run(&call, |task| PowerSpectrum::of(&images, task))?.line(&options)))
     }
 
     /// Means of so many consecutive images each, as of frames that were taken in the same pose.
@@ -243,8 +243,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, images: Images, path: &str) -> ScriptResult<()> {
-        let provenance = Session::of(&call).provenance();
-        store::save(&writable(&call, path)?, &store::Value::Images(images), &provenance).map_err(fault)
+        saved(&call, path, store::Value::Images(images))
     }
 
     /// Makes images ready for reconstruction: measures the particle and the noise, crops to the particle, enlarges the pixels to what the limit needs.

@@ -55,6 +55,7 @@ mod orient;
 mod path;
 mod plot;
 mod poses;
+mod report;
 mod store;
 mod structure;
 mod sweep;
@@ -71,7 +72,7 @@ use crate::cell::{Cell, Liquid};
 use crate::images::{Images, Particles};
 use crate::microscope::Microscope;
 use crate::model::Model;
-use crate::plot::Figure;
+use crate::plot::{Figure, Report};
 use crate::pose::Poses;
 use crate::structure::{Lattice, Structure};
 use crate::volume::Volume;
@@ -107,7 +108,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(volume),
         namespace!(model, analysis),
         namespace!(store),
-        namespace!(plot, model_figures, analysis_figures),
+        namespace!(plot, model_figures, analysis_figures, report),
         namespace!(sweep),
         namespace!(table),
         namespace!(path),
@@ -128,6 +129,7 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Volume>("Volume")
         .register_type_with_name::<Model>("Model")
         .register_type_with_name::<Figure>("Figure")
+        .register_type_with_name::<Report>("Report")
         .register_type_with_name::<Table>("Table")
         .register_type_with_name::<Declaration>("Declaration");
     engine.register_global_module(global().bound().into());

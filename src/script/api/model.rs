@@ -13,7 +13,7 @@ use crate::model::{
     Residuals, TraceOptions, TransferCurve,
 };
 use crate::pose::Poses;
-use crate::script::{ScriptResult, fault, options, run, writable};
+use crate::script::{ScriptResult, fault, options, run, saved};
 use crate::structure::{Element, Structure};
 use crate::volume::Volume;
 
@@ -27,7 +27,6 @@ pub(super) struct PredictedOptions {
 /// Atoms: traced in a density, told apart by element, compared with known ones.
 #[export_module(manifest)]
 pub mod api {
-    use crate::script::Session;
     use crate::store;
 
     /// Traces the atoms of a density: peaks, 3D Gaussian fits with the neighbours subtracted, noise cut, elements by intensity.
@@ -351,8 +350,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, model: Model, path: &str) -> ScriptResult<()> {
-        let provenance = Session::of(&call).provenance();
-        store::save(&writable(&call, path)?, &store::Value::Model((&model).into()), &provenance).map_err(fault)
+        saved(&call, path, store::Value::Model((&model).into()))
     }
 
     /// One line: atoms and intensities of each element, peaks rejected.

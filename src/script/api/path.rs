@@ -27,7 +27,7 @@ fn unlink(file: &Path) -> io::Result<()> {
 #[export_module(manifest)]
 pub mod api {
     use super::{make, name_of, unlink};
-    use crate::script::{ScriptResult, fault, readable, writable};
+    use crate::script::{ScriptResult, Session, fault, writable};
 
     /// Joins a folder and a name into a path.
     ///
@@ -45,7 +45,7 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn exists(call: NativeCallContext, path: &str) -> ScriptResult<bool> {
-        Ok(readable(&call, path)?.exists())
+        Ok(Session::of(&call).permit().read(path).map_err(fault)?.exists())
     }
 
     /// The name of a file without its folder and its last extension.

@@ -1,4 +1,4 @@
-//! `plot::` figures as PNG files: images, densities, curves.
+//! `plot::` figures as PNG and SVG files: images, densities, curves.
 
 use rhai::plugin::*;
 use rhai::{Array, Map};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::images::{Images, Particles, PowerSpectrum};
 use crate::orient::Stack;
 use crate::plot::{
-    self, CoverageOptions, Curve, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, ReprojectionsOptions,
-    SlicesOptions,
+    self, CoverageOptions, Curve, Figure, ImagesOptions, LinesOptions, LocalResolutionPlot, PanelsOptions,
+    ReprojectionsOptions, SlicesOptions,
 };
 use crate::pose::Poses;
 use crate::script::{ScriptResult, Table, fault, options, run, writable};
 use crate::volume::{CorrectedFsc, Fsc, Volume};
 
-/// Figures as PNG files: images, densities, curves, atoms.
+/// Figures as PNG and SVG files (images, densities, curves, atoms), and whole runs as a web page.
 #[export_module(manifest)]
 pub mod api {
     /// Some images of a stack, with their numbers and a scale bar.
@@ -51,7 +51,7 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn power_spectrum(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Figure> {
         let options: plot::PowerOptions = options::parse(&call, &options)?;
-        let spectrum = run(&call, |_| PowerSpectrum::of(&images))?;
+        let spectrum = run(&call, |task| PowerSpectrum::of(&images, task))?;
         plot::power_spectrum(&spectrum, &options).map_err(fault)
     }
 
@@ -211,12 +211,15 @@ pub mod api {
 
     /// Curves on common axes.
     ///
-    /// * `curves`: a map from names to maps with `x` and `y`, arrays of as many numbers;
-    /// * `title`, `x_label`, `y_label` (with units); `points` (default false): mark the points.
+    /// * `curves`: a map from names to maps with `x` and `y`, arrays of as many numbers, and `error`, if known: half the length of each point's bar;
+    /// * `title`, `x_label`, `y_label` (with units); `points` (default false): mark the points; `x_log`, `y_log` (default false): logarithmic axes, on
+    ///   which what is not positive is an error.
     ///
     /// ```rhai
     /// let curves = #{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] }, falling: #{ x: [1, 3], y: [5, 0.5] } };
     /// plot::lines(curves, #{ x_label: "time [s]", y_label: "signal" }).save("lines.png");
+    /// let measured = #{ x: [0.1, 1, 10], y: [40.0, 4.2, 0.5], error: [5.0, 0.8, 0.2] };
+    /// plot::lines(#{ measured: measured }, #{ points: true, x_log: true, y_log: true, x_label: "SNR", y_label: "RMSD [pm]" }).save("noise.svg");
     /// print(plot::lines(curves));
     /// ```
     #[rhai_fn(return_raw)]
@@ -233,7 +236,7 @@ pub mod api {
     /// One column of a table against another, with bars of one standard deviation where rows are averaged.
     ///
     /// * `x`, `y`: names of columns of numbers; `group` (default: none): name of a column, one curve for each of its values;
-    /// * `title`; `x_label`, `y_label` (default: the names of the columns).
+    /// * `title`; `x_label`, `y_label` (default: the names of the columns); `x_log`, `y_log` (default false): logarithmic axes.
     ///
     /// Rows with the same `x` in a curve are averaged. Of a table that `group` has made, the bars are its column `y_sd`. Rows with an empty cell are left out.
     ///
@@ -244,18 +247,48 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn table(call: NativeCallContext, table: Table, options: Map) -> ScriptResult<Figure> {
-        let TablePlot { x, y, group, title, x_label, y_label } = options::parse(&call, &options)?;
+        let TablePlot { x, y, group, title, x_label, y_label, x_log, y_log } = options::parse(&call, &options)?;
         let group = Some(group.as_str()).filter(|name| !name.is_empty());
         let curves = table.curves(&x, &y, group).map_err(fault)?;
-        let [x_label, y_label] =
-            [(x_label, x), (y_label, y)].map(|(label, name)| if label.is_empty() { name } else { label });
-        plot::averages(&curves, &LinesOptions { title, x_label, y_label, points: true }).map_err(fault)
+        let [x_label, y_label] = [(x_label, x), (y_label, y)]
+            .map(|(label, name)| if label.is_empty() { plot::heading(&name) } else { label });
+        if curves.is_empty() {
+            return Err(fault("there is nothing to draw: no row has numbers in both columns"));
+        }
+        plot::lines(&curves, &LinesOptions { title, x_label, y_label, points: true, x_log, y_log }).map_err(fault)
     }
 
-    /// Saves the figure to a file that ends in `.png`; it appears only when complete.
+    /// Figures beside and below each other, as one figure.
+    ///
+    /// * `rows`: an array of arrays of Figures, or one array for a single row;
+    /// * `title`; `letters` (default true): panels are called a, b, c, ….
+    ///
+    /// Columns are as wide as their widest panel and rows as high as their highest; axes of figures of one size are in line.
+    ///
+    /// ```rhai
+    /// let rising = plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } });
+    /// let falling = plot::lines(#{ falling: #{ x: [1, 3], y: [5, 0.5] } });
+    /// plot::panels([[rising, falling], [falling]], #{ title: "Up and down" }).save("panels.png");
+    /// print(plot::panels([rising, falling]));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn panels(call: NativeCallContext, rows: Array, options: Map) -> ScriptResult<Figure> {
+        let options: PanelsOptions = options::parse(&call, &options)?;
+        plot::panels(&super::rows_of_figures(&rows)?, &options).map_err(fault)
+    }
+
+    #[rhai_fn(name = "panels", return_raw)]
+    pub fn panels_default(call: NativeCallContext, rows: Array) -> ScriptResult<Figure> {
+        panels(call, rows, Map::new())
+    }
+
+    /// Saves the figure to a file that ends in `.png` or `.svg`; it appears only when complete.
+    ///
+    /// In SVG words stay words, to be found and changed, lines stay sharp at any size, and images are PNG inside.
     ///
     /// ```rhai
     /// plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).save("lines.png");
+    /// plot::lines(#{ rising: #{ x: [1, 2, 3], y: [1, 4, 9] } }).save("lines.svg");
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, figure: Figure, path: &str) -> ScriptResult<()> {
@@ -294,6 +327,21 @@ pub struct TablePlot {
     pub title: String,
     pub x_label: String,
     pub y_label: String,
+    pub x_log: bool,
+    pub y_log: bool,
+}
+
+/// Rows of figures, or one row of them.
+fn rows_of_figures(rows: &[Dynamic]) -> ScriptResult<Vec<Vec<Figure>>> {
+    let figure = |value: &Dynamic| {
+        let figure = value.read_lock::<Figure>().map(|figure| figure.clone());
+        figure.ok_or_else(|| fault(format!("panels are rows of Figures, not {}", options::describe(value))))
+    };
+    if rows.iter().any(|row| !row.is_array()) {
+        return Ok(vec![rows.iter().map(figure).collect::<ScriptResult<_>>()?]);
+    }
+    let row = |row: &Dynamic| row.as_array_ref().map_err(fault)?.iter().map(figure).collect();
+    rows.iter().map(row).collect()
 }
 
 /// A curve as a script gives it.
@@ -302,14 +350,16 @@ pub struct TablePlot {
 struct Points {
     x: Vec<f64>,
     y: Vec<f64>,
+    error: Vec<f64>,
 }
 
 fn curves(map: Map) -> ScriptResult<Vec<Curve>> {
     let curve = |(label, value): (rhai::Identifier, Dynamic)| {
         let label = label.to_string();
         let map = value.try_cast::<Map>().ok_or_else(|| fault(format!("curve \"{label}\" is a map with x and y")))?;
-        let Points { x, y } = options::from_map(&map).map_err(|error| fault(format!("curve \"{label}\": {error}")))?;
-        Ok(Curve { label, x, y })
+        let Points { x, y, error } =
+            options::from_map(&map).map_err(|error| fault(format!("curve \"{label}\": {error}")))?;
+        Ok(Curve { label, x, y, error })
     };
     map.into_iter().map(curve).collect()
 }

@@ -10,7 +10,7 @@ use crate::orient::{
     self, AgreementOptions, DrawOptions, Layout, ReprojectOptions, Stack, SymmetryOperation, TiltSeriesOptions,
 };
 use crate::pose::{Pose, Poses, euler_angles};
-use crate::script::{ScriptResult, Session, fault, options, run, writable};
+use crate::script::{ScriptResult, fault, options, run, saved, writable};
 use crate::store::{self, StarOptions};
 use crate::structure::Structure;
 use crate::volume::Volume;
@@ -405,8 +405,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, poses: Poses, path: &str) -> ScriptResult<()> {
-        let provenance = Session::of(&call).provenance();
-        store::save(&writable(&call, path)?, &store::Value::Poses(poses), &provenance).map_err(fault)
+        saved(&call, path, store::Value::Poses(poses))
     }
 
     #[rhai_fn(global, name = "save", return_raw)]

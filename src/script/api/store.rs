@@ -137,7 +137,8 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn write(call: NativeCallContext, path: &str, values: Map) -> ScriptResult<()> {
         let values = stored::map_to_stored(&values).map_err(fault)?;
-        store::write_h5(&writable(&call, path)?, &values, &Session::of(&call).provenance()).map_err(fault)
+        let (file, provenance) = (writable(&call, path)?, Session::of(&call).provenance());
+        run(&call, |task| store::write_h5(&file, &values, &provenance, task))
     }
 
     /// Reads what `store::write` wrote, as a map from names to values.

@@ -42,7 +42,7 @@ pub mod api {
     use rhai::{Array, Map};
 
     use super::{Constants, cubic, elements};
-    use crate::script::{ScriptResult, Session, fault, options, writable};
+    use crate::script::{ScriptResult, fault, options, saved};
     use crate::store;
     use crate::structure::{self, Alloy, Atom, Displacement, Lattice, LatticeKind, Sphere, Structure};
 
@@ -357,8 +357,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, structure: Structure, path: &str) -> ScriptResult<()> {
-        let provenance = Session::of(&call).provenance();
-        store::save(&writable(&call, path)?, &store::Value::Structure(structure), &provenance).map_err(fault)
+        saved(&call, path, store::Value::Structure(structure))
     }
 
     /// The particle as extended XYZ text.

@@ -12,7 +12,7 @@ use crate::sweep::{Draw, Point};
 
 /// Many runs: every combination of some parameters, random ones, a list, or a search for the best.
 ///
-/// `pedesis run script.rhai --workers 8` shares the points out to processes; `--resume` goes on with a sweep that was killed.
+/// `pedesis run script.rhai --workers 8` shares the points out to processes, `--executor slurm` to a cluster; `--resume` goes on with a sweep that was killed.
 #[export_module(manifest)]
 pub mod api {
     use rhai::FnPtr;
@@ -35,9 +35,13 @@ pub mod api {
     /// throws has a row with the reason in the column `error`; the others go on, a message says so, and the exit status of the run is 1. Where all points fail the sweep fails.
     ///
     /// `pedesis run` keeps what each point gave in the folder SCRIPT.sweep-1 (2, …) within `out`, or the current directory, until the script has ended well. After a kill
-    /// `--resume` does the points that are left and those that failed. With `--workers N` the points are done in N processes, which share the threads; the
+    /// `--resume` does the points that are left, those that failed, and those that have read a file which has changed since. With `--workers N` the points are done in N processes, which share the threads; the
     /// table is the same. Prints come in the order in which they happen. What the closure uses must be such as `checkpoint` keeps. A worker that dies
     /// loses its point alone; after three deaths that has failed. `pedesis info FOLDER` says how far a sweep is.
+    ///
+    /// With `--executor slurm` they are done by a SLURM job array, N tasks at a time (default 25), each with `--threads` CPUs (default 1); what else `sbatch` is to know is said
+    /// as `--sbatch=--partition=long`, `--sbatch=--time=2:00:00`, …. Program, script and folder are on a file system that all computers share. The table is the same. The run waits for it: Ctrl-C
+    /// cancels the job, and a run that dies otherwise leaves it at work, for `--resume` to find.
     ///
     /// Without a closure: the combinations, as an array of maps.
     ///

@@ -11,7 +11,7 @@ pub mod api {
 
     use crate::script::diagnostic::a;
     use crate::script::table::{from_cell, to_cell};
-    use crate::script::{ScriptResult, Session, Table, fault, limits, readable, stored, writable};
+    use crate::script::{ScriptResult, Table, fault, limits, readable, saved, stored, writable};
     use crate::store::{self, Value};
 
     /// Makes a table from the names of its columns and its rows.
@@ -229,7 +229,7 @@ pub mod api {
         let saved = match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => store::write_text(&file, &table.to_csv()),
             Some("json") => store::write_text(&file, &format!("{:#}\n", table.to_json())),
-            _ => store::save(&file, &Value::Table(stored::columns(&table)), &Session::of(&call).provenance()),
+            _ => return saved(&call, path, Value::Table(stored::columns(&table))),
         };
         saved.map_err(fault)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::array;
 use crate::images::{Images, Particles};
 use crate::pose::Poses;
-use crate::script::{ScriptResult, Session, fault, options, run, writable};
+use crate::script::{ScriptResult, fault, options, run, saved};
 use crate::store;
 use crate::structure::Structure;
 use crate::volume::{
@@ -308,8 +308,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn save(call: NativeCallContext, volume: Volume, path: &str) -> ScriptResult<()> {
-        let provenance = Session::of(&call).provenance();
-        store::save(&writable(&call, path)?, &store::Value::Volume(volume), &provenance).map_err(fault)
+        saved(&call, path, store::Value::Volume(volume))
     }
 }
 

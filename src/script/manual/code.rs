@@ -1,11 +1,7 @@
 //! Scripts as HTML: words in colours, functions of the manual as links.
 
+use crate::plot::escape;
 use crate::script::lex::{Kind, lex};
-
-/// Text without the signs that HTML reads.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
 
 /// A script in colours; `link` gives the page of what a word with or without a prefix names, `.name` for a method.
 pub fn highlighted(script: &str, link: &dyn Fn(&str) -> Option<String>) -> String {

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, html};
 use serde_json::Value;
 
-use super::code::{escape, highlighted};
+use super::code::highlighted;
 use super::{MARK, Outcome};
+use crate::plot::escape;
 use crate::script::help::{Entry, GLOBAL, Namespace, Reference};
 use crate::script::options::Accepted;
 

@@ -74,7 +74,7 @@ pub fn write(call: &NativeCallContext, closure: &FnPtr, folder: &Path) -> Script
         texts.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text))).collect();
     values.insert("captured".into(), captured.values);
     values.insert("constants".into(), captured.constants);
-    store::write_h5(&folder.join(FILE), &values, &session.provenance()).map_err(fault)
+    session.run(|task| store::write_h5(&folder.join(FILE), &values, &session.provenance(), task))
 }
 
 /// Reads what [`write`] wrote.

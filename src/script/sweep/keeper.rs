@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::closure::Place;
 use super::job::Captured;
-use super::{ERROR, Plan, VALUE, calls_of};
+use super::{ERROR, Executor, Plan, VALUE, calls_of};
 use crate::script::{ScriptResult, Session, Table, fault};
 use crate::store::Digest;
-use crate::sweep::{Header, Journal, Kept, Outcome, Point, Record, describe};
+use crate::sweep::{self, Header, Journal, Kept, Outcome, Point, Record, describe};
 
 /// The records of a sweep, in memory and in its journal.
 pub struct Keeper {
@@ -57,8 +57,8 @@ impl Keeper {
         };
         let Some(plan) = plan else { return Ok(keeper) };
         // Without workers and without --resume nothing is asked of the journal that would be worth an error.
-        let must = plan.workers > 0 || plan.resume;
-        match keeper.open_journal(call, closure, points, plan.resume) {
+        let must = plan.executor != Executor::Own || plan.resume;
+        match keeper.open_journal(call, closure, points, &plan) {
             Ok(()) => Ok(keeper),
             Err(problem) if must => Err(fault(problem)),
             Err(problem) => {
@@ -73,7 +73,7 @@ impl Keeper {
         call: &NativeCallContext,
         closure: &FnPtr,
         points: Option<&[Point]>,
-        resume: bool,
+        plan: &Plan,
     ) -> Result<(), String> {
         let session = Session::of(call);
         let captured = Captured::of(call, closure)?;
@@ -84,10 +84,15 @@ impl Keeper {
             parameters: self.parameters.clone(),
             points: points.map(<[Point]>::len),
         };
-        let (journal, Kept { records, message }) = Journal::open(&folder, &header, resume)?;
+        let (journal, Kept { records, message }) = Journal::open(&folder, &header, plan.resume)?;
+        let goes_on = plan.resume && matches!(plan.executor, Executor::Slurm(_));
+        for job in if goes_on { Vec::new() } else { sweep::abandon(&folder) } {
+            session.tell(&format!("{}: SLURM job {job} of the last run is cancelled", self.title));
+        }
         if let Some(message) = message {
             session.tell(&message);
         }
+        let records = self.unchanged(&session, records);
         if !records.is_empty() {
             let of = points.map(|points| format!(" of {}", points.len())).unwrap_or_default();
             session.tell(&format!("{}: {}{of} points kept from the last run", self.title, records.len()));
@@ -102,9 +107,27 @@ impl Keeper {
         Ok(())
     }
 
-    /// The plan, and the folder of the sweep, if workers are to do the points.
-    pub fn workers(&self) -> Option<(Plan, PathBuf)> {
-        let plan = self.plan.clone().filter(|plan| plan.workers > 0)?;
+    /// The records of points that have read nothing that has changed since.
+    fn unchanged(&self, session: &Session, records: Vec<Record>) -> Vec<Record> {
+        let (count, mut changed) = (records.len(), None);
+        let is_same = |record: &Record| {
+            let found = session.sweeps().reads.changed(&record.files, session.permit()).map(str::to_owned);
+            let is_same = found.is_none();
+            changed = changed.take().or(found);
+            is_same
+        };
+        let kept: Vec<Record> = records.into_iter().filter(is_same).collect();
+        if let Some(file) = changed {
+            let again = count - kept.len();
+            session
+                .tell(&format!("{}: {file} has changed since it was read; {again} points are done again", self.title));
+        }
+        kept
+    }
+
+    /// The plan, and the folder of the sweep, if other processes are to do the points.
+    pub fn elsewhere(&self) -> Option<(Plan, PathBuf)> {
+        let plan = self.plan.clone().filter(|plan| plan.executor != Executor::Own)?;
         Some((plan, self.folder.clone()?))
     }
 
@@ -149,6 +172,13 @@ impl Keeper {
         Ok(())
     }
 
+    /// Has the session know what kernels were called with in points that other processes have done.
+    pub fn record_calls(&self, session: &Session) {
+        for record in self.records.values().filter(|record| !self.before.contains(&record.index)) {
+            calls_of(record).into_iter().for_each(|call| session.record_call(call));
+        }
+    }
+
     /// The table of all points in their order.
     ///
     /// # Errors
@@ -166,11 +196,6 @@ impl Keeper {
                 session.sweeps().failures.push(text);
             }
             None => {}
-        }
-        // Those of a point that another process has done are not known yet.
-        let elsewhere = self.workers().is_some();
-        for record in self.records.values().filter(|record| elsewhere && !self.before.contains(&record.index)) {
-            calls_of(record).into_iter().for_each(|call| session.record_call(call));
         }
         let mut columns = self.parameters;
         let mut rows = Vec::new();
@@ -216,13 +241,12 @@ fn folder(session: &Session) -> Result<PathBuf, String> {
     session.permit().write(&folder).map_err(|refusal| refusal.to_string())
 }
 
-/// Starts a worker of a sweep; the workers share the threads of the session.
+/// Starts a worker of a sweep.
 pub fn start_worker(plan: &Plan, folder: &Path, threads: usize) -> io::Result<Child> {
     let (program, arguments) = plan.command.split_first().ok_or(io::ErrorKind::NotFound)?;
-    let share = (threads / plan.workers).max(1);
     Command::new(program)
         .args(arguments)
-        .args(["--threads", &share.to_string(), "--worker"])
+        .args(["--threads", &threads.to_string(), "--worker"])
         .arg(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

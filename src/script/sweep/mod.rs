@@ -2,15 +2,17 @@
 //!
 //! Each point is called with what the closure has captured as it was when the sweep began, so that points cannot see each other, and it does not
 //! matter in which process, or after how many kills, one is done. Sweeps of a run that has a [`Plan`] are kept in a
-//! journal (`keeper`) and shared out to worker processes (`job`, `worker`); those at the prompt, and inside a point of another, are not.
+//! journal (`keeper`) and shared out to worker processes, here or in a cluster (`job`, `worker`); those at the prompt, and inside a point of another, are not.
 
 mod closure;
 mod job;
 mod keeper;
+mod reads;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext};
@@ -18,12 +20,13 @@ use serde_json::Value;
 
 use self::closure::detached;
 use self::keeper::Keeper;
+use self::reads::Reads;
 use super::checkpoint::calls_since;
 use super::diagnostic::Diagnostic;
 use super::options::describe;
 use super::table::{from_cell, to_cell};
 use super::{KernelCall, ScriptResult, Session, Table, fault};
-use crate::sweep::{self, Best, Minimize, News, Order, Outcome, Point, Record, WorkError, Workers};
+use crate::sweep::{self, Best, Cluster, Minimize, News, Order, Outcome, Point, Record, Slurm, WorkError, Workers};
 
 pub use worker::serve;
 
@@ -32,11 +35,21 @@ const ERROR: &str = "error";
 /// The column of results that are a single value.
 const VALUE: &str = "value";
 
+/// Who does the points of sweeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executor {
+    /// This process.
+    Own,
+    /// So many processes beside it.
+    Workers(usize),
+    /// The tasks of a job array on a cluster.
+    Slurm(Slurm),
+}
+
 /// How the sweeps of a run are kept and shared out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Plan {
-    /// Worker processes; none: all is done in this process.
-    pub workers: usize,
+    pub executor: Executor,
     /// Whether what an earlier run has finished is taken over.
     pub resume: bool,
     /// Program and arguments of a worker; the folder of the sweep comes behind.
@@ -52,16 +65,31 @@ pub(super) struct Sweeps {
     pub(super) failures: Vec<String>,
     /// How many points are being called, each inside the one before.
     depth: usize,
+    reads: Reads,
 }
 
 impl Sweeps {
     pub(super) fn new(plan: Option<Plan>) -> Self {
-        Self { plan, met: 0, folders: Vec::new(), failures: Vec::new(), depth: 0 }
+        Self { plan, met: 0, folders: Vec::new(), failures: Vec::new(), depth: 0, reads: Reads::default() }
     }
 
     /// Whether a point is being called.
     pub(super) fn in_point(&self) -> bool {
         self.depth > 0
+    }
+
+    /// Takes note of a file that is about to be read.
+    pub(super) fn note_read(&mut self, path: &Path) {
+        if self.in_point() {
+            self.reads.read(path);
+        }
+    }
+
+    /// Takes note of a file that is about to be written.
+    pub(super) fn note_write(&mut self, path: &Path) {
+        if self.in_point() {
+            self.reads.write(path);
+        }
     }
 
     pub(super) fn forget(&mut self) {
@@ -82,13 +110,10 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
     let orders: Vec<Order> = orders.into_iter().filter(|order| !keeper.has(order.index)).collect();
     let (task, title) = (session.task().clone(), keeper.title.clone());
     let stage = task.stage(&title, orders.len());
-    match keeper.workers() {
+    match keeper.elsewhere() {
         Some((plan, folder)) if !orders.is_empty() => {
             job::write(call, &closure, &folder)?;
-            let start = || keeper::start_worker(&plan, &folder, session.threads());
-            let stopped = || session.stopped().is_some();
-            let workers = Workers { count: plan.workers, start: &start, stopped: &stopped };
-            let result = sweep::work(orders, &workers, |news| match news {
+            share_out(&session, &plan, &folder, orders, |news| match news {
                 News::Print(text) => call.call_native_fn::<()>("print", (text,)),
                 News::Tell(text) => {
                     session.tell(&text);
@@ -100,8 +125,8 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
                     let _ = stage.advance(1);
                     Ok(())
                 }
-            });
-            result.map_err(|error| in_script(&session, error))?;
+            })?;
+            keeper.record_calls(&session);
         }
         _ => {
             for Order { index, point } in orders {
@@ -113,6 +138,35 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
     }
     drop(stage);
     keeper.finish(&session)
+}
+
+/// Has all `orders` done by other processes, here or in a cluster, and tells `take` of what they say.
+fn share_out(
+    session: &Session,
+    plan: &Plan,
+    folder: &Path,
+    orders: Vec<Order>,
+    take: impl FnMut(News) -> ScriptResult<()>,
+) -> ScriptResult<()> {
+    let stopped = || session.stopped().is_some();
+    let result = match &plan.executor {
+        Executor::Slurm(slurm) => {
+            let folder = std::path::absolute(folder).map_err(fault)?;
+            let (command, resume) = (&plan.command, plan.resume);
+            sweep::work_in_cluster(
+                orders,
+                &Cluster { slurm, folder: &folder, command, resume, stopped: &stopped },
+                take,
+            )
+        }
+        Executor::Workers(count) => {
+            let threads = (session.threads() / count).max(1);
+            let start = || keeper::start_worker(plan, folder, threads);
+            sweep::work(orders, &Workers { count: *count, start: &start, stopped: &stopped }, take)
+        }
+        Executor::Own => return Ok(()),
+    };
+    result.map_err(|error| in_script(session, error))
 }
 
 fn in_script(session: &Session, error: WorkError<Box<EvalAltResult>>) -> Box<EvalAltResult> {
@@ -180,7 +234,12 @@ fn evaluate(call: &NativeCallContext, closure: &FnPtr, index: usize, point: Poin
     session.sweeps().depth += 1;
     // each call works on a copy of what a detached closure has
     let result = closure.call_within_context::<Dynamic>(call, (parameters,));
-    session.sweeps().depth -= 1;
+    let files = {
+        let mut sweeps = session.sweeps();
+        sweeps.depth -= 1;
+        // those of a point inside another are the other's
+        if sweeps.in_point() { BTreeMap::new() } else { sweeps.reads.take() }
+    };
     session.check()?;
     let outcome = result.and_then(|value| results(value, &point)).map_or_else(
         |error| {
@@ -191,7 +250,7 @@ fn evaluate(call: &NativeCallContext, closure: &FnPtr, index: usize, point: Poin
     );
     let calls = calls_since(&before, &session.calls());
     let calls = if calls.is_empty() { Value::Null } else { serde_json::json!(calls) };
-    Ok(Record { index, point, outcome, seconds: start.elapsed().as_secs_f64(), calls })
+    Ok(Record { index, point, outcome, seconds: start.elapsed().as_secs_f64(), files, calls })
 }
 
 /// What a closure gave, as the cells of a row.

@@ -1,7 +1,6 @@
 //! A process that does points of a sweep for another.
 
 use std::path::Path;
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::{Engine, EvalAltResult, NativeCallContext, Scope};
@@ -27,7 +26,7 @@ pub fn serve(
     mut engine: Engine,
     session: &Session,
     folder: &Path,
-    orders: Receiver<Order>,
+    orders: impl IntoIterator<Item = Order> + Send + 'static,
     say: impl Fn(Report) + Send + Sync + 'static,
 ) -> ScriptResult<()> {
     let Job { place, text, captured, constants, scripts } = job::read(folder).map_err(fault)?;
@@ -46,13 +45,13 @@ pub fn serve(
     scope.push_constant(CONSTANTS, constants);
     prelude += &format!("{SERVE}();");
     // one at a time: a script has a single thread
-    let served = Arc::new(Mutex::new((orders, closure, scripts)));
+    let served = Arc::new(Mutex::new((Some(orders), closure, scripts)));
     engine.register_fn(SERVE, move |call: NativeCallContext| -> ScriptResult<()> {
-        let served = served.lock().unwrap_or_else(PoisonError::into_inner);
-        let (orders, closure, scripts) = &*served;
+        let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+        let (orders, closure, scripts) = &mut *served;
         check_scripts(&Session::of(&call), scripts).map_err(fault)?;
         say(Report::Ready);
-        for Order { index, point } in orders {
+        for Order { index, point } in orders.take().into_iter().flatten() {
             say(Report::Done(evaluate(&call, closure, index, point)?));
         }
         Ok(())

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::group::{Spread, alike};
 use super::{Table, TableError};
-use crate::plot::Averages;
+use crate::plot::Curve;
 
 impl Table {
     /// The column `y` against the column `x`: one curve, or one for each value of the column `by`; rows that have no number in
@@ -15,7 +15,7 @@ impl Table {
     ///
     /// # Errors
     /// If a column is not there.
-    pub fn curves(&self, x: &str, y: &str, by: Option<&str>) -> Result<Vec<Averages>, TableError> {
+    pub fn curves(&self, x: &str, y: &str, by: Option<&str>) -> Result<Vec<Curve>, TableError> {
         let (x, y_place) = (self.place(x)?, self.place(y)?);
         let deviation = self.place(&format!("{y}_sd")).ok();
         let by = by.map(|name| self.place(name)).transpose()?;
@@ -49,7 +49,7 @@ struct Point {
     known: Option<f64>,
 }
 
-fn averages(name: &str, label: &Value, mut points: Vec<Point>) -> Averages {
+fn averages(name: &str, label: &Value, mut points: Vec<Point>) -> Curve {
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
     let spreads: Vec<Spread> = points.iter().filter_map(|point| Spread::of(&point.values)).collect();
     let deviation = |(point, spread): (&Point, &Spread)| spread.deviation.or(point.known).unwrap_or(0.0);
@@ -59,11 +59,11 @@ fn averages(name: &str, label: &Value, mut points: Vec<Point>) -> Averages {
         Value::String(text) => text.clone(),
         other => format!("{name} {other}"),
     };
-    Averages {
+    Curve {
         label,
         x: points.iter().map(|point| point.x).collect(),
-        mean: spreads.iter().map(|spread| spread.mean).collect(),
-        deviation: points.iter().zip(&spreads).map(deviation).collect(),
+        y: spreads.iter().map(|spread| spread.mean).collect(),
+        error: points.iter().zip(&spreads).map(deviation).collect(),
     }
 }
 
@@ -80,8 +80,8 @@ mod tests {
     fn rows_at_one_place_are_averaged_and_groups_are_curves() {
         let table = table(&["x", "y", "seed"], &[&[2.0, 5.0, 1.0], &[1.0, 3.0, 1.0], &[2.0, 7.0, 2.0]]);
         let [all] = &table.curves("x", "y", None).unwrap()[..] else { panic!("one curve") };
-        assert_eq!((&all.x, &all.mean), (&vec![1.0, 2.0], &vec![3.0, 6.0]));
-        assert_eq!(all.deviation, [0.0, 2.0f64.sqrt()]);
+        assert_eq!((&all.x, &all.y), (&vec![1.0, 2.0], &vec![3.0, 6.0]));
+        assert_eq!(all.error, [0.0, 2.0f64.sqrt()]);
         let by_seed = table.curves("x", "y", Some("seed")).unwrap();
         let labels: Vec<&str> = by_seed.iter().map(|curve| curve.label.as_str()).collect();
         assert_eq!(labels, ["seed 1.0", "seed 2.0"]);
@@ -91,6 +91,6 @@ mod tests {
     #[test]
     fn deviations_that_a_grouped_table_holds_are_used() {
         let table = table(&["x", "y", "y_sd", "n"], &[&[1.0, 3.0, 0.5, 4.0], &[2.0, 5.0, 0.25, 4.0]]);
-        assert_eq!(table.curves("x", "y", None).unwrap()[0].deviation, [0.5, 0.25]);
+        assert_eq!(table.curves("x", "y", None).unwrap()[0].error, [0.5, 0.25]);
     }
 }

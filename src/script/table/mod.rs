@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::diagnostic::a;
 use super::options::{suggestion, to_json};
 use super::{ScriptResult, fault};
+use crate::plot::Sheet;
 
 /// What a table cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -174,6 +175,15 @@ impl Table {
         self.rows.iter().map(|row| self.columns.iter().cloned().zip(row.iter().cloned()).collect())
     }
 
+    /// Names of the columns with whether they hold numbers, and rows, as a reader wants to see them.
+    pub fn to_sheet(&self) -> Sheet {
+        let column = |(i, name): (usize, &String)| (name.clone(), self.is_numeric(i));
+        Sheet {
+            columns: self.columns.iter().enumerate().map(column).collect(),
+            rows: self.rows.iter().map(|row| row.iter().map(written).collect()).collect(),
+        }
+    }
+
     /// The rows as JSON objects.
     pub fn to_json(&self) -> Value {
         self.records().map(Value::Object).collect()
@@ -221,7 +231,7 @@ fn order(a: &Value, b: &Value) -> Ordering {
 /// Numbers are right-aligned, text is left-aligned.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(written).collect()).collect();
+        let Sheet { columns, rows: cells } = self.to_sheet();
         let width = |column: usize| {
             let longest = cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
             longest.max(self.columns[column].chars().count())
@@ -229,7 +239,7 @@ impl fmt::Display for Table {
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let line = |row: &[String]| {
             let aligned =
-                row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match self.is_numeric(column) {
+                row.iter().zip(&widths).zip(&columns).map(|((cell, &width), (_, is_number))| match is_number {
                     true => format!("{cell:>width$}"),
                     false => format!("{cell:<width$}"),
                 });
@@ -244,7 +254,7 @@ impl fmt::Display for Table {
 }
 
 /// A value as a reader wants to see it: six significant digits, nothing for `()`.
-fn written(value: &Value) -> String {
+pub(super) fn written(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

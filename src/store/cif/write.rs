@@ -9,6 +9,7 @@ use nalgebra::{Point3, Vector3};
 use crate::store::structure::{PROBABILITY, SIGMA};
 use crate::store::{Error, atomic};
 use crate::structure::{Atom, Structure};
+use crate::task::Task;
 
 /// Empty space between the outermost atoms and the faces of the cell \[Å\].
 const MARGIN: f64 = 5.0;
@@ -26,7 +27,7 @@ const WIDEST: f64 = 1e5;
 pub fn write_cif(path: &Path, structure: &Structure, columns: &BTreeMap<String, Vec<f64>>) -> Result<(), Error> {
     let placed = Placed::new(structure).map_err(|problem| Error::Unwritable { path: path.to_owned(), problem })?;
     let (probability, sigma) = (columns.get(PROBABILITY), columns.get(SIGMA));
-    atomic::write_bytes(path, |writer| {
+    atomic::write_bytes(path, &Task::silent(), |writer| {
         placed.write_heading(writer, structure.name(), probability.is_some(), sigma.is_some())?;
         let mut counts = BTreeMap::new();
         for (i, atom) in structure.atoms().iter().enumerate() {

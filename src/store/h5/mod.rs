@@ -15,10 +15,10 @@
 //! | `list` | its items in order, named `000000`, `000001`, … |
 //! | `group` | values under their names |
 //! | `table` | a dataset a column under its name, or a list where its cells are of several kinds; attribute `columns`: their names in order (JSON). Empty cells are NaN or empty texts |
-//! | `microscope`, `particles`, `traced` | the parts of a value in a checkpoint, as in a group |
+//! | `cell`, `lattice`, `liquid`, `microscope`, `particles`, `traced` | the parts of a value in a checkpoint, as in a group |
 //!
 //! `/provenance` holds the script's text as a dataset; its attributes are the script's path, arguments and options
-//! (JSON), the version, the seed, and the times of start and end. Datasets do not record when they were written, and
+//! (JSON), the files it has read (JSON), the version, the seed, the number of threads, and the times of start and end. Datasets do not record when they were written, and
 //! nothing is compressed, so that the same run gives the same bits in every dataset.
 
 mod contained;

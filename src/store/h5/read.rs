@@ -407,13 +407,16 @@ fn read_provenance(group: &Group) -> Result<Provenance, Problem> {
     let script = sized(group, "script")?;
     let read = |name| text(group, name).unwrap_or_default();
     let json = |name| serde_json::from_str(&read(name)).unwrap_or_default();
+    let number = |name| group.attr(name).and_then(|number| number.read_scalar()).ok();
     Ok(Provenance {
         script: read_texts(&script)?.pop().unwrap_or_default(),
         script_path: read("script_path"),
         arguments: json("arguments"),
         options: json("options"),
         version: read("version"),
-        seed: group.attr("seed").and_then(|seed| seed.read_scalar()).ok(),
+        seed: number("seed"),
+        threads: number("threads"),
+        inputs: serde_json::from_str(&read("inputs")).unwrap_or_default(),
         start: read("start"),
         end: read("end"),
     })

@@ -5,36 +5,51 @@ use std::path::Path;
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, Group, H5Type, Location};
-use ndarray::{Array1, Array2, ArrayView, Dimension};
+use ndarray::{Array1, Array2, Array3, ArrayView, Dimension, s};
+use tempfile::NamedTempFile;
 
 use super::{LAYOUT, PROVENANCE, Problem};
 use crate::images::Images;
 use crate::pose::Poses;
-use crate::store::{Error, Provenance, StoredModel, Value, atomic};
+use crate::store::atomic::{self, Watch};
+use crate::store::{Error, Provenance, StoredModel, Value};
 use crate::structure::Structure;
+use crate::task::Task;
 
 /// Writes `values` under their names, and where they came from, in one step (see [`super`] for the layout).
 ///
 /// # Errors
-/// If a name cannot be one in HDF5 (empty, `.`, with a `/`) or is `provenance`, or if the file cannot be written; then
+/// If a name cannot be one in HDF5 (empty, `.`, with a `/`) or is `provenance`, if the file cannot be written, or when interrupted; then
 /// a file that was there before is as it was.
-pub fn write_h5(path: &Path, values: &BTreeMap<String, Value>, provenance: &Provenance) -> Result<(), Error> {
+pub fn write_h5(
+    path: &Path,
+    values: &BTreeMap<String, Value>,
+    provenance: &Provenance,
+    task: &Task,
+) -> Result<(), Error> {
     check_names(values)?;
     if values.contains_key(PROVENANCE) {
         return Err(Error::Name { name: PROVENANCE.to_owned(), why: "that is where the origin of the file is kept" });
     }
     atomic::write(path, |temporary| {
-        let failed = |Problem(problem)| Error::Hdf5Write { path: path.to_owned(), problem };
-        fill(temporary.path(), values, provenance).map_err(failed)
+        let failed =
+            |Problem(problem)| atomic::interrupted(task).unwrap_or(Error::Hdf5Write { path: path.to_owned(), problem });
+        fill(temporary, values, provenance, task).map_err(failed)
     })
 }
 
-fn fill(path: &Path, values: &BTreeMap<String, Value>, provenance: &Provenance) -> Result<(), Problem> {
-    let file = hdf5::File::create(path)?;
+fn fill(
+    temporary: &NamedTempFile,
+    values: &BTreeMap<String, Value>,
+    provenance: &Provenance,
+    task: &Task,
+) -> Result<(), Problem> {
+    let file = hdf5::File::create(temporary.path())?;
+    let mut watch = Watch::new(temporary.as_file(), task);
     write_layout(&file)?;
     write_provenance(&file, provenance)?;
     for (name, value) in values {
-        write_value(&file, name, value)?;
+        write_value(&file, name, value, &mut watch)?;
     }
     file.flush()?;
     Ok(file.close()?)
@@ -74,6 +89,7 @@ pub(super) fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Re
         ("script_path", &provenance.script_path),
         ("arguments", &provenance.arguments.to_string()),
         ("options", &provenance.options.to_string()),
+        ("inputs", &serde_json::Value::from(provenance.inputs.clone()).to_string()),
         ("version", &provenance.version),
         ("start", &provenance.start),
         ("end", &provenance.end),
@@ -81,22 +97,24 @@ pub(super) fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Re
     for (name, text) in texts {
         text_attribute(&group, name, text)?;
     }
-    if let Some(seed) = provenance.seed {
-        group.new_attr::<u64>().create("seed")?.write_scalar(&seed)?;
+    for (name, number) in [("seed", provenance.seed), ("threads", provenance.threads)] {
+        if let Some(number) = number {
+            group.new_attr::<u64>().create(name)?.write_scalar(&number)?;
+        }
     }
     write_text(&group, "script", &provenance.script)?;
     Ok(())
 }
 
-fn write_value(parent: &Group, name: &str, value: &Value) -> Result<(), Problem> {
+fn write_value(parent: &Group, name: &str, value: &Value, watch: &mut Watch) -> Result<(), Problem> {
     let dataset = match value {
-        Value::Images(images) => return write_images(parent, name, images),
+        Value::Images(images) => return write_images(parent, name, images, watch),
         Value::Volume(volume) => {
             let group = new_group(parent, name, value.kind())?;
             number_attribute(&group, "pixel_size", volume.pixel_size())?;
             text_attribute(&group, "units", "arbitrary")?;
-            write_array(&group, "data", volume.data().as_standard_layout().view())?;
-            return Ok(());
+            let builder = group.new_dataset_builder().obj_track_times(false).empty::<f32>();
+            return write_sections(&builder.shape(volume.data().dim()).create("data")?, volume.data(), watch);
         }
         Value::Poses(poses) => return write_poses(parent, name, poses),
         Value::Structure(structure) => return write_structure(&new_group(parent, name, value.kind())?, structure),
@@ -111,17 +129,20 @@ fn write_value(parent: &Group, name: &str, value: &Value) -> Result<(), Problem>
         Value::Matrix(matrix) => write_array(parent, name, matrix.as_standard_layout().view())?,
         Value::List(items) => {
             let group = new_group(parent, name, value.kind())?;
-            return items.iter().enumerate().try_for_each(|(i, item)| write_value(&group, &format!("{i:06}"), item));
+            return items
+                .iter()
+                .enumerate()
+                .try_for_each(|(i, item)| write_value(&group, &format!("{i:06}"), item, watch));
         }
         Value::Group(values) | Value::Record(_, values) => {
             let group = new_group(parent, name, value.kind())?;
-            return values.iter().try_for_each(|(name, value)| write_value(&group, name, value));
+            return values.iter().try_for_each(|(name, value)| write_value(&group, name, value, watch));
         }
         Value::Table(columns) => {
             let group = new_group(parent, name, value.kind())?;
             let names: Vec<&String> = columns.iter().map(|(name, _)| name).collect();
             text_attribute(&group, "columns", &serde_json::json!(names).to_string())?;
-            return columns.iter().try_for_each(|(name, column)| write_value(&group, name, column));
+            return columns.iter().try_for_each(|(name, column)| write_value(&group, name, column, watch));
         }
         Value::Nothing => return new_group(parent, name, value.kind()).map(|_| ()),
     };
@@ -136,17 +157,26 @@ pub(super) fn new_images(parent: &Group, name: &str, pixel_size: f64) -> Result<
     Ok(group)
 }
 
-fn write_images(parent: &Group, name: &str, images: &Images) -> Result<(), Problem> {
+fn write_images(parent: &Group, name: &str, images: &Images, watch: &mut Watch) -> Result<(), Problem> {
     let group = new_images(parent, name, images.pixel_size())?;
-    let data = images.data().as_standard_layout();
     let builder = group.new_dataset_builder().obj_track_times(false);
     // A chunk has no edge of length zero.
     let edge = images.size().max(1);
-    builder.chunk((1, edge, edge)).with_data(data.view()).create("data")?.flush()?;
+    let dataset = builder.chunk((1, edge, edge)).empty::<f32>().shape(images.data().dim()).create("data")?;
+    write_sections(&dataset, images.data(), watch)?;
     match images.true_poses() {
         Some(poses) => write_poses(&group, "true_poses", poses),
         None => Ok(()),
     }
+}
+
+/// Fills a dataset, one image or section after the other.
+fn write_sections(dataset: &Dataset, data: &Array3<f32>, watch: &mut Watch) -> Result<(), Problem> {
+    for (i, section) in data.outer_iter().enumerate() {
+        dataset.write_slice(section.as_standard_layout().view(), s![i, .., ..])?;
+        watch.wrote(size_of::<f32>() * section.len()).map_err(|error| Problem(error.to_string()))?;
+    }
+    Ok(dataset.flush()?)
 }
 
 pub(super) fn write_poses(parent: &Group, name: &str, poses: &Poses) -> Result<(), Problem> {
