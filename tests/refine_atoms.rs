@@ -240,3 +240,44 @@ fn elements_are_told_apart_where_the_surface_vibrates_more() {
     assert!(with[..2] == [0.0, 0.0] && with[2] >= 0.99, "{results:?}");
     assert!(with[3] > 1.3 * without[3], "the trend separates the elements: {results:?}");
 }
+
+/// Atoms of one kind, whose B rises from 0.3 to 1.0 Å² from the centre to the surface.
+#[test]
+fn b_factors_rise_where_atoms_vibrate_more() {
+    let script = r#"
+        import "multislice_model" as multislice_model;
+        let truth = structure::fcc(["Al"], 4.05).sphere(13);
+        let squares = truth.positions().map(|p| 0.004 + 0.0002 * (p[0] ** 2 + p[1] ** 2 + p[2] ** 2));
+        let scope = microscope::paper(#{ cell_height: 50 });
+        let images = microscope::simulate(truth, scope, #{
+            method: "multislice", n: 120, size: 100, seed: 3, atom_displacements: squares.map(|u2| u2.sqrt()),
+        }).invert().normalize().add_noise(#{ snr: 2, seed: 3 });
+        let poses = images.true_poses();
+        let particles = images.prepare(#{ diameter: truth.diameter() + 1, tolerance: 0 });
+        let atoms = model::trace(volume::reconstruct(particles, poses, #{ low_pass: 1 }).volume, #{ species: ["Al"] });
+        let refined = multislice_model::refine(atoms, images, particles, poses, scope, #{}).atoms;
+        let columns = refined.columns();
+        let found = refined.structure().positions();
+        let known = truth.positions();
+        for i in 0..found.len() {
+            for j in 0..known.len() {
+                if (found[i][0] - known[j][0]) ** 2 + (found[i][1] - known[j][1]) ** 2 + (found[i][2] - known[j][2]) ** 2 < 0.25 {
+                    print(`${columns.relative_B_A2[i]} ${columns.sigma_B_A2[i]} ${8 * PI() ** 2 * squares[j]}`);
+                }
+            }
+        }
+    "#;
+    let numbers = numbers(script, &[]);
+    let atoms: Vec<[f64; 3]> = numbers.as_chunks::<3>().0.to_vec();
+    assert_eq!(atoms.len(), 79);
+    let mean = |of: &dyn Fn(&[f64; 3]) -> f64| atoms.iter().map(of).sum::<f64>() / atoms.len() as f64;
+    let center = mean(&|atom| atom[2]);
+    let covariance = mean(&|atom| atom[0] * (atom[2] - center));
+    let [of_found, of_known] = [mean(&|atom| atom[0] * atom[0]), mean(&|atom| (atom[2] - center).powi(2))];
+    let correlation = covariance / (of_found * of_known).sqrt();
+    let error = mean(&|atom| (atom[0] - (atom[2] - center)).powi(2)).sqrt();
+    let slope = covariance / of_known;
+    assert!(correlation > 0.65 && (0.65..1.35).contains(&slope), "{correlation} {slope}");
+    // five configurations of vibrating atoms an image are a noise of their own
+    assert!(error < 2.0 * mean(&|atom| atom[1]), "{error}");
+}

@@ -59,9 +59,10 @@ pub mod api {
     ///   200); `max_shift` (Å, default 2.0); `radial_trend` (default true) and `composition` (parts, lightest element first) as for `trace`.
     ///
     /// In each round the transfer function of each element is found from the images, with the defocus that an atom has by its height along the beam; then
-    /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths.
+    /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths; from then on
+    /// each atom has a B factor of its own in place of a strength.
     ///
-    /// Gives a map: `low_pass`, `energy`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise allows), `poses`, `chi2` (mean
+    /// Gives a map: `low_pass`, `energy`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise allows, and `relative_B_A2`), `poses`, `chi2` (mean
     /// squared residual in units of the noise), `unexplained` (share of the signal that is left), `bound_pm` (RMSD that the noise allows, Cramér–Rao),
     /// `rounds`, `last_step_pm` (change of the positions in the last one), one number an image: `residuals` (χ²) and `weights`; and `transfers`, one an
     /// element: maps with `element`, `frequencies`, `even`, `odd`, and their standard deviations `even_deviation` and `odd_deviation`. An atom at height z has the
@@ -296,7 +297,8 @@ pub mod api {
     /// Columns of numbers, one an atom.
     ///
     /// `probability` (of its element, by the intensities of all atoms), `intensity`, `width_A`, `radius_A` (from the centre of mass), `fit_residual`, and of
-    /// refined atoms `sigma_A` and `sigma_intensity`, the standard deviations of a position along an axis and of the intensity.
+    /// refined atoms `sigma_A` and `sigma_intensity`, the standard deviations of a position along an axis and of the intensity; `relative_B_A2`, the B factor (Å²)
+    /// less the mean of the element's, and `sigma_B_A2`. Where electrons scatter more than once outer atoms seem to vibrate more: see `multislice_model`.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
