@@ -288,7 +288,7 @@ fn values_of_all_types_come_back_as_they_were() {
 fn what_cannot_be_kept_is_named() {
     for (value, problem) in [
         ("#{ a: [1, |x| x] }", "checkpoint \"bad\": a: item 1: a closure cannot be kept"),
-        ("structure::fcc([\"Pt\"], 3.9)", "checkpoint \"bad\": a Lattice cannot be kept"),
+        ("plot::lines(#{ a: #{ x: [1, 2], y: [1, 2] } })", "checkpoint \"bad\": a Figure cannot be kept"),
         ("#{ \"a/b\": 1 }", "checkpoint \"bad\": \"a/b\" cannot name a value in a file"),
         ("\"a\\x00b\"", "checkpoint \"bad\": a string with a zero in it cannot be kept"),
     ] {

@@ -109,7 +109,7 @@ impl Session {
     pub fn new(setup: Setup) -> Result<Arc<Self>, SessionError> {
         let sources = BTreeMap::from([(setup.script.path.clone(), setup.script.text.clone())]);
         Ok(Arc::new(Self {
-            pool: Mutex::new(start_threads(setup.threads)?),
+            pool: Mutex::new(start_threads(setup.threads, true)?),
             task: setup.task,
             tell: setup.tell,
             script: setup.script,
@@ -316,7 +316,7 @@ impl Session {
     /// If `threads` is not from 1 to [`Self::MAX_THREADS`], or they cannot be started.
     pub fn set_threads(&self, threads: i64) -> Result<(), SessionError> {
         let count = usize::try_from(threads).map_err(|_| SessionError::Threads(threads))?;
-        *lock(&self.pool) = start_threads(Some(count))?;
+        *lock(&self.pool) = start_threads(Some(count), false)?;
         Ok(())
     }
 
@@ -332,12 +332,17 @@ impl Session {
     }
 }
 
-fn start_threads(threads: Option<usize>) -> Result<Arc<ThreadPool>, SessionError> {
+/// The threads of kernels; `with_caller`, the one that calls them is one of these, so that a kernel begins at once. It can be one of a single session's.
+fn start_threads(threads: Option<usize>, with_caller: bool) -> Result<Arc<ThreadPool>, SessionError> {
     let count = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     if !(1..=Session::MAX_THREADS).contains(&count) {
         return Err(SessionError::Threads(count as i64));
     }
-    let pool = ThreadPoolBuilder::new().num_threads(count).build();
+    let builder = || ThreadPoolBuilder::new().num_threads(count);
+    if with_caller && let Ok(pool) = builder().use_current_thread().build() {
+        return Ok(Arc::new(pool));
+    }
+    let pool = builder().build();
     pool.map(Arc::new).map_err(|error| SessionError::Start { threads: count, reason: error.to_string() })
 }
 
