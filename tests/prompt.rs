@@ -74,6 +74,13 @@ impl Terminal {
         self.wait_for_prompt(prompts + 1);
     }
 
+    /// Empties the line that is being typed; what is typed before the next prompt would be lost.
+    fn give_up(&self) {
+        let prompts = self.prompts();
+        self.press("C-c");
+        self.wait_for_prompt(prompts + 1);
+    }
+
     /// How many prompts there have been.
     fn prompts(&self) -> usize {
         self.screen().lines().filter(|line| line.starts_with('>')).count()
@@ -251,10 +258,8 @@ fn what_is_typed_survives_mistakes_and_sittings() {
     assert_has(&terminal.screen(), &["\n42\n"]);
     // what was done before a mistake stays; Ctrl-C empties the line
     terminal.line("let size = 7; let b = nothing_of_the_kind(size)");
-    let prompts = terminal.prompts();
     terminal.write("let c = [1, 2");
-    terminal.press("C-c");
-    terminal.wait_for_prompt(prompts + 1);
+    terminal.give_up();
     terminal.line("size + 1");
     assert_has(&terminal.screen(), &["there is no function nothing_of_the_kind(int)", "\n8\n"]);
     // many lines pasted at once, and a very long one
@@ -304,16 +309,16 @@ fn completion_lists_signatures_options_and_files() {
     terminal.press("Tab");
     terminal.wait_for("masked(");
     terminal.wait_for("mirrored() -> Volume");
-    terminal.press("C-c");
+    terminal.give_up();
     terminal.write("microscope::simulate(v, v, #{ n: 2, ");
     terminal.wait_for("method, poses, seed");
     terminal.press("Tab");
     terminal.wait_for("size  pixels, default 160");
-    terminal.press("C-c");
+    terminal.give_up();
     terminal.write("store::images(\"sta");
     terminal.press("Tab");
     terminal.wait_for("store::images(\"stack.mrcs");
-    terminal.press("C-c");
+    terminal.give_up();
     terminal.write("images::add_noise(");
     terminal.wait_for("add_noise(images: Images, options: map) -> Images");
 }
