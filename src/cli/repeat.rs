@@ -82,7 +82,7 @@ impl Recorded {
     pub fn check(&self, anew: &[(String, String)], permit: &Permit) -> Result<(), RepeatError> {
         let replaced: Vec<&str> = anew.iter().filter_map(|(name, _)| Some(self.given.get(name)?.as_str())).collect();
         let names = |input: &str| {
-            let of = |value: &str| Path::new(input).starts_with(value) || is_truth_of(input, value);
+            let of = |value: &str| Path::new(input).starts_with(value);
             // an argument may be a list
             let values =
                 replaced.iter().flat_map(|value| std::iter::once(*value).chain(value.split(',').map(str::trim)));
@@ -121,7 +121,7 @@ impl Recorded {
                 }
             }
         };
-        let argument = self.kept(anew).find(|(_, value)| *value == name || is_truth_of(name, value));
+        let argument = self.kept(anew).find(|(_, value)| *value == name);
         let remedy = match argument {
             Some((argument, _)) => format!("put it there, or give a file as {argument}=…"),
             None if digest == Provenance::ABSENT => "move it away".to_owned(),
@@ -149,11 +149,6 @@ impl Recorded {
     fn kept(&self, anew: &[(String, String)]) -> impl Iterator<Item = (&String, &String)> {
         self.given.iter().filter(|(name, _)| anew.iter().all(|(other, _)| other != *name))
     }
-}
-
-/// Whether `input` is the truth beside the stack `value`, which is read with it.
-fn is_truth_of(input: &str, value: &str) -> bool {
-    Path::new(value).with_extension("json") == Path::new(input)
 }
 
 /// Whether a file is HDF5, or is called so: a file that lost its beginning is no script.

@@ -44,22 +44,18 @@ impl Noted {
 impl Reads {
     /// Takes note of a file that is about to be read; folders do not count.
     pub fn read(&mut self, path: &Path) {
-        for file in std::iter::once(path.to_owned()).chain(beside(path).filter(|file| file.is_file())) {
-            let name = file.to_string_lossy().into_owned();
-            if !file.is_dir() && self.noted().any(|noted| noted.wants(&name)) {
-                let digest = self.digest(&file);
-                self.noted().for_each(|noted| noted.read(&name, &digest));
-            }
+        let name = path.to_string_lossy().into_owned();
+        if !path.is_dir() && self.noted().any(|noted| noted.wants(&name)) {
+            let digest = self.digest(path);
+            self.noted().for_each(|noted| noted.read(&name, &digest));
         }
     }
 
     /// Takes note of a file that is about to be written.
     pub fn write(&mut self, path: &Path) {
-        for file in std::iter::once(path.to_owned()).chain(beside(path)) {
-            let name = file.to_string_lossy().into_owned();
-            for noted in self.noted() {
-                noted.written.insert(name.clone());
-            }
+        let name = path.to_string_lossy().into_owned();
+        for noted in self.noted() {
+            noted.written.insert(name.clone());
         }
     }
 
@@ -109,11 +105,6 @@ impl Reads {
     fn noted(&mut self) -> impl Iterator<Item = &mut Noted> {
         std::iter::once(&mut self.session).chain(&mut self.point)
     }
-}
-
-/// Where the truth of a stack is, which is read and written with it.
-fn beside(path: &Path) -> Option<PathBuf> {
-    Some(path.with_extension("json")).filter(|file| file != path)
 }
 
 #[cfg(test)]
