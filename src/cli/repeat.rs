@@ -26,8 +26,8 @@ pub enum RepeatError {
     File(#[from] store::Error),
     #[error("{} cannot be repeated: {why}", .path.display())]
     Record { path: PathBuf, why: &'static str },
-    #[error("{} cannot be repeated: its input {name} {problem}; {remedy}", .path.display())]
-    Input { path: PathBuf, name: String, problem: String, remedy: String },
+    #[error("{} cannot be repeated: its input {name} {problem}", .path.display())]
+    Input { path: PathBuf, name: String, problem: String },
     #[error("{} cannot be repeated with its out={out}: {refusal}; or give out=… yourself", .path.display())]
     Out { path: PathBuf, out: String, refusal: Refusal },
 }
@@ -106,28 +106,29 @@ impl Recorded {
         anew: &[(String, String)],
         permit: &Permit,
     ) -> Result<(), RepeatError> {
-        let problem = match permit.read(name) {
-            Err(Refusal { reason, .. }) => format!("cannot be read: {reason}"),
-            Ok(file) => {
-                let now = Digest::of_file(&file).unwrap_or_else(|_| Provenance::ABSENT.into());
-                if now == digest {
-                    return Ok(());
-                }
-                let [was, is] = [digest, &now].map(|digest| digest.get(..DIGITS).unwrap_or(digest));
-                match (digest, now.as_str()) {
-                    (_, Provenance::ABSENT) => format!("is not there (when it was read its BLAKE3 was {was}…)"),
-                    (Provenance::ABSENT, _) => "was not there then, but is now".to_owned(),
-                    _ => format!("has changed (when it was read its BLAKE3 was {was}…, now it is {is}…)"),
-                }
+        let argument = self.kept(anew).find(|(_, value)| *value == name).map(|(argument, _)| argument);
+        let refuse = |problem| Err(RepeatError::Input { path: self.path.clone(), name: name.to_owned(), problem });
+        let file = match permit.read(name) {
+            Ok(file) => file,
+            Err(Refusal { reason, .. }) => {
+                let or = argument.map(|argument| format!("; or give it as {argument}=…")).unwrap_or_default();
+                return refuse(format!("cannot be read: {reason}{or}"));
             }
         };
-        let argument = self.kept(anew).find(|(_, value)| *value == name);
+        let now = Digest::of_file(&file).unwrap_or_else(|_| Provenance::ABSENT.into());
+        if now == digest {
+            return Ok(());
+        }
+        let [was, is] = [digest, &now].map(|digest| digest.get(..DIGITS).unwrap_or(digest));
         let remedy = match argument {
-            Some((argument, _)) => format!("put it there, or give a file as {argument}=…"),
-            None if digest == Provenance::ABSENT => "move it away".to_owned(),
+            Some(argument) => format!("put it there, or give a file as {argument}=…"),
             None => "put it there, or go to the directory in which the script ran".to_owned(),
         };
-        Err(RepeatError::Input { path: self.path.clone(), name: name.to_owned(), problem, remedy })
+        refuse(match (digest, now.as_str()) {
+            (_, Provenance::ABSENT) => format!("is not there (when it was read its BLAKE3 was {was}…); {remedy}"),
+            (Provenance::ABSENT, _) => "was not there then, but is now; move it away".to_owned(),
+            _ => format!("has changed (when it was read its BLAKE3 was {was}…, now it is {is}…); {remedy}"),
+        })
     }
 
     /// Says in one line what runs now, with its arguments; warns if the program is another.
@@ -143,7 +144,9 @@ impl Recorded {
         let day = start.split('T').next().unwrap_or_default();
         let with = if given.is_empty() { "" } else { " with" };
         let given: String = given.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        output::complain(&format!("repeating {script_path} of {day}{with}{given}"));
+        let line = format!("repeating {script_path} of {day}{with}{given}");
+        // whoever made the file does not command the terminal
+        output::complain(&line.replace(char::is_control, "?"));
     }
 
     fn kept(&self, anew: &[(String, String)]) -> impl Iterator<Item = (&String, &String)> {
