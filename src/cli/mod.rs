@@ -7,6 +7,7 @@ mod check;
 mod docs;
 mod output;
 mod progress;
+mod repeat;
 mod repl;
 mod run;
 mod watch;
@@ -48,9 +49,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a script.
+    /// Run a script, or repeat the run that made an HDF5 file.
     Run {
-        /// The script, such as scripts/quickstart.rhai.
+        /// The script, such as scripts/quickstart.rhai; or an HDF5 file that a script has written, such as run.h5.
+        ///
+        /// Of an HDF5 file the script, its modules and its arguments as they were then run in the current directory, if the files that it read are unchanged.
+        /// NAME=VALUE takes the place of a recorded argument, such as out=again. What the recorded arguments name is not opened to the
+        /// script as what NAME=VALUE names is.
         script: PathBuf,
         /// Arguments that the script declares.
         #[arg(value_name = "NAME=VALUE", value_parser = pair)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rhai::{AST, ASTNode, EvalAltResult, Expr, Scope, Stmt};
 
+use super::repeat::Recorded;
 use super::watch::{self, Limits};
 use super::{Console, FAULT, INTERRUPTED, USAGE, listen_to_interrupts, output};
 use crate::script::args::{ArgumentError, command_line_fault};
@@ -15,6 +16,7 @@ use crate::script::{Executor, Plan, Script, Setup, read_script, stdlib};
 
 /// A script and what the command line says of it.
 pub struct Request {
+    /// Its file, or one that holds it among its results.
     pub script: PathBuf,
     /// The `k=v` arguments.
     pub given: Vec<(String, String)>,
@@ -44,15 +46,27 @@ impl Request {
         command
     }
 
+    /// The run that is to be repeated, if the script is in a file of results, or the exit status if it cannot be.
+    pub fn recorded(&self) -> Result<Option<Recorded>, u8> {
+        Recorded::open(&self.script).map_err(|error| output::fail(&error, FAULT))
+    }
+
     /// The setup of a session, or the exit status if there is none.
-    pub fn setup(&self) -> Result<Setup, u8> {
+    pub fn setup(&self, recorded: Option<&Recorded>) -> Result<Setup, u8> {
+        // what a file of results names is not what the user names
         let permit =
             Permit::of_run(&self.script, &self.given, &self.flags).map_err(|error| output::fail(&error, USAGE))?;
-        let unreadable =
-            |error| output::fail(&format!("cannot read the script {}: {error}", self.script.display()), FAULT);
-        let text = read_script(&self.script).map_err(unreadable)?;
-        let script = Script { path: self.script.to_string_lossy().into_owned(), text };
-        Ok(Setup { threads: self.threads, script, given: self.given.clone(), permit, ..Setup::default() })
+        let (script, given) = match recorded {
+            Some(recorded) => (recorded.script(), recorded.given(&self.given)),
+            None => {
+                let unreadable =
+                    |error| output::fail(&format!("cannot read the script {}: {error}", self.script.display()), FAULT);
+                let text = read_script(&self.script).map_err(unreadable)?;
+                let path = self.script.to_string_lossy().into_owned();
+                (Script { path, text, modules: None }, self.given.clone())
+            }
+        };
+        Ok(Setup { threads: self.threads, script, given, permit, ..Setup::default() })
     }
 }
 
@@ -63,11 +77,14 @@ pub fn run(request: Request, executor: Executor, resume: bool) -> u8 {
     {
         return output::fail(&format!("--executor slurm: {error}"), USAGE);
     }
-    let sweeps = Some(Plan { command: request.of_worker(&executor), executor, resume });
-    let console = match request.setup().map(|setup| Console::new(Setup { sweeps, ..setup })) {
-        Ok(Ok(console)) => console,
-        Ok(Err(error)) => return output::fail(&error, USAGE),
+    let setup = match first_setup(&request) {
+        Ok(setup) => setup,
         Err(status) => return status,
+    };
+    let sweeps = Some(Plan { command: request.of_worker(&executor), executor, resume });
+    let console = match Console::new(Setup { sweeps, ..setup }) {
+        Ok(console) => console,
+        Err(error) => return output::fail(&error, USAGE),
     };
     listen_to_interrupts(&console.cancel, Duration::ZERO);
     watch::watch(&console.session, request.limits, Some(watch::GRACE));
@@ -84,9 +101,20 @@ pub fn run(request: Request, executor: Executor, resume: bool) -> u8 {
     FAULT
 }
 
+/// The setup of a run; says what is repeated, once it is known that it can be.
+fn first_setup(request: &Request) -> Result<Setup, u8> {
+    let recorded = request.recorded()?;
+    let setup = request.setup(recorded.as_ref())?;
+    if let Some(recorded) = recorded {
+        recorded.check(&request.given, &setup.permit).map_err(|error| output::fail(&error, FAULT))?;
+        recorded.announce(&setup.given);
+    }
+    Ok(setup)
+}
+
 impl Console {
     fn run_script(&self) -> Result<(), Box<EvalAltResult>> {
-        let Script { path, text } = self.session.script();
+        let Script { path, text, .. } = self.session.script();
         let ast = stdlib::compile(&self.engine, &Scope::new(), path, text)?;
         check_given(&self.session.given(), path, &ast)?;
         let mut scope = Scope::new();

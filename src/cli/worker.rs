@@ -64,7 +64,7 @@ fn serve(request: Request, folder: &Path, orders: impl IntoIterator<Item = Order
         say(Report::Refused(why));
         FAULT
     };
-    let setup = match request.setup() {
+    let setup = match request.recorded().and_then(|recorded| request.setup(recorded.as_ref())) {
         Ok(setup) => setup,
         Err(status) => return status,
     };

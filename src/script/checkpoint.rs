@@ -6,7 +6,7 @@
 //! and of those around it, each with the number of times it was met there: what is skipped inside one checkpoint cannot shift the others.
 //!
 //! A file, `NAME-PLACE-RUN.h5`, appears when it is complete, and holds a digest of its value: a file that was damaged later is noticed. The
-//! options that kernels were called with are kept too, so that the provenance of a continued run is that of an unbroken one.
+//! options that kernels were called with and the files that were read are kept too, so that the provenance of a continued run is that of an unbroken one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -67,6 +67,8 @@ struct Kept {
     value: Dynamic,
     /// What kernels were called with.
     calls: Vec<KernelCall>,
+    /// Digests of the files that were read.
+    inputs: BTreeMap<String, String>,
 }
 
 /// Opens a folder of checkpoints for the session, in place of one that was open before; `key` is all that decides the results beside the
@@ -143,13 +145,14 @@ pub fn checkpoint(call: &NativeCallContext, name: &str, closure: &FnPtr) -> Scri
         Ok(Some(kept)) => {
             session.tell(&format!("{at}: kept from the last run"));
             kept.calls.into_iter().for_each(|call| session.record_call(call));
+            session.reads().add(&kept.inputs);
             leave(&session, &[checkpoint.path]);
             return Ok(kept.value);
         }
         Ok(None) => {}
         Err(problem) => session.tell(&format!("{at}: computed again, its checkpoint cannot be used ({problem})")),
     }
-    let before = session.calls();
+    let before = (session.calls(), session.reads().inputs().clone());
     enter(&session, &checkpoint);
     let result = value_of(call, closure);
     let inner = end(&session);
@@ -158,7 +161,10 @@ pub fn checkpoint(call: &NativeCallContext, name: &str, closure: &FnPtr) -> Scri
         Ok((value, exact))
     });
     let (value, exact) = kept.inspect_err(|_| leave(&session, &inner))?;
-    match checkpoint.save(&session, exact, &calls_since(&before, &session.calls())) {
+    let calls = calls_since(&before.0, &session.calls());
+    let mut inputs = session.reads().inputs().clone();
+    inputs.retain(|name, _| !before.1.contains_key(name));
+    match checkpoint.save(&session, exact, &calls, &inputs) {
         Ok(()) => {
             // What is inside this one is not needed any more; should one stay, it is harmless.
             inner.iter().for_each(|path| drop(fs::remove_file(path)));
@@ -243,6 +249,7 @@ impl Checkpoint {
         };
         let (run, place, digest) = (text("run")?, text("place")?, text("digest")?);
         let calls = serde_json::from_str(&text("calls")?).map_err(|error| error.to_string())?;
+        let inputs = serde_json::from_str(&text("inputs")?).map_err(|error| error.to_string())?;
         let later: BTreeMap<String, String> =
             serde_json::from_str(&text("scripts")?).map_err(|error| error.to_string())?;
         let value = values.remove("value").ok_or_else(|| format!("{} has no value", self.path.display()))?;
@@ -259,10 +266,16 @@ impl Checkpoint {
         if Digest::of(&value) != digest {
             return Err(format!("{} is damaged", self.path.display()));
         }
-        Ok(Some(Kept { value: from_exact(value)?, calls }))
+        Ok(Some(Kept { value: from_exact(value)?, calls, inputs }))
     }
 
-    fn save(&self, session: &Session, value: Value, calls: &[KernelCall]) -> Result<(), String> {
+    fn save(
+        &self,
+        session: &Session,
+        value: Value,
+        calls: &[KernelCall],
+        inputs: &BTreeMap<String, String>,
+    ) -> Result<(), String> {
         let covered = session.checkpoints().as_ref().map(|open| open.sources.clone()).unwrap_or_default();
         let later: BTreeMap<String, String> = session
             .sources()
@@ -277,6 +290,7 @@ impl Checkpoint {
             ("run".to_owned(), Value::Text(self.run.clone())),
             ("digest".to_owned(), Value::Text(Digest::of(&value))),
             ("calls".to_owned(), json(serde_json::to_string(calls))?),
+            ("inputs".to_owned(), json(serde_json::to_string(inputs))?),
             ("scripts".to_owned(), json(serde_json::to_string(&later))?),
             ("value".to_owned(), value),
         ]);

@@ -86,6 +86,11 @@ pub fn read_script(path: &Path) -> io::Result<String> {
     read(path, SCRIPT_BYTES)
 }
 
+/// Whether a text is as short as that of a script must be.
+pub fn is_script_length(text: &str) -> bool {
+    text.len() as u64 <= SCRIPT_BYTES
+}
+
 /// Reads a text that a script works with, as long as a string of it may be.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ mod limits;
 pub mod manual;
 pub mod options;
 pub mod permit;
+mod reads;
 mod session;
 pub mod stdlib;
 mod stored;
@@ -39,7 +40,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 use crate::store::{self, Value};
 use crate::task::Task;
 
-pub use limits::read_script;
+pub use limits::{is_script_length, read_script};
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
 pub use sweep::{Executor, Plan};
 pub use table::{Table, TableError};
@@ -73,8 +74,7 @@ pub fn fault(message: impl Display) -> Box<EvalAltResult> {
 pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
     let session = Session::of(call);
     let file = session.permit().read(path).map_err(fault)?;
-    session.sweeps().note_read(&file);
-    session.add_input(path);
+    session.reads().read(&file);
     Ok(file)
 }
 
@@ -85,7 +85,7 @@ pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
 pub fn writable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
     let session = Session::of(call);
     let path = session.permit().write(path).map_err(fault)?;
-    session.sweeps().note_write(&path);
+    session.reads().write(&path);
     Ok(path)
 }
 

@@ -13,6 +13,8 @@
 //! | a folder given as `name=folder`, and all below | yes | no |
 //! | a file given as `name=file`, and files beside it of the same name with another ending | yes | no |
 //!
+//! Where a run is repeated from a file of its results, the script's folder is that of the file, and arguments are those of the command line alone.
+//!
 //! What counts is where a path leads: symbolic links, dangling ones too, and `..` are followed before the places are compared. The values of `k=v` count as they
 //! were typed, whatever the script declares them to be; of a list each item does. Hidden names (`.ssh`, `.bashrc`) are closed to writing because the
 //! current directory may be a home folder. The root of the file system is opened by a flag alone, never by being the current

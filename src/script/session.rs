@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoints;
 use super::permit::Permit;
+use super::reads::Reads;
+use super::stdlib::{self, Found};
 use super::sweep::{Plan, Sweeps};
 use super::{ScriptResult, args, fault};
 use crate::store::{Provenance, timestamp};
@@ -33,6 +35,8 @@ pub struct Script {
     pub path: String,
     /// Its whole text; at the prompt empty, since what is typed is kept with [`Session::add_source`].
     pub text: String,
+    /// Texts of its own modules by their names, if they came with it, as from a results file; `None`: they are files beside it.
+    pub modules: Option<BTreeMap<String, String>>,
 }
 
 /// A native function that took options, with all the options it used, defaults included.
@@ -93,7 +97,9 @@ pub struct Session {
     arguments: Mutex<Option<Map>>,
     calls: Mutex<Vec<KernelCall>>,
     sources: Mutex<BTreeMap<String, String>>,
-    inputs: Mutex<Vec<String>>,
+    /// Names and texts of modules that are, or may be, imported, by where their paths lead.
+    modules: Mutex<BTreeMap<String, (String, String)>>,
+    reads: Mutex<Reads>,
     checkpoints: Mutex<Option<Checkpoints>>,
     sweeps: Mutex<Sweeps>,
 }
@@ -121,7 +127,8 @@ impl Session {
             arguments: Mutex::new(None),
             calls: Mutex::new(Vec::new()),
             sources: Mutex::new(sources),
-            inputs: Mutex::new(Vec::new()),
+            modules: Mutex::new(BTreeMap::new()),
+            reads: Mutex::new(Reads::default()),
             checkpoints: Mutex::new(None),
             sweeps: Mutex::new(Sweeps::new(setup.sweeps)),
         }))
@@ -273,26 +280,32 @@ impl Session {
         let arguments = self.arguments().as_ref().map(args::as_json).unwrap_or_default();
         let seed = arguments.get("seed").and_then(serde_json::Value::as_u64);
         let calls = self.calls();
+        let mut sources = self.sources();
+        let script = sources.remove(&self.script.path).unwrap_or_default();
+        // those that came with the script are all that it can import
+        let modules = self.script.modules.clone().unwrap_or_else(|| {
+            sources.retain(|name, text| !stdlib::is_built_in(name, text));
+            lock(&self.modules).values().cloned().chain(sources).collect()
+        });
         Provenance {
-            script: self.sources().remove(&self.script.path).unwrap_or_default(),
+            script,
             script_path: self.script.path.clone(),
+            modules,
+            given: Some(self.given().into_iter().collect()),
             arguments,
             options: serde_json::to_value(calls).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").into(),
             seed,
             threads: Some(self.threads() as u64),
-            inputs: lock(&self.inputs).clone(),
+            inputs: self.reads().inputs().clone(),
             start: timestamp(self.started),
             end: timestamp(SystemTime::now()),
         }
     }
 
-    /// Keeps the name of a file that is read, for the provenance of results.
-    pub(super) fn add_input(&self, path: &str) {
-        let mut inputs = lock(&self.inputs);
-        if !inputs.iter().any(|known| known == path) {
-            inputs.push(path.to_owned());
-        }
+    /// The files that were read.
+    pub(super) fn reads(&self) -> MutexGuard<'_, Reads> {
+        lock(&self.reads)
     }
 
     /// The text of every script seen so far, by name, for error messages.
@@ -303,6 +316,12 @@ impl Session {
     /// Keeps the text of a script under its name.
     pub fn add_source(&self, name: &str, text: &str) {
         lock(&self.sources).insert(name.to_owned(), text.to_owned());
+    }
+
+    /// Keeps a module for the provenance of results; false if it was kept before.
+    pub(super) fn keep_module(&self, found: &Found) -> bool {
+        let text = (found.name.clone(), found.text.clone());
+        lock(&self.modules).insert(found.key.clone(), text).is_none()
     }
 
     /// Number of threads that kernels run on.

@@ -1,7 +1,8 @@
 //! Strategies written in Rhai, built into the binary, and how `import` finds them and the user's own files.
 //!
 //! `import "two_step" as two_step;` takes the built-in strategy of that name; any other name is a file, with or without
-//! `.rhai`, in the folder of the script that imports it, as far as the session may read it.
+//! `.rhai`, in the folder of the script that imports it, as far as the session may read it. Where a script came with its modules
+//! ([`Script::modules`](super::Script)), they take the place of all files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,6 +36,11 @@ pub fn is_strategy(name: &str) -> bool {
     STRATEGIES.iter().any(|(strategy, _)| *strategy == name)
 }
 
+/// Whether what messages call `name` is a built-in strategy.
+pub(super) fn is_built_in(name: &str, text: &str) -> bool {
+    STRATEGIES.iter().any(|(strategy, own)| source_name(strategy) == name && *own == text)
+}
+
 /// Modules that import each other in a longer row than this do so without end.
 const DEEPEST_IMPORT: usize = 32;
 
@@ -46,7 +52,10 @@ pub fn source_name(strategy: &str) -> String {
 /// The text of a script by the name under which messages show it, as it is now, if `session` may read it.
 pub fn text_of(session: &Session, name: &str) -> Option<String> {
     let built_in = STRATEGIES.iter().find(|(strategy, _)| source_name(strategy) == name);
-    let own = || read_script(&session.permit().read(name).ok()?).ok();
+    let own = || match &session.script().modules {
+        Some(modules) => modules.get(name).cloned(),
+        None => read_script(&session.permit().read(name).ok()?).ok(),
+    };
     built_in.map(|(_, text)| (*text).to_owned()).or_else(own)
 }
 
@@ -60,7 +69,34 @@ pub fn compile(engine: &Engine, scope: &Scope, name: &str, text: &str) -> Script
     }
     let mut ast = engine.compile_with_scope(scope, text).map_err(Box::<EvalAltResult>::from)?;
     ast.set_source(name);
+    if let Some(session) = session_of(engine) {
+        keep_modules(engine, &session, name, &ast);
+    }
     Ok(ast)
+}
+
+/// Has the session keep the texts of all modules that the script `name` would import, and those that they would: results are repeated with
+/// them, also where an import comes after the results, in another process, or in what a checkpoint spares.
+fn keep_modules(engine: &Engine, session: &Session, name: &str, ast: &AST) {
+    let mut imports = Vec::new();
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = path.last()
+            && let Expr::StringConstant(path, _) = &import.0
+        {
+            imports.push(path.clone());
+        }
+        true
+    });
+    for path in imports {
+        // what cannot be read is said when it is imported
+        let Ok(found) = find(Some(session), Some(name), &path, Position::NONE) else { continue };
+        if !found.is_strategy
+            && session.keep_module(&found)
+            && let Ok(ast) = engine.compile(&found.text)
+        {
+            keep_modules(engine, session, &found.name, &ast);
+        }
+    }
 }
 
 fn session_of(engine: &Engine) -> Option<std::sync::Arc<Session>> {
@@ -211,10 +247,13 @@ pub(super) fn find(session: Option<&Session>, source: Option<&str>, path: &str, 
     }
     let folder = source.and_then(|source| Path::new(source).parent()).unwrap_or(Path::new(""));
     let file = folder.join(format!("{stem}.rhai"));
+    let key = resolve(&file).unwrap_or_else(|_| file.clone());
+    if let Some(modules) = session.and_then(|session| session.script().modules.as_ref()) {
+        return kept(modules, &file, &key).map_err(|error| located(error, at));
+    }
     if let Some(session) = session {
         session.permit().read(&file).map_err(|refusal| located(fault(refusal), at))?;
     }
-    let key = resolve(&file).unwrap_or_else(|_| file.clone());
     match read_script(&file) {
         Ok(text) => {
             let [name, key] = [&file, &key].map(|path| path.to_string_lossy().into_owned());
@@ -225,6 +264,19 @@ pub(super) fn find(session: Option<&Session>, source: Option<&str>, path: &str, 
         }
         Err(error) => Err(located(fault(format!("cannot read {}: {error}", file.display())), at)),
     }
+}
+
+/// The module among `modules` whose path leads to `key`: it may be imported by several.
+fn kept(modules: &BTreeMap<String, String>, file: &Path, key: &Path) -> ScriptResult<Found> {
+    let leads_there = |(name, _): &(&String, &String)| resolve(Path::new(name)).is_ok_and(|path| path == key);
+    let (name, text) = modules.iter().find(leads_there).ok_or_else(|| {
+        fault(format!(
+            "the module {} was not known when the results were written: a script that is to be repeated names its modules in quotes",
+            file.display()
+        ))
+    })?;
+    let key = key.to_string_lossy().into_owned();
+    Ok(Found { name: name.clone(), key, text: text.clone(), is_strategy: false })
 }
 
 fn located(mut error: Box<EvalAltResult>, at: Position) -> Box<EvalAltResult> {

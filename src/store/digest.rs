@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use super::{StoredModel, Value};
 use crate::images::Images;
@@ -25,6 +26,14 @@ impl Digest {
     /// Digest of one text.
     pub fn of_text(text: &str) -> String {
         Self::default().and_text(text).finish()
+    }
+
+    /// Digest of the bytes of a file, BLAKE3 as `b3sum` gives it.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn of_file(path: &Path) -> std::io::Result<String> {
+        Ok(Self::default().and_bytes(File::open(path)?)?.finish())
     }
 
     /// Begins with the program itself, since a version does not tell two builds apart; without it, its version must do.

@@ -12,7 +12,9 @@ use super::h5::{self, Member, Problem};
 use super::mrc::MrcFile;
 use super::statistics::Statistics;
 use super::unit_cell::Crystal;
-use super::{Error, Format, LiquidOptions, Value, cif, pdb, poscar, read_liquid, read_structure, read_truth, star};
+use super::{
+    Error, Format, LiquidOptions, Provenance, Value, cif, pdb, poscar, read_liquid, read_structure, read_truth, star,
+};
 use crate::structure::Structure;
 
 /// Describes an HDF5, MRC or STAR file, atoms (XYZ, PDB, CIF, POSCAR, truth JSON), or a liquid (LAMMPS dump, PDB, GRO): sizes, pixel size, range of the values, atoms of
@@ -206,7 +208,8 @@ fn info_h5(path: &Path) -> Result<Lines, Error> {
     let file = h5::open(path)?;
     let describe = || {
         let mut lines = Lines::new("HDF5");
-        if let Ok(origin) = file.group("provenance") {
+        // another program may have a group of this name
+        if let Ok(Some(origin)) = h5::provenance_of(&file) {
             describe_provenance(&origin, &mut lines);
         }
         // Below a value that is described as a whole, its parts are not listed.
@@ -232,22 +235,31 @@ fn info_h5(path: &Path) -> Result<Lines, Error> {
     describe().map_err(|Problem(problem)| Error::Hdf5Read { path: path.to_owned(), problem })
 }
 
-fn describe_provenance(origin: &Group, lines: &mut Lines) {
+fn describe_provenance(origin: &Provenance, lines: &mut Lines) {
+    let arguments = if origin.arguments.is_null() { String::new() } else { origin.arguments.to_string() };
     let facts = [
-        ("version", "pedesis"),
-        ("script_path", "script"),
-        ("arguments", "arguments"),
-        ("start", "start"),
-        ("end", "end"),
+        ("pedesis", &origin.version),
+        ("script", &origin.script_path),
+        ("arguments", &arguments),
+        ("start", &origin.start),
+        ("end", &origin.end),
     ];
-    for (name, title) in facts {
-        match h5::text(origin, name) {
-            Some(fact) if !fact.is_empty() && fact != "null" => lines.push(title, &fact),
-            _ => {}
-        }
+    for (title, fact) in facts.into_iter().filter(|(_, fact)| !fact.is_empty()) {
+        lines.push(title, fact);
     }
-    if let Ok(seed) = origin.attr("seed").and_then(|seed| seed.read_scalar::<u64>()) {
+    if let Some(seed) = origin.seed {
         lines.push("seed", &seed.to_string());
+    }
+    for path in origin.modules.keys() {
+        lines.push("module", path);
+    }
+    for (name, digest) in &origin.inputs {
+        let state = match digest.as_str() {
+            "" => String::new(),
+            Provenance::ABSENT => ", which was not there".to_owned(),
+            digest => format!(", BLAKE3 {digest}"),
+        };
+        lines.push("input", &format!("{name}{state}"));
     }
 }
 

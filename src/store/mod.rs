@@ -56,7 +56,7 @@ pub use atomic::{is_half_written, write_bytes, write_json, write_text};
 pub use cif::write_cif;
 pub use digest::Digest;
 pub use error::Error;
-pub use h5::{Contents, StackPlan, StackWriter, read_h5, write_h5};
+pub use h5::{Contents, StackPlan, StackWriter, read_h5, read_provenance, write_h5};
 pub use images::{ImageStack, read_images, read_volume};
 pub use info::info;
 pub use liquid::{LiquidOptions, is_liquid_file, read_liquid, write_liquid};

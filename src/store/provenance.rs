@@ -1,5 +1,6 @@
 //! Where the values in a file came from.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What must be known to make a run again. Written to `/provenance` of every HDF5 file.
@@ -9,6 +10,10 @@ pub struct Provenance {
     pub script: String,
     /// Name under which the script was called.
     pub script_path: String,
+    /// Texts of the user's own modules that the script had imported, by name: their paths, as the script's own path is written.
+    pub modules: BTreeMap<String, String>,
+    /// The `k=v` arguments as they were given; `None` in files of versions that did not keep all that a run needs to be repeated.
+    pub given: Option<BTreeMap<String, String>>,
     /// The script's arguments, all of them, defaults included.
     pub arguments: serde_json::Value,
     /// Options of the kernels that made the values.
@@ -19,11 +24,17 @@ pub struct Provenance {
     pub seed: Option<u64>,
     /// Number of threads; results do not depend on it.
     pub threads: Option<u64>,
-    /// The files that the script has read, as it names them, in the order of first reading.
-    pub inputs: Vec<String>,
+    /// The files that the script had read and not written itself, as it names them: BLAKE3 of what was in each, 64 hexadecimal digits,
+    /// or [`Self::ABSENT`]; empty where it is not known (files without [`Self::given`]).
+    pub inputs: BTreeMap<String, String>,
     /// When the run began, and when this file was written: ISO 8601, UTC, see [`timestamp`].
     pub start: String,
     pub end: String,
+}
+
+impl Provenance {
+    /// Stands for the digest of a file that was not there.
+    pub const ABSENT: &str = "none";
 }
 
 /// A time as ISO 8601 in UTC, to the second, as in `2025-01-31T12:00:00Z`.

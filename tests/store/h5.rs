@@ -12,6 +12,10 @@ use pedesis::task::Task;
 use pedesis::volume::Volume;
 use proptest::prelude::*;
 
+fn texts<const N: usize>(texts: [(&str, &str); N]) -> BTreeMap<String, String> {
+    BTreeMap::from(texts.map(|(name, text)| (name.to_owned(), text.to_owned())))
+}
+
 fn provenance() -> Provenance {
     Provenance {
         script: "let a = args(#{});\n// Å".to_owned(),
@@ -21,7 +25,9 @@ fn provenance() -> Provenance {
         version: "0.1.0".to_owned(),
         seed: Some(u64::MAX),
         threads: Some(2),
-        inputs: vec!["stack.mrcs".into(), "truth.xyz".into()],
+        modules: texts([("scripts/lib.rhai", "fn f() { 1 }\n"), ("scripts/../more.rhai", "")]),
+        given: Some(texts([("seed", "7")])),
+        inputs: texts([("stack.mrcs", "00ff"), ("truth.xyz", Provenance::ABSENT)]),
         start: "2025-01-31T12:00:00Z".to_owned(),
         end: "2025-01-31T12:01:00Z".to_owned(),
     }
@@ -243,6 +249,9 @@ fn the_description_of_a_run_lists_its_values_and_their_origin() {
         "script         scripts/a.rhai",
         "seed           18446744073709551615",
         "arguments      {\"out\":\"out\",\"seed\":7}",
+        "module         scripts/lib.rhai",
+        "input          stack.mrcs, BLAKE3 00ff",
+        "input          truth.xyz, which was not there",
         "/result/images images 5×8×8, 0.25 Å a pixel, -0.98",
         "/result/map    volume 8×8×8, 0.3 Å a pixel, -0.98",
         "/result/poses  poses 5",

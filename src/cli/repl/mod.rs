@@ -34,7 +34,9 @@ use crate::script::{Script, Setup};
 use assistant::{Assistant, Lazy};
 use complete::Made;
 use knowledge::Knowledge;
-use sitting::{Next, PROMPT, Sitting};
+use sitting::{Next, Sitting};
+
+pub use sitting::PROMPT;
 use thumbnail::{Color, Screen};
 
 type Reader = Editor<Assistant, DefaultHistory>;
@@ -50,7 +52,7 @@ const NO_TERMINAL: (usize, usize) = (100, 24);
 
 /// Reads and runs lines until Ctrl-D; returns the exit status.
 pub fn repl() -> u8 {
-    let script = Script { path: PROMPT.into(), text: String::new() };
+    let script = Script { path: PROMPT.into(), ..Script::default() };
     // Who types himself may do what he may; only the sizes of values are bounded.
     let mut console = match Console::new(Setup { script, ..Setup::default() }) {
         Ok(console) => console,

@@ -190,7 +190,7 @@ fn origin(provenance: &Provenance) -> String {
     let span = |time: &str| escape(&time.replace('T', " ").replace('Z', " UTC"));
     facts.push(("begun".into(), span(&provenance.start)));
     facts.push(("written".into(), span(&provenance.end)));
-    let files: Vec<String> = provenance.inputs.iter().map(|path| code(path)).collect();
+    let files: Vec<String> = provenance.inputs.keys().map(|path| code(path)).collect();
     facts.push(("files read".into(), if files.is_empty() { "none".into() } else { files.join("<br>") }));
     let mut html = format!("<section id=\"provenance\">\n<h2>Provenance</h2>\n{}", pairs(facts.into_iter()));
     if let Some(arguments) = provenance.arguments.as_object().filter(|arguments| !arguments.is_empty()) {
@@ -205,9 +205,11 @@ fn origin(provenance: &Provenance) -> String {
             "<details>\n<summary>Options of all functions, with their defaults</summary>\n{calls}</details>"
         );
     }
-    if !provenance.script.is_empty() {
-        let text = escape(&provenance.script);
-        let _ = writeln!(html, "<details>\n<summary>Script</summary>\n<pre>{text}</pre>\n</details>");
+    let modules = provenance.modules.iter().map(|(path, text)| (format!("Module {path}"), text));
+    let script = Some(("Script".to_owned(), &provenance.script)).filter(|(_, text)| !text.is_empty());
+    for (title, text) in script.into_iter().chain(modules) {
+        let (title, text) = (escape(&title), escape(text));
+        let _ = writeln!(html, "<details>\n<summary>{title}</summary>\n<pre>{text}</pre>\n</details>");
     }
     html + "</section>\n"
 }

@@ -124,12 +124,12 @@ pub mod api {
         poses(call, path, Map::new())
     }
 
-    /// Writes values under their names to one HDF5 file, with the script, its arguments, and the options used.
+    /// Writes values under their names to one HDF5 file, with the script, its modules and arguments, the options used, and checksums of the files that were read.
     ///
     /// * `values`: a map of images, volumes, poses, structures, models, tables, numbers, strings, arrays, and maps of
     ///   such values.
     ///
-    /// The file appears under its name only when it is complete; until then an older one stays.
+    /// The file appears under its name only when it is complete; until then an older one stays. `pedesis run run.h5` repeats the run.
     ///
     /// ```rhai
     /// store::write("run.h5", #{ atoms: structure::bundled("fept_1.5nm"), result: #{ rmsd_pm: 7.5, fsc: [1.0, 0.9] } });

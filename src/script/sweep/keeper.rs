@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::closure::Place;
 use super::job::Captured;
-use super::{ERROR, Executor, Plan, VALUE, calls_of};
+use super::{ERROR, Executor, Plan, VALUE, take_over};
 use crate::script::{ScriptResult, Session, Table, fault};
 use crate::store::Digest;
 use crate::sweep::{self, Header, Journal, Kept, Outcome, Point, Record, describe};
@@ -98,7 +98,7 @@ impl Keeper {
             session.tell(&format!("{}: {}{of} points kept from the last run", self.title, records.len()));
         }
         for record in records {
-            calls_of(&record).into_iter().for_each(|call| session.record_call(call));
+            take_over(&session, &record);
             self.before.insert(record.index);
             self.records.insert(record.index, record);
         }
@@ -111,7 +111,7 @@ impl Keeper {
     fn unchanged(&self, session: &Session, records: Vec<Record>) -> Vec<Record> {
         let (count, mut changed) = (records.len(), None);
         let is_same = |record: &Record| {
-            let found = session.sweeps().reads.changed(&record.files, session.permit()).map(str::to_owned);
+            let found = session.reads().changed(&record.files, session.permit()).map(str::to_owned);
             let is_same = found.is_none();
             changed = changed.take().or(found);
             is_same
@@ -172,11 +172,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// Has the session know what kernels were called with in points that other processes have done.
-    pub fn record_calls(&self, session: &Session) {
-        for record in self.records.values().filter(|record| !self.before.contains(&record.index)) {
-            calls_of(record).into_iter().for_each(|call| session.record_call(call));
-        }
+    /// Has the session know what points have called and read that other processes have done.
+    pub fn record_done_elsewhere(&self, session: &Session) {
+        let done = self.records.values().filter(|record| !self.before.contains(&record.index));
+        done.for_each(|record| take_over(session, record));
     }
 
     /// The table of all points in their order.

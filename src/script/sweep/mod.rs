@@ -7,7 +7,6 @@
 mod closure;
 mod job;
 mod keeper;
-mod reads;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -20,7 +19,6 @@ use serde_json::Value;
 
 use self::closure::detached;
 use self::keeper::Keeper;
-use self::reads::Reads;
 use super::checkpoint::calls_since;
 use super::diagnostic::Diagnostic;
 use super::options::describe;
@@ -65,31 +63,16 @@ pub(super) struct Sweeps {
     pub(super) failures: Vec<String>,
     /// How many points are being called, each inside the one before.
     depth: usize,
-    reads: Reads,
 }
 
 impl Sweeps {
     pub(super) fn new(plan: Option<Plan>) -> Self {
-        Self { plan, met: 0, folders: Vec::new(), failures: Vec::new(), depth: 0, reads: Reads::default() }
+        Self { plan, met: 0, folders: Vec::new(), failures: Vec::new(), depth: 0 }
     }
 
     /// Whether a point is being called.
     pub(super) fn in_point(&self) -> bool {
         self.depth > 0
-    }
-
-    /// Takes note of a file that is about to be read.
-    pub(super) fn note_read(&mut self, path: &Path) {
-        if self.in_point() {
-            self.reads.read(path);
-        }
-    }
-
-    /// Takes note of a file that is about to be written.
-    pub(super) fn note_write(&mut self, path: &Path) {
-        if self.in_point() {
-            self.reads.write(path);
-        }
     }
 
     pub(super) fn forget(&mut self) {
@@ -126,7 +109,7 @@ pub fn run(call: &NativeCallContext, points: Vec<Point>, closure: &FnPtr) -> Scr
                     Ok(())
                 }
             })?;
-            keeper.record_calls(&session);
+            keeper.record_done_elsewhere(&session);
         }
         _ => {
             for Order { index, point } in orders {
@@ -231,15 +214,16 @@ fn evaluate(call: &NativeCallContext, closure: &FnPtr, index: usize, point: Poin
     let session = Session::of(call);
     let (before, start) = (session.calls(), Instant::now());
     let parameters: Map = point.iter().map(|(name, value)| (name.into(), from_cell(value))).collect();
+    // what a point inside another reads is the other's
+    let is_inside = session.sweeps().in_point();
+    if !is_inside {
+        session.reads().begin_point();
+    }
     session.sweeps().depth += 1;
     // each call works on a copy of what a detached closure has
     let result = closure.call_within_context::<Dynamic>(call, (parameters,));
-    let files = {
-        let mut sweeps = session.sweeps();
-        sweeps.depth -= 1;
-        // those of a point inside another are the other's
-        if sweeps.in_point() { BTreeMap::new() } else { sweeps.reads.take() }
-    };
+    session.sweeps().depth -= 1;
+    let files = if is_inside { BTreeMap::new() } else { session.reads().end_point() };
     session.check()?;
     let outcome = result.and_then(|value| results(value, &point)).map_or_else(
         |error| {
@@ -293,7 +277,9 @@ fn cell(name: &str, value: &Dynamic) -> ScriptResult<Value> {
     to_cell(value).map_err(wrong)
 }
 
-/// What kernels were called with in a point that was done elsewhere, or before.
-fn calls_of(record: &Record) -> Vec<KernelCall> {
-    serde_json::from_value(record.calls.clone()).unwrap_or_default()
+/// Has the session know what kernels were called with, and which files read, in a point that was done elsewhere, or before.
+fn take_over(session: &Session, record: &Record) {
+    let calls: Vec<KernelCall> = serde_json::from_value(record.calls.clone()).unwrap_or_default();
+    calls.into_iter().for_each(|call| session.record_call(call));
+    session.reads().add(&record.files);
 }

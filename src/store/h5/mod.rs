@@ -17,8 +17,9 @@
 //! | `table` | a dataset a column under its name, or a list where its cells are of several kinds; attribute `columns`: their names in order (JSON). Empty cells are NaN or empty texts |
 //! | `cell`, `lattice`, `liquid`, `microscope`, `particles`, `traced` | the parts of a value in a checkpoint, as in a group |
 //!
-//! `/provenance` holds the script's text as a dataset; its attributes are the script's path, arguments and options
-//! (JSON), the files it has read (JSON), the version, the seed, the number of threads, and the times of start and end. Datasets do not record when they were written, and
+//! `/provenance` holds the script's text as a dataset, and in the group `modules` those of the user's own modules, each with its `path`; its attributes
+//! are the script's path, the arguments as they were `given` and as they hold, and options (JSON), `inputs`: BLAKE3 of each file it has read, by name (JSON), the version,
+//! the seed, the number of threads, and the times of start and end. Datasets do not record when they were written, and
 //! nothing is compressed, so that the same run gives the same bits in every dataset.
 
 mod contained;
@@ -26,8 +27,8 @@ mod read;
 mod stream;
 mod write;
 
-pub use read::{Contents, read_h5};
-pub(super) use read::{Member, Stack, open, read_only, read_table, sized, text, walk};
+pub use read::{Contents, read_h5, read_provenance};
+pub(super) use read::{Member, Stack, open, provenance_of, read_only, read_table, sized, text, walk};
 pub use stream::{StackPlan, StackWriter};
 pub use write::write_h5;
 

@@ -38,10 +38,17 @@ pub fn read_h5(path: &Path) -> Result<Contents, Error> {
     let read = |file: &hdf5::File| {
         let mut values = read_members(file, 0)?;
         values.remove(PROVENANCE);
-        let provenance = file.link_exists(PROVENANCE).then(|| read_provenance(&file.group(PROVENANCE)?));
-        Ok(Contents { values, provenance: provenance.transpose()? })
+        Ok(Contents { values, provenance: provenance_of(file)? })
     };
     read(&open(path)?).map_err(|Problem(problem)| Error::Hdf5Read { path: path.to_owned(), problem })
+}
+
+/// Reads where a file came from, and none of its values; `None` in files of other programs.
+///
+/// # Errors
+/// As [`read_h5`].
+pub fn read_provenance(path: &Path) -> Result<Option<Provenance>, Error> {
+    provenance_of(&open(path)?).map_err(|Problem(problem)| Error::Hdf5Read { path: path.to_owned(), problem })
 }
 
 /// Reads the only value of one of the types `kinds` in a file, wherever in its groups it is; `pick` takes it out of the
@@ -403,23 +410,52 @@ fn read_columns(group: &Group, name: &str, columns: usize) -> Result<Array2<f64>
     Err(Problem(format!("{name} must have {columns} columns, it has {}", data.ncols())))
 }
 
-fn read_provenance(group: &Group) -> Result<Provenance, Problem> {
+/// Where a file came from, if it says so.
+pub fn provenance_of(file: &hdf5::File) -> Result<Option<Provenance>, Problem> {
+    if !file.link_exists(PROVENANCE) {
+        return Ok(None);
+    }
+    let group = &file.group(PROVENANCE)?;
     let script = sized(group, "script")?;
     let read = |name| text(group, name).unwrap_or_default();
     let json = |name| serde_json::from_str(&read(name)).unwrap_or_default();
     let number = |name| group.attr(name).and_then(|number| number.read_scalar()).ok();
-    Ok(Provenance {
+    Ok(Some(Provenance {
         script: read_texts(&script)?.pop().unwrap_or_default(),
         script_path: read("script_path"),
+        modules: read_modules(group)?,
+        given: text(group, "given").and_then(|given| serde_json::from_str(&given).ok()),
         arguments: json("arguments"),
         options: json("options"),
         version: read("version"),
         seed: number("seed"),
         threads: number("threads"),
-        inputs: serde_json::from_str(&read("inputs")).unwrap_or_default(),
+        inputs: read_inputs(json("inputs")),
         start: read("start"),
         end: read("end"),
-    })
+    }))
+}
+
+/// The texts of a script's modules by their paths.
+fn read_modules(provenance: &Group) -> Result<BTreeMap<String, String>, Problem> {
+    if !provenance.link_exists("modules") {
+        return Ok(BTreeMap::new());
+    }
+    let group = provenance.group("modules")?;
+    let read = |name: String| {
+        let module = sized(&group, &name)?;
+        let missing = |what| Problem(format!("{} has no {what}", module.name()));
+        let path = text(&module, "path").ok_or_else(|| missing("path"))?;
+        Ok((path, read_texts(&module)?.pop().ok_or_else(|| missing("text"))?))
+    };
+    group.member_names()?.into_iter().map(read).collect()
+}
+
+/// Digests by name; of old files the names alone.
+fn read_inputs(json: serde_json::Value) -> BTreeMap<String, String> {
+    let names: Vec<String> = serde_json::from_value(json.clone()).unwrap_or_default();
+    let digests: BTreeMap<String, String> = serde_json::from_value(json).unwrap_or_default();
+    names.into_iter().map(|name| (name, String::new())).chain(digests).collect()
 }
 
 fn pixel_size(group: &Group) -> Result<f64, Problem> {

@@ -89,7 +89,7 @@ pub(super) fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Re
         ("script_path", &provenance.script_path),
         ("arguments", &provenance.arguments.to_string()),
         ("options", &provenance.options.to_string()),
-        ("inputs", &serde_json::Value::from(provenance.inputs.clone()).to_string()),
+        ("inputs", &serde_json::json!(provenance.inputs).to_string()),
         ("version", &provenance.version),
         ("start", &provenance.start),
         ("end", &provenance.end),
@@ -97,12 +97,21 @@ pub(super) fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> Re
     for (name, text) in texts {
         text_attribute(&group, name, text)?;
     }
+    if let Some(given) = &provenance.given {
+        text_attribute(&group, "given", &serde_json::json!(given).to_string())?;
+    }
     for (name, number) in [("seed", provenance.seed), ("threads", provenance.threads)] {
         if let Some(number) = number {
             group.new_attr::<u64>().create(name)?.write_scalar(&number)?;
         }
     }
     write_text(&group, "script", &provenance.script)?;
+    let modules = new_group(&group, "modules", "group")?;
+    for (i, (name, text)) in provenance.modules.iter().enumerate() {
+        // a path cannot be the name of a dataset
+        let module = write_text(&modules, &format!("{i:06}"), text)?;
+        text_attribute(&module, "path", name)?;
+    }
     Ok(())
 }
 

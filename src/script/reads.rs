@@ -1,56 +1,82 @@
-//! Which files the points of a sweep have read: what a point gave is not used again when they have changed.
+//! Which files a session has read, and the point of a sweep in it: their digests say whether they have changed since.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::script::permit::Permit;
-use crate::store::Digest;
-
-/// Digits of a digest.
-const DIGITS: usize = 16;
-/// Stands for the digest of a file that is not there.
-const NOTHING: &str = "none";
+use super::permit::Permit;
+use crate::store::{Digest, Provenance};
 
 /// What is known of a file without reading it.
 type Looks = (u64, Option<SystemTime>);
 
-/// The files that a point has read so far.
+/// The files that a session has read so far.
 #[derive(Default)]
 pub struct Reads {
+    session: Noted,
+    /// Since a point of a sweep was begun.
+    point: Option<Noted>,
+    /// Large files are read by every point.
+    known: BTreeMap<PathBuf, (Looks, String)>,
+}
+
+#[derive(Default)]
+struct Noted {
     /// Digest of each as it was when it was first opened, by the name that the script gave.
     read: BTreeMap<String, String>,
     /// What it writes itself is no input.
     written: BTreeSet<String>,
-    /// Large files are read by every point.
-    known: BTreeMap<PathBuf, (Looks, String)>,
+}
+
+impl Noted {
+    fn wants(&self, name: &str) -> bool {
+        !self.written.contains(name) && !self.read.contains_key(name)
+    }
+
+    fn read(&mut self, name: &str, digest: &str) {
+        if self.wants(name) {
+            self.read.insert(name.to_owned(), digest.to_owned());
+        }
+    }
 }
 
 impl Reads {
     /// Takes note of a file that is about to be read; folders do not count.
     pub fn read(&mut self, path: &Path) {
-        // the truth beside a stack is read with it
-        let beside = Some(path.with_extension("json")).filter(|file| file.is_file());
-        for file in std::iter::once(path.to_owned()).chain(beside) {
-            let name = file.to_string_lossy().into_owned();
-            if !file.is_dir() && !self.written.contains(&name) && !self.read.contains_key(&name) {
-                let digest = self.digest(&file);
-                self.read.insert(name, digest);
-            }
+        let name = path.to_string_lossy().into_owned();
+        if !path.is_dir() && self.noted().any(|noted| noted.wants(&name)) {
+            let digest = self.digest(path);
+            self.noted().for_each(|noted| noted.read(&name, &digest));
         }
     }
 
     /// Takes note of a file that is about to be written.
     pub fn write(&mut self, path: &Path) {
-        self.written.insert(path.to_string_lossy().into_owned());
+        let name = path.to_string_lossy().into_owned();
+        for noted in self.noted() {
+            noted.written.insert(name.clone());
+        }
     }
 
-    /// The files that were read, and nothing is known any more.
-    pub fn take(&mut self) -> BTreeMap<String, String> {
-        let written = std::mem::take(&mut self.written);
-        let mut read = std::mem::take(&mut self.read);
+    /// Takes note of files that were read elsewhere, or by an earlier run, for this session.
+    pub fn add(&mut self, files: &BTreeMap<String, String>) {
+        files.iter().for_each(|(name, digest)| self.session.read(name, digest));
+    }
+
+    /// Digests of the files that the session has read, by name.
+    pub fn inputs(&self) -> &BTreeMap<String, String> {
+        &self.session.read
+    }
+
+    /// A point of a sweep begins.
+    pub fn begin_point(&mut self) {
+        self.point = Some(Noted::default());
+    }
+
+    /// The point is done: the files that it has read.
+    pub fn end_point(&mut self) -> BTreeMap<String, String> {
+        let Noted { mut read, written } = self.point.take().unwrap_or_default();
         read.retain(|name, _| !written.contains(name));
         read
     }
@@ -65,17 +91,19 @@ impl Reads {
 
     fn digest(&mut self, path: &Path) -> String {
         let look = || fs::metadata(path).map(|known| (known.len(), known.modified().ok()));
-        let Ok(looks) = look() else { return NOTHING.into() };
+        let Ok(looks) = look() else { return Provenance::ABSENT.into() };
         if let Some((before, digest)) = self.known.get(path)
             && *before == looks
         {
             return digest.clone();
         }
-        let digest = File::open(path).and_then(|file| Digest::default().and_bytes(io::BufReader::new(file)));
-        let Ok(digest) = digest else { return NOTHING.into() };
-        let digest = digest.finish()[..DIGITS].to_owned();
+        let Ok(digest) = Digest::of_file(path) else { return Provenance::ABSENT.into() };
         self.known.insert(path.to_owned(), (looks, digest.clone()));
         digest
+    }
+
+    fn noted(&mut self) -> impl Iterator<Item = &mut Noted> {
+        std::iter::once(&mut self.session).chain(&mut self.point)
     }
 }
 
@@ -89,12 +117,13 @@ mod tests {
         let [data, own, absent] = ["data.csv", "own.csv", "absent.csv"].map(|name| folder.path().join(name));
         fs::write(&data, "1").unwrap();
         let mut reads = Reads::default();
+        reads.begin_point();
         [&data, &own, &absent].into_iter().for_each(|file| reads.read(file));
         reads.write(&own);
         fs::write(&own, "2").unwrap();
         reads.read(&own);
         reads.read(folder.path());
-        let files = reads.take();
+        let files = reads.end_point();
         let names: Vec<&str> = files.keys().map(|name| name.rsplit('/').next().unwrap()).collect();
         assert!(
             names.contains(&"data.csv") && names.contains(&"absent.csv") && !names.contains(&"own.csv"),
@@ -106,6 +135,8 @@ mod tests {
         fs::write(&data, "1").unwrap();
         fs::write(&absent, "").unwrap();
         assert_eq!(reads.changed(&files, &Permit::all()), absent.to_str());
-        assert!(reads.take().is_empty());
+        reads.begin_point();
+        assert!(reads.end_point().is_empty());
+        assert_eq!(reads.inputs(), &files);
     }
 }
