@@ -31,9 +31,11 @@ impl Digest {
     /// Digest of the bytes of a file, BLAKE3 as `b3sum` gives it.
     ///
     /// # Errors
-    /// If they cannot be read.
+    /// If they cannot be read, or are more than fit into the memory, as those of no input are: a small file on the disk can announce them.
     pub fn of_file(path: &Path) -> std::io::Result<String> {
-        Ok(Self::default().and_bytes(File::open(path)?)?.finish())
+        let file = File::open(path)?;
+        crate::memory::require(file.metadata()?.len() as f64, "the file").map_err(std::io::Error::other)?;
+        Ok(Self::default().and_bytes(file)?.finish())
     }
 
     /// Begins with the program itself, since a version does not tell two builds apart; without it, its version must do.
