@@ -51,10 +51,13 @@ impl Reads {
         }
     }
 
-    /// Takes note of a file that is about to be written.
+    /// Takes note of a file that is about to be written; that it was not there before is no input.
     pub fn write(&mut self, path: &Path) {
         let name = path.to_string_lossy().into_owned();
         for noted in self.noted() {
+            if noted.read.get(&name).is_some_and(|digest| digest == Provenance::ABSENT) {
+                noted.read.remove(&name);
+            }
             noted.written.insert(name.clone());
         }
     }
