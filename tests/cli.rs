@@ -238,7 +238,7 @@ fn a_reader_that_goes_away_does_not_stop_the_work() {
 #[test]
 fn the_prompt_keeps_variables_functions_and_imports_and_survives_errors() {
     let folder = folder_with("lib.rhai", "fn twice(x) { 2 * x }\n");
-    let lines = "let x = 20;\nfn next(n) {\n  n + 1\n}\nimport \"lib\" as lib;\nnope(x)\nlib::twice(next(x))\nhelp sweep::grid\n";
+    let lines = "let x = 20;\nfn next(n) {\n  n + 1\n}\nimport \"lib\" as lib;\nnope(x)\nlib::twice(next(x))\nhelp sweep::grid\nnope?\n";
     let mut child = pedesis(folder.path()).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     let run = Run::from(child.wait_with_output().unwrap());
@@ -246,6 +246,17 @@ fn the_prompt_keeps_variables_functions_and_imports_and_survives_errors() {
     assert!(run.stdout.contains("42\n") && run.stdout.contains("sweep::grid(parameters: map)"), "{}", run.stdout);
     assert!(run.stderr.contains("there is no function nope(int)"), "{}", run.stderr);
     assert!(run.stderr.contains("prompt:6:1"), "{}", run.stderr);
+    // nobody typed a call that could be pointed at
+    assert!(run.stderr.contains("\"nope\"") && !run.stderr.contains("prompt:1:"), "{}", run.stderr);
+}
+
+#[test]
+fn a_script_comes_from_a_pipe_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = pedesis(folder.path()).args(["run", "/dev/stdin"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"print(1 + 1);").unwrap();
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.status, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "2\n", ""));
 }
 
 #[test]

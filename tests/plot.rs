@@ -251,6 +251,16 @@ fn a_power_law_is_straight_on_logarithmic_axes_and_errors_are_bars() {
 }
 
 #[test]
+fn the_smallest_numbers_have_logarithmic_axes() {
+    for y in [vec![1e-310, 1.0], vec![1e-220, 1e-220], vec![1e300, 1e307]] {
+        let curve = Curve { label: "a\u{2}".into(), x: vec![1.0, 2.0], y, error: Vec::new() };
+        let options = LinesOptions { y_log: true, title: "b\u{2}".into(), ..LinesOptions::default() };
+        let svg = plot::lines(&[curve], &options).unwrap().to_svg().unwrap();
+        assert!(!svg.contains('\u{2}') && svg.contains("b\u{fffd}"), "XML holds no control characters");
+    }
+}
+
+#[test]
 fn images_are_inside_of_svg_files() {
     let figure = plot::slices(&density(&bundled("fept_1.5nm").unwrap(), 0.02), &SlicesOptions::default()).unwrap();
     let svg = figure.to_svg().unwrap();

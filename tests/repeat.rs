@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use common::{Run, pedesis, run_script};
 use pedesis::store::{self, Digest, Provenance, read_h5};
+use pedesis::task::Task;
 use tempfile::TempDir;
 
 /// Imports modules at its beginning, at its end when results are written, and where another module is.
@@ -146,11 +147,11 @@ fn a_file_keeps_what_a_run_needs_and_info_shows_it() {
     let given = kept.given.unwrap();
     assert_eq!(given.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["images=stack.mrcs", "seed=5"]);
     assert_eq!(kept.inputs.keys().collect::<Vec<_>>(), ["stack.mrcs"]);
-    let digest = Digest::of_file(&path.join("stack.mrcs")).unwrap();
+    let digest = Digest::of_file(&path.join("stack.mrcs"), &Task::silent()).unwrap();
     assert_eq!(kept.inputs["stack.mrcs"], digest);
     // BLAKE3 of nothing, as published with its test vectors
     fs::write(path.join("empty"), "").unwrap();
-    let nothing = Digest::of_file(&path.join("empty")).unwrap();
+    let nothing = Digest::of_file(&path.join("empty"), &Task::silent()).unwrap();
     assert_eq!(nothing, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
     let info: Run = pedesis(path).args(["info", "out/run.h5"]).output().unwrap().into();
     for line in [format!("input          stack.mrcs, BLAKE3 {digest}"), "module         scripts/lib.rhai".into()] {
@@ -180,7 +181,7 @@ fn inputs_must_be_what_they_were() {
     let mut changed = whole.clone();
     *changed.last_mut().unwrap() ^= 1;
     fs::write(&stack, &changed).unwrap();
-    let digest = Digest::of_file(&stack).unwrap();
+    let digest = Digest::of_file(&stack, &Task::silent()).unwrap();
     refused(&[], &["out/run.h5 cannot be repeated: its input stack.mrcs has changed", &digest[..16], "images=…"]);
     fs::rename(&stack, path.join("moved.mrcs")).unwrap();
     refused(&[], &["its input stack.mrcs is not there", "images=…"]);

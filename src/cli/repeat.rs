@@ -12,7 +12,8 @@ use super::output;
 use super::repl::PROMPT;
 use crate::script::permit::{Permit, Refusal};
 use crate::script::{Script, is_script_length};
-use crate::store::{self, Digest, Provenance};
+use crate::store::{self, Provenance};
+use crate::task::Task;
 
 /// Every HDF5 file begins with it.
 const SIGNATURE: &[u8] = b"\x89HDF";
@@ -69,8 +70,8 @@ impl Recorded {
 
     /// The script with its modules.
     pub fn script(&self) -> Script {
-        let Provenance { script, script_path, modules, .. } = self.provenance.clone();
-        Script { path: script_path, text: script, modules: Some(modules) }
+        let Provenance { script, script_path, modules, .. } = &self.provenance;
+        Script { path: script_path.clone(), text: script.clone(), modules: Some(modules.clone()) }
     }
 
     /// The arguments of that run, but those that are given `anew`.
@@ -115,7 +116,11 @@ impl Recorded {
                 return refuse(format!("cannot be read: {reason}{or}"));
             }
         };
-        let now = Digest::of_file(&file).unwrap_or_else(|_| Provenance::ABSENT.into());
+        if digest == Provenance::UNKNOWN {
+            output::complain(&format!("warning: it is not known what was in {name} when it was read"));
+            return Ok(());
+        }
+        let now = Provenance::digest_of(&file, &Task::silent()).unwrap_or_default();
         if now == digest {
             return Ok(());
         }
@@ -126,6 +131,9 @@ impl Recorded {
         };
         refuse(match (digest, now.as_str()) {
             (_, Provenance::ABSENT) => format!("is not there (when it was read its BLAKE3 was {was}…); {remedy}"),
+            (_, Provenance::UNKNOWN) => {
+                "cannot be compared with what was read: it is larger than the memory, or no file".into()
+            }
             (Provenance::ABSENT, _) => "was not there then, but is now; move it away".to_owned(),
             _ => format!("has changed (when it was read its BLAKE3 was {was}…, now it is {is}…); {remedy}"),
         })
@@ -156,6 +164,10 @@ impl Recorded {
 
 /// Whether a file is HDF5, or is called so: a file that lost its beginning is no script.
 fn is_hdf5(path: &Path) -> bool {
+    // what is read from a pipe is gone
+    if !path.is_file() {
+        return false;
+    }
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(SIGNATURE.len() as u64).read_to_end(&mut start));
     let is_called_so = path.extension().is_some_and(|end| end == "h5" || end == "hdf5");

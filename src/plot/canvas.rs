@@ -39,7 +39,7 @@ impl Shapes {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
              font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{}</title>\n\
              <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n",
-            escape(title)
+            of_xml(title)
         );
         self.write(&mut svg)?;
         Ok(svg + "</svg>\n")
@@ -214,7 +214,7 @@ impl<'a> DrawingBackend for Canvas<'a> {
                 style.size() / HEIGHT_OF_EM,
                 right - left,
                 filled(color),
-                escape(words)
+                of_xml(words)
             )));
         }
         self.bitmap.draw_text(words, style, place)
@@ -224,4 +224,10 @@ impl<'a> DrawingBackend for Canvas<'a> {
         self.shapes.0.push(Shape::Image { place, size, pixels: pixels.to_vec() });
         self.bitmap.blit_bitmap(place, size, pixels)
     }
+}
+
+/// Text as XML holds it, which most control characters are not.
+fn of_xml(text: &str) -> String {
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
+    escape(&text.replace(is_odd, "\u{fffd}"))
 }

@@ -86,7 +86,8 @@ fn scale(values: &[f64], ends: &[f64], margin: f64, is_log: bool, name: &'static
     }
     let logarithms: Vec<f64> = all.filter(|&&value| value > 0.0).map(|value| value.log10()).collect();
     let decades = padded(logarithms.iter(), margin);
-    Ok(Scale::log(10f64.powf(decades.start)..10f64.powf(decades.end)))
+    // beyond these there are no numbers
+    Ok(Scale::log(10f64.powf(decades.start.max(-323.0))..10f64.powf(decades.end.min(308.0))))
 }
 
 /// Place and ends of each bar.

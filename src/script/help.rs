@@ -50,7 +50,12 @@ pub struct Method {
 }
 
 /// What can be called after a dot, with what Rhai itself brings, by type and name.
-pub fn methods() -> Vec<Method> {
+pub fn methods() -> &'static [Method] {
+    static METHODS: OnceLock<Vec<Method>> = OnceLock::new();
+    METHODS.get_or_init(all_methods)
+}
+
+fn all_methods() -> Vec<Method> {
     let mut engine = Engine::new();
     for native in api::namespaces() {
         engine.register_static_module(native.name, native.documented().into());
@@ -294,10 +299,13 @@ fn native(info: &FuncInfo) -> Option<(String, Entry)> {
     Some((namespace.to_owned(), Entry { name: name.to_owned(), signatures: vec![signature], doc, is_global }))
 }
 
+/// What a parameter is called that takes options.
+pub const OPTIONS: [&str; 3] = ["options", "settings", "constants"];
+
 /// Which parameter of a form, from 0, takes options: a map that is called so.
 pub fn options_at(signature: &str) -> Option<usize> {
-    let names = ["options: map", "settings: map", "constants: map"];
-    parameters(signature).position(|parameter| names.contains(&parameter))
+    let names = |parameter: &str| parameter.strip_suffix(": map").is_some_and(|name| OPTIONS.contains(&name));
+    parameters(signature).position(names)
 }
 
 /// What `debug` calls; it says what `to_string` does.
@@ -322,7 +330,12 @@ pub fn type_in_words(rust: &str) -> &str {
 const SIMPLE: [&str; 10] = ["int", "float", "string", "bool", "char", "array", "map", "closure", "range", "any"];
 
 /// The functions of the language itself, such as `sqrt` and `push`: name and signature.
-pub fn builtins() -> Vec<(String, String)> {
+pub fn builtins() -> &'static [(String, String)] {
+    static BUILTINS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    BUILTINS.get_or_init(all_builtins)
+}
+
+fn all_builtins() -> Vec<(String, String)> {
     let form = |info: FuncInfo| {
         let (_, form) = native(&info)?;
         let signature = form.signatures.into_iter().next()?;

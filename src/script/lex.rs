@@ -45,7 +45,7 @@ pub const KEYWORDS: [&str; 26] = [
 ];
 
 /// Signs of more than one character that mean something to the prompt.
-const SIGNS: [&str; 6] = ["::", "..=", "..", "?.", "=>", "||"];
+const SIGNS: [&str; 8] = ["::", "..=", "..", "?.", "=>", "||", "++", "--"];
 
 /// Every word of a line, white space included.
 pub fn lex(line: &str) -> Vec<Token> {
@@ -267,9 +267,22 @@ mod tests {
         ] {
             assert!(is_unfinished(open), "{open}");
         }
-        for whole in
-            ["", "f()", "\"(", "// (", "a)", "(a]", "`(`", "/* ( */", "let a = 1;", "f(\"[\")", "'('", "a..", "|x| x"]
-        {
+        for whole in [
+            "",
+            "f()",
+            "\"(",
+            "// (",
+            "a)",
+            "(a]",
+            "`(`",
+            "/* ( */",
+            "let a = 1;",
+            "f(\"[\")",
+            "'('",
+            "a..",
+            "|x| x",
+            "x++",
+        ] {
             assert!(!is_unfinished(whole), "{whole}");
         }
     }

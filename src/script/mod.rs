@@ -42,6 +42,7 @@ use crate::task::Task;
 
 pub use limits::{is_script_length, read_script};
 pub use session::{KernelCall, Script, Session, SessionError, Setup};
+pub use stored::type_of;
 pub use sweep::{Executor, Plan};
 pub use table::{Table, TableError};
 
@@ -74,7 +75,9 @@ pub fn fault(message: impl Display) -> Box<EvalAltResult> {
 pub fn readable(call: &NativeCallContext, path: &str) -> ScriptResult<PathBuf> {
     let session = Session::of(call);
     let file = session.permit().read(path).map_err(fault)?;
-    session.reads().read(&file);
+    let noted = session.reads().read(&file, session.task());
+    session.check()?;
+    noted.map_err(fault)?;
     Ok(file)
 }
 

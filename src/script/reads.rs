@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::permit::Permit;
-use crate::store::{Digest, Provenance};
+use crate::store::Provenance;
+use crate::task::{Cancelled, Task};
 
 /// What is known of a file without reading it.
 type Looks = (u64, Option<SystemTime>);
@@ -43,12 +44,16 @@ impl Noted {
 
 impl Reads {
     /// Takes note of a file that is about to be read; folders do not count.
-    pub fn read(&mut self, path: &Path) {
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn read(&mut self, path: &Path, task: &Task) -> Result<(), Cancelled> {
         let name = path.to_string_lossy().into_owned();
         if !path.is_dir() && self.noted().any(|noted| noted.wants(&name)) {
-            let digest = self.digest(path);
+            let digest = self.digest(path, task)?;
             self.noted().for_each(|noted| noted.read(&name, &digest));
         }
+        Ok(())
     }
 
     /// Takes note of a file that is about to be written; that it was not there before is no input.
@@ -84,25 +89,36 @@ impl Reads {
         read
     }
 
-    /// The first of these files that is not what it was, or may not be read.
-    pub fn changed<'a>(&mut self, files: &'a BTreeMap<String, String>, permit: &Permit) -> Option<&'a str> {
-        let is_other = |(name, digest): &(&String, &String)| {
-            permit.read(name).is_err() || self.digest(Path::new(name)) != **digest
-        };
-        files.iter().find(is_other).map(|(name, _)| name.as_str())
+    /// The first of these files that is not what it was, as far as that is known, or may not be read.
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn changed<'a>(
+        &mut self,
+        files: &'a BTreeMap<String, String>,
+        permit: &Permit,
+        task: &Task,
+    ) -> Result<Option<&'a str>, Cancelled> {
+        for (name, digest) in files {
+            let is_known = digest != Provenance::UNKNOWN && permit.read(name).is_ok();
+            if !is_known || self.digest(Path::new(name), task)? != *digest {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
-    fn digest(&mut self, path: &Path) -> String {
+    fn digest(&mut self, path: &Path, task: &Task) -> Result<String, Cancelled> {
         let look = || fs::metadata(path).map(|known| (known.len(), known.modified().ok()));
-        let Ok(looks) = look() else { return Provenance::ABSENT.into() };
+        let Ok(looks) = look() else { return Provenance::digest_of(path, task) };
         if let Some((before, digest)) = self.known.get(path)
             && *before == looks
         {
-            return digest.clone();
+            return Ok(digest.clone());
         }
-        let Ok(digest) = Digest::of_file(path) else { return Provenance::ABSENT.into() };
+        let digest = Provenance::digest_of(path, task)?;
         self.known.insert(path.to_owned(), (looks, digest.clone()));
-        digest
+        Ok(digest)
     }
 
     fn noted(&mut self) -> impl Iterator<Item = &mut Noted> {
@@ -119,27 +135,44 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [data, own, absent] = ["data.csv", "own.csv", "absent.csv"].map(|name| folder.path().join(name));
         fs::write(&data, "1").unwrap();
-        let mut reads = Reads::default();
+        let (mut reads, task) = (Reads::default(), Task::silent());
         reads.begin_point();
-        [&data, &own, &absent].into_iter().for_each(|file| reads.read(file));
+        [&data, &own, &absent].into_iter().for_each(|file| reads.read(file, &task).unwrap());
         reads.write(&own);
         fs::write(&own, "2").unwrap();
-        reads.read(&own);
-        reads.read(folder.path());
+        reads.read(&own, &task).unwrap();
+        reads.read(folder.path(), &task).unwrap();
         let files = reads.end_point();
         let names: Vec<&str> = files.keys().map(|name| name.rsplit('/').next().unwrap()).collect();
         assert!(
             names.contains(&"data.csv") && names.contains(&"absent.csv") && !names.contains(&"own.csv"),
             "{names:?}"
         );
-        assert_eq!(reads.changed(&files, &Permit::all()), None);
+        assert_eq!(reads.changed(&files, &Permit::all(), &task).unwrap(), None);
         fs::write(&data, "3, 4").unwrap();
-        assert_eq!(reads.changed(&files, &Permit::all()), data.to_str());
+        assert_eq!(reads.changed(&files, &Permit::all(), &task).unwrap(), data.to_str());
         fs::write(&data, "1").unwrap();
         fs::write(&absent, "").unwrap();
-        assert_eq!(reads.changed(&files, &Permit::all()), absent.to_str());
+        assert_eq!(reads.changed(&files, &Permit::all(), &task).unwrap(), absent.to_str());
         reads.begin_point();
         assert!(reads.end_point().is_empty());
         assert_eq!(reads.inputs(), &files);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_the_same_and_an_interrupt_says_nothing_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data.csv");
+        fs::write(&data, "1").unwrap();
+        let (mut reads, task) = (Reads::default(), Task::silent());
+        let name = data.to_string_lossy().into_owned();
+        let unknown = BTreeMap::from([(name.clone(), Provenance::UNKNOWN.to_owned())]);
+        assert_eq!(reads.changed(&unknown, &Permit::all(), &task), Ok(Some(name.as_str())));
+        reads.read(Path::new("/dev/null"), &task).unwrap();
+        assert_eq!(reads.inputs()["/dev/null"], Provenance::UNKNOWN);
+        task.stop();
+        let mut reads = Reads::default();
+        assert_eq!(reads.read(&data, &task), Err(Cancelled));
+        assert!(reads.inputs().is_empty());
     }
 }

@@ -227,6 +227,6 @@ pub(super) fn json_of(value: &Dynamic) -> Result<serde_json::Value, String> {
 }
 
 /// The name of a value's type as a script's author knows it.
-pub(super) fn type_of(value: &Dynamic) -> &'static str {
+pub fn type_of(value: &Dynamic) -> &'static str {
     super::help::type_in_words(value.type_name())
 }

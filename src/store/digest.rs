@@ -12,10 +12,24 @@ use super::{StoredModel, Value};
 use crate::images::Images;
 use crate::pose::Poses;
 use crate::structure::Structure;
+use crate::task::Task;
 
 /// A digest in the making: what is added, and in which order, decides it.
 #[derive(Default)]
 pub struct Digest(blake3::Hasher);
+
+/// Bytes until the user wishes no more.
+struct Stoppable<'a> {
+    bytes: File,
+    task: &'a Task,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.task.check().map_err(std::io::Error::other)?;
+        self.bytes.read(buffer)
+    }
+}
 
 impl Digest {
     /// Digest of one value.
@@ -31,11 +45,10 @@ impl Digest {
     /// Digest of the bytes of a file, BLAKE3 as `b3sum` gives it.
     ///
     /// # Errors
-    /// If they cannot be read, or are more than fit into the memory, as those of no input are: a small file on the disk can announce them.
-    pub fn of_file(path: &Path) -> std::io::Result<String> {
-        let file = File::open(path)?;
-        crate::memory::require(file.metadata()?.len() as f64, "the file").map_err(std::io::Error::other)?;
-        Ok(Self::default().and_bytes(file)?.finish())
+    /// If they cannot be read, or when interrupted.
+    pub fn of_file(path: &Path, task: &Task) -> std::io::Result<String> {
+        let bytes = Stoppable { bytes: File::open(path)?, task };
+        Ok(Self::default().and_bytes(bytes)?.finish())
     }
 
     /// Begins with the program itself, since a version does not tell two builds apart; without it, its version must do.

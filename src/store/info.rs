@@ -255,7 +255,7 @@ fn describe_provenance(origin: &Provenance, lines: &mut Lines) {
     }
     for (name, digest) in &origin.inputs {
         let state = match digest.as_str() {
-            "" => String::new(),
+            Provenance::UNKNOWN => String::new(),
             Provenance::ABSENT => ", which was not there".to_owned(),
             digest => format!(", BLAKE3 {digest}"),
         };

@@ -1,7 +1,14 @@
 //! Where the values in a file came from.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Digest;
+use crate::memory;
+use crate::task::{Cancelled, Task};
 
 /// What must be known to make a run again. Written to `/provenance` of every HDF5 file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,7 +32,7 @@ pub struct Provenance {
     /// Number of threads; results do not depend on it.
     pub threads: Option<u64>,
     /// The files that the script had read and not written itself, as it names them: BLAKE3 of what was in each, 64 hexadecimal digits,
-    /// or [`Self::ABSENT`]; empty where it is not known (files without [`Self::given`]).
+    /// or [`Self::ABSENT`], or [`Self::UNKNOWN`], as in files without [`Self::given`].
     pub inputs: BTreeMap<String, String>,
     /// When the run began, and when this file was written: ISO 8601, UTC, see [`timestamp`].
     pub start: String,
@@ -35,6 +42,24 @@ pub struct Provenance {
 impl Provenance {
     /// Stands for the digest of a file that was not there.
     pub const ABSENT: &str = "none";
+    /// Stands for the digest of what is no file or larger than the memory, or cannot be read.
+    pub const UNKNOWN: &str = "";
+
+    /// What [`Self::inputs`] says of the file at `path`.
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn digest_of(path: &Path, task: &Task) -> Result<String, Cancelled> {
+        let known = fs::metadata(path);
+        if known.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(Self::ABSENT.into());
+        }
+        // a pipe gives its bytes once, and a small file on the disk can announce more than any disk holds
+        let is_sound = known.is_ok_and(|known| known.is_file() && memory::require(known.len() as f64, "it").is_ok());
+        let digest = if is_sound { Digest::of_file(path, task).ok() } else { None };
+        task.check()?;
+        Ok(digest.unwrap_or_else(|| Self::UNKNOWN.into()))
+    }
 }
 
 /// A time as ISO 8601 in UTC, to the second, as in `2025-01-31T12:00:00Z`.

@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::array_folder::{self as files, folders};
 use super::lines::Tail;
 use super::slurm::{Job, Slurm, State};
 use super::workers::TRIES;
-use super::{News, Order, Outcome, Record, Report, SlurmError, WorkError};
+use super::{News, Order, Report, SlurmError, WorkError};
 
 /// Tasks for each that is at work at a time, so that none waits long for the last.
 const SHARE: usize = 4;
@@ -65,7 +63,7 @@ pub fn work_in_cluster<E>(
     let mut left: BTreeMap<usize, Order> = orders.into_iter().map(|order| (order.index, order)).collect();
     let mut tries: BTreeMap<usize, usize> = BTreeMap::new();
     let mut vain = 0;
-    let mut found = if cluster.resume { Array::left_in(cluster.folder)? } else { None };
+    let mut found = if cluster.resume { Array::left_in(cluster.folder, &mut left, &mut take)? } else { None };
     while !left.is_empty() {
         let (mut array, begun) = match found.take() {
             Some(array) => (array, "of the last run is still at work: "),
@@ -87,7 +85,8 @@ pub fn work_in_cluster<E>(
             *count += 1;
             if *count >= TRIES {
                 left.remove(&order.index);
-                take(News::Done(given_up(order, *count, &how))).map_err(WorkError::Other)?;
+                let why = format!("its task died {count} times (the last time {how})");
+                take(News::Done(order.failed(why, 0.0))).map_err(WorkError::Other)?;
             }
         }
         vain = if array.members.iter().any(|member| member.is_ready) { 0 } else { vain + 1 };
@@ -105,11 +104,6 @@ pub fn work_in_cluster<E>(
         files::remove(&array.folder);
     }
     Ok(())
-}
-
-fn given_up(Order { index, point }: Order, tries: usize, how: &str) -> Record {
-    let outcome = Outcome::Failed(format!("its task died {tries} times (the last time {how})"));
-    Record { index, point, outcome, seconds: 0.0, files: BTreeMap::new(), calls: Value::Null }
 }
 
 /// One task of an array.
@@ -181,15 +175,25 @@ impl Array {
     }
 
     /// The array of an earlier run, if it is at work; those that are not are removed.
-    fn left_in<E>(sweep: &Path) -> Result<Option<Self>, WorkError<E>> {
+    fn left_in<E>(
+        sweep: &Path,
+        left: &mut BTreeMap<usize, Order>,
+        take: &mut impl FnMut(News) -> Result<(), E>,
+    ) -> Result<Option<Self>, WorkError<E>> {
         for folder in folders(sweep) {
             let Some(job) = files::job(&folder) else {
                 files::remove(&folder);
                 continue;
             };
             let mut array = Self::new(folder.clone(), job, &files::orders(&folder));
-            // what it has done is in the journal already
-            array.members.iter_mut().for_each(|member| drop(member.hear()));
+            // what it printed was shown then; what it has done since the journal was read is news
+            for report in array.members.iter_mut().flat_map(Member::hear) {
+                if let Report::Done(record) = report
+                    && left.remove(&record.index).is_some()
+                {
+                    take(News::Done(record)).map_err(WorkError::Other)?;
+                }
+            }
             array.ask().map_err(WorkError::Cluster)?;
             if array.members.iter().any(Member::is_at_work) {
                 return Ok(Some(array));
@@ -234,8 +238,12 @@ impl Array {
                 is_silent = answer.is_err();
                 (asked, pause) = (Instant::now(), (2 * pause).min(ASK[1]));
                 if !self.members.iter().any(Member::is_at_work) {
-                    thread::sleep(ARRIVAL);
-                    return self.hear(left, take);
+                    let ended = Instant::now();
+                    while ended.elapsed() < ARRIVAL && !(cluster.stopped)() {
+                        thread::sleep(TICK);
+                    }
+                    self.hear(left, take)?;
+                    return if (cluster.stopped)() { Err(WorkError::Stopped) } else { Ok(()) };
                 }
             }
             thread::sleep(TICK);

@@ -16,6 +16,14 @@ pub struct Order {
     pub point: Point,
 }
 
+impl Order {
+    /// The record of a point that came to nothing.
+    pub fn failed(self, why: String, seconds: f64) -> Record {
+        let Self { index, point } = self;
+        Record { index, point, outcome: Outcome::Failed(why), seconds, files: BTreeMap::new(), calls: Value::Null }
+    }
+}
+
 /// How a point ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

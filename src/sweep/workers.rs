@@ -11,9 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use super::{Order, Outcome, Record, Report, SlurmError, listen};
+use super::{Order, Record, Report, SlurmError, listen};
 
 /// How often a point is begun before it is given up.
 pub const TRIES: usize = 3;
@@ -192,10 +190,9 @@ impl Crew {
             self.left.push_front(order);
             return Some((true, how, None));
         }
-        let outcome = Outcome::Failed(format!("its worker died {tries} times (the last time {how})"));
-        let Order { index, point } = order;
-        let seconds = begun.elapsed().as_secs_f64();
-        Some((true, how, Some(Record { index, point, outcome, seconds, files: BTreeMap::new(), calls: Value::Null })))
+        let why = format!("its worker died {tries} times (the last time {how})");
+        let record = order.failed(why, begun.elapsed().as_secs_f64());
+        Some((true, how, Some(record)))
     }
 }
 
@@ -230,7 +227,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::sweep::Point;
+    use crate::sweep::{Outcome, Point};
 
     /// Runs `count` points with a worker that is a line of shell.
     fn run(shell: &str, count: usize) -> (Vec<Record>, Result<(), String>) {

@@ -91,6 +91,9 @@ fn a_folder_of_other_things_is_left_alone_and_a_manual_is_replaced() {
     let folder = crate::common::folder_with("thesis.txt", "years of work");
     let run = docs(folder.path(), &["--no-figures", "."]);
     assert!(run.status == Some(1) && run.stderr.contains("not empty and not a manual"), "{}", run.stderr);
+    let empty = tempfile::tempdir().unwrap();
+    let run = docs(empty.path(), &["--no-figures", "."]);
+    assert!(run.status == Some(1) && run.stderr.contains("has no name of its own"), "{}", run.stderr);
     assert_eq!(docs(folder.path(), &["--no-figures", "manual"]).status, Some(0));
     fs::write(folder.path().join("manual/old.html"), "").unwrap();
     assert_eq!(docs(folder.path(), &["--no-figures", "manual"]).status, Some(0));

@@ -9,9 +9,9 @@ use super::commands::COMMANDS;
 use super::context::{Call, Place, Receiver, place_at};
 use super::knowledge::{Function, Knowledge};
 use super::options::Choice;
-use crate::script::help::{Method, type_in_words};
+use crate::script::help::Method;
 use crate::script::lex::KEYWORDS;
-use crate::script::stdlib;
+use crate::script::{stdlib, type_of};
 use crate::structure::bundled_names;
 
 /// What the lines so far have made.
@@ -40,14 +40,6 @@ impl Candidate {
         let text = text.into();
         let shown = if about.is_empty() { text.clone() } else { format!("{text}  {about}") };
         Self { text, shown }
-    }
-}
-
-/// The type of a value as a script's author knows it.
-pub fn kind_of(value: &Dynamic) -> String {
-    match value.type_name() {
-        "Fn" => "closure".into(),
-        name => type_in_words(name).to_owned(),
     }
 }
 
@@ -108,7 +100,7 @@ impl Line<'_> {
     fn names(&self, all: bool) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for (name, _, value) in self.made.scope.iter_raw() {
-            found.push(Candidate::with(name, &kind_of(value)));
+            found.push(Candidate::with(name, type_of(value)));
         }
         let own = self.made.kept.iter_functions().filter(|function| !function.name.contains('$'));
         for function in own {
@@ -144,7 +136,7 @@ impl Line<'_> {
         if let Some(Receiver::Path(path)) = receiver {
             visit(&self.made.scope, path, &mut |value| {
                 if let Ok(map) = value.as_map_ref() {
-                    found.extend(map.iter().map(|(name, value)| Candidate::with(name.as_str(), &kind_of(value))));
+                    found.extend(map.iter().map(|(name, value)| Candidate::with(name.as_str(), type_of(value))));
                 }
             });
         }
@@ -232,7 +224,7 @@ impl Line<'_> {
         match receiver {
             Receiver::Path(path) => {
                 let mut kind = None;
-                visit(&self.made.scope, path, &mut |value| kind = Some(kind_of(value)));
+                visit(&self.made.scope, path, &mut |value| kind = Some(type_of(value).to_owned()));
                 kind
             }
             Receiver::Literal(kind) => Some((*kind).to_owned()),

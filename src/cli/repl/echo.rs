@@ -3,8 +3,8 @@
 use rhai::{Array, Dynamic, Engine, Map, Scope};
 
 use super::assistant::cut;
-use super::complete::kind_of;
 use crate::script::Table;
+use crate::script::type_of;
 
 /// Entries of a map that are shown at most, one a line.
 const MOST_ENTRIES: usize = 40;
@@ -60,7 +60,7 @@ fn own(engine: &Engine, value: &Dynamic) -> String {
     }
     let mut scope = Scope::new();
     scope.push_dynamic("value", value.clone());
-    engine.eval_with_scope(&mut scope, "value.to_string()").unwrap_or_else(|_| kind_of(value))
+    engine.eval_with_scope(&mut scope, "value.to_string()").unwrap_or_else(|_| type_of(value).to_owned())
 }
 
 /// Six significant digits are enough among others.

@@ -1,7 +1,8 @@
 //! What the prompt knows of the functions that can be called: read from the manual when it is first needed.
 
 use super::options::{self, Choice};
-use crate::script::help::{self, GLOBAL, Method, Reference};
+use crate::script::help::{self, GLOBAL, Method, OPTIONS, Reference};
+use crate::script::options::Accepted;
 
 /// One function of the manual.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +26,7 @@ impl Function {
 
     /// Whether its argument of this number, from 0, is a map of options.
     pub fn takes_options_at(&self, index: usize) -> bool {
-        let names = ["options", "settings", "constants"];
-        self.signatures.iter().any(|form| parameters(form).get(index).is_some_and(|name| names.contains(name)))
+        self.signatures.iter().any(|form| parameters(form).get(index).is_some_and(|name| OPTIONS.contains(name)))
     }
 
     /// Its signature with most parameters.
@@ -41,7 +41,7 @@ pub struct Knowledge {
     /// With what they are for.
     pub namespaces: Vec<(String, String)>,
     pub functions: Vec<Function>,
-    pub methods: Vec<Method>,
+    pub methods: &'static [Method],
 }
 
 impl Knowledge {
@@ -49,7 +49,7 @@ impl Knowledge {
         Self::of(Reference::get(), help::methods())
     }
 
-    fn of(reference: &Reference, methods: Vec<Method>) -> Self {
+    fn of(reference: &Reference, methods: &'static [Method]) -> Self {
         let mut functions: Vec<(Function, Vec<String>)> = Vec::new();
         for namespace in &reference.namespaces {
             let prefix = if namespace.name == GLOBAL { "" } else { &namespace.name };
@@ -109,6 +109,16 @@ fn with_inherited(mut function: Function, from: &[String], all: &[Function]) -> 
         for choice in &other.options {
             if !function.options.iter().any(|known| known.name == choice.name) {
                 function.options.push(choice.clone());
+            }
+        }
+    }
+    // of native functions the names are known without their comments, which have them in the order of use
+    if let Some(accepted) = Accepted::by(&function.full) {
+        let names = accepted.names();
+        function.options.retain(|choice| names.contains(&choice.name));
+        for name in names {
+            if !function.options.iter().any(|choice| choice.name == name) {
+                function.options.push(Choice { name, ..Choice::default() });
             }
         }
     }

@@ -8,20 +8,20 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use cpu_time::ProcessTime;
-use rhai::{AST, Dynamic, Expr, Module, Position, Scope, Stmt};
+use rhai::{AST, Dynamic, EvalAltResult, Expr, Module, Position, Scope, Stmt};
 
 use super::super::run::check_given;
 use super::super::{Console, output};
 use super::assistant::{Lazy, cut};
 use super::commands::{self, Request, request, unquoted};
-use super::complete::{Made, kind_of};
+use super::complete::Made;
 use super::echo;
 use super::kept::Kept;
 use super::thumbnail::{Screen, drawn};
 use crate::plot::Figure;
 use crate::script::diagnostic::Place;
-use crate::script::help::GLOBAL;
-use crate::script::{ScriptResult, fault, read_script, stdlib};
+use crate::script::help::{GLOBAL, Reference};
+use crate::script::{ScriptResult, fault, read_script, stdlib, type_of};
 
 /// The name of what is typed, in messages.
 pub const PROMPT: &str = "prompt";
@@ -202,7 +202,7 @@ impl<'a> Sitting<'a> {
         if let Some(figure) = value.read_lock::<Figure>() {
             return Ok(figure.clone());
         }
-        let kind = kind_of(value);
+        let kind = type_of(value);
         let draw = FIGURES.iter().find(|(of, _)| *of == kind).map(|(_, draw)| *draw).ok_or_else(|| {
             fault(format!(
                 "{kind} has no picture of its own: give a Figure from plot::, Images, Volume, Poses, Model or Structure"
@@ -210,16 +210,18 @@ impl<'a> Sitting<'a> {
         })?;
         let mut scope = Scope::new();
         scope.push_dynamic("value", value.clone());
-        self.console.engine.eval_with_scope(&mut scope, draw)
+        self.console.engine.eval_with_scope(&mut scope, draw).map_err(nowhere)
     }
 
     /// Runs a script in this sitting.
     fn load(&mut self, file: &str, given: Vec<(String, String)>) -> ScriptResult<()> {
         let text =
             read_script(Path::new(file)).map_err(|error| fault(format!("cannot read the script {file}: {error}")))?;
-        self.console.session.add_source(file, &text);
+        // what follows is counted from its last line, so that empty ones must not
+        let text = text.trim_end();
+        self.console.session.add_source(file, text);
         self.loaded.push((file.to_owned(), self.transcript.lines().count(), text.lines().count()));
-        let ast = self.compile(&text)?;
+        let ast = self.compile(text)?;
         check_given(&given, file, &ast)?;
         self.console.session.begin_script(given);
         let folder = Path::new(file).parent().unwrap_or(Path::new(""));
@@ -227,7 +229,7 @@ impl<'a> Sitting<'a> {
         let value = self.evaluate(&ast);
         self.console.session.begin_script(Vec::new());
         drop(value?);
-        self.kept.push(&format!("// {file}\n{}", text.trim_end()), &ast);
+        self.kept.push(&format!("// {file}\n{text}"), &ast);
         Ok(())
     }
 
@@ -241,18 +243,18 @@ impl<'a> Sitting<'a> {
     /// The manual on a function or a namespace; of a variable, what it is.
     fn help(&self, name: &str) -> ScriptResult<()> {
         let (engine, screen) = (&self.console.engine, self.screen.get());
-        let mut scope = self.made.borrow().scope.clone();
+        let scope = &mut self.made.borrow_mut().scope;
         let is_path = name.split('.').all(|part| !part.is_empty() && !part.contains(':'));
         let first = name.split('.').next().unwrap_or("");
         if is_path && scope.contains(first) {
-            let value: Dynamic = engine.eval_with_scope(&mut scope, name)?;
+            let value: Dynamic = engine.eval_with_scope(scope, name).map_err(nowhere)?;
             let room = screen.columns.saturating_sub(name.len() + 2);
             output::say(&format!(
                 "{name}: {}",
-                cut(&format!("{}, {}", kind_of(&value), echo::short(engine, &value, room)), room)
+                cut(&format!("{}, {}", type_of(&value), echo::short(engine, &value, room)), room)
             ));
-            let kind = kind_of(&value);
-            let native = self.knowledge.methods_of(&kind).filter(|method| !method.namespace.is_empty());
+            let kind = type_of(&value);
+            let native = self.knowledge.methods_of(kind).filter(|method| !method.namespace.is_empty());
             let mut methods: Vec<&str> = native.map(|method| method.name.as_str()).collect();
             methods.dedup();
             if !methods.is_empty() {
@@ -264,10 +266,7 @@ impl<'a> Sitting<'a> {
             return Ok(());
         }
         let name = if name == GLOBAL { name } else { name.trim_end_matches("::") };
-        let mut scope = Scope::new();
-        scope.push("name", name.to_owned());
-        let text: String = engine.eval_with_scope(&mut scope, "help(name)")?;
-        output::say(text.trim_end());
+        output::say(Reference::get().text(name).map_err(fault)?.trim_end());
         Ok(())
     }
 
@@ -281,11 +280,11 @@ impl<'a> Sitting<'a> {
             output::complain("there are no variables yet");
         }
         let width = shown.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
-        let kinds = shown.iter().map(|(_, _, value)| kind_of(value).chars().count()).max().unwrap_or(0);
+        let kinds = shown.iter().map(|(_, _, value)| type_of(value).chars().count()).max().unwrap_or(0);
         let room = self.screen.get().columns.saturating_sub(width + kinds + 4).max(20);
         for (name, _, value) in shown {
             let text = echo::short(&self.console.engine, value, room);
-            output::say(&format!("{name:width$}  {:kinds$}  {text}", kind_of(value)));
+            output::say(&format!("{name:width$}  {:kinds$}  {text}", type_of(value)));
         }
     }
 
@@ -300,6 +299,12 @@ impl<'a> Sitting<'a> {
             place.file = file.clone();
         }
     }
+}
+
+/// An error in what nobody typed.
+fn nowhere(mut error: Box<EvalAltResult>) -> Box<EvalAltResult> {
+    error.clear_position();
+    error
 }
 
 fn is_before(one: Position, other: Position) -> bool {

@@ -59,16 +59,25 @@ pub(super) fn page(title: &str, sections: &[Section], provenance: &Provenance) -
     ))
 }
 
+fn code(text: &str) -> String {
+    format!("<code>{}</code>", escape(text))
+}
+
+/// A time as people write it.
+fn time(text: &str) -> String {
+    escape(&text.replace('T', " ").replace('Z', " UTC"))
+}
+
 /// When and by what the page was made.
 fn byline(provenance: &Provenance) -> String {
     let script = match provenance.script_path.as_str() {
         "" => String::new(),
-        path => format!(" · <code>{}</code>", escape(path)),
+        path => format!(" · {}", code(path)),
     };
     format!(
         "<p class=\"byline\"><time datetime=\"{0}\">{1}</time>{script} · pedesis {2}</p>\n",
         escape(&provenance.end),
-        escape(&provenance.end.replace('T', " ").replace('Z', " UTC")),
+        time(&provenance.end),
         escape(&provenance.version)
     )
 }
@@ -180,16 +189,14 @@ fn image(figure: &Figure) -> Result<String, Error> {
 
 /// What must be known to make the run again.
 fn origin(provenance: &Provenance) -> String {
-    let code = |text: &str| format!("<code>{}</code>", escape(text));
     let mut facts = vec![("pedesis".to_owned(), escape(&provenance.version))];
     if !provenance.script_path.is_empty() {
         facts.push(("script".into(), code(&provenance.script_path)));
     }
     facts.extend(provenance.seed.map(|seed| ("seed".into(), seed.to_string())));
     facts.extend(provenance.threads.map(|threads| ("threads".into(), threads.to_string())));
-    let span = |time: &str| escape(&time.replace('T', " ").replace('Z', " UTC"));
-    facts.push(("begun".into(), span(&provenance.start)));
-    facts.push(("written".into(), span(&provenance.end)));
+    facts.push(("begun".into(), time(&provenance.start)));
+    facts.push(("written".into(), time(&provenance.end)));
     let files: Vec<String> = provenance.inputs.keys().map(|path| code(path)).collect();
     facts.push(("files read".into(), if files.is_empty() { "none".into() } else { files.join("<br>") }));
     let mut html = format!("<section id=\"provenance\">\n<h2>Provenance</h2>\n{}", pairs(facts.into_iter()));
@@ -222,11 +229,8 @@ fn call(call: &Value) -> String {
         _ => String::new(),
     };
     let options = call.get("options").and_then(Value::as_object);
-    let rows = options
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), format!("<code>{}</code>", escape(&short(value)))));
-    format!("<h3><code>{}</code>{times}</h3>\n{}", escape(name), pairs(rows))
+    let rows = options.into_iter().flatten().map(|(name, value)| (name.clone(), code(&short(value))));
+    format!("<h3>{}{times}</h3>\n{}", code(name), pairs(rows))
 }
 
 /// A value of an argument or option on one line.

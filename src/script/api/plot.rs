@@ -334,8 +334,8 @@ pub struct TablePlot {
 /// Rows of figures, or one row of them.
 fn rows_of_figures(rows: &[Dynamic]) -> ScriptResult<Vec<Vec<Figure>>> {
     let figure = |value: &Dynamic| {
-        let figure = value.read_lock::<Figure>().map(|figure| figure.clone());
-        figure.ok_or_else(|| fault(format!("panels are rows of Figures, not {}", options::describe(value))))
+        super::report::figure(value)
+            .ok_or_else(|| fault(format!("panels are rows of Figures, not {}", options::describe(value))))
     };
     if rows.iter().any(|row| !row.is_array()) {
         return Ok(vec![rows.iter().map(figure).collect::<ScriptResult<_>>()?]);

@@ -148,7 +148,8 @@ fn alone(value: &Dynamic) -> Result<Section, String> {
     Ok(section)
 }
 
-fn figure(value: &Dynamic) -> Option<Figure> {
+/// A value that is a figure.
+pub(super) fn figure(value: &Dynamic) -> Option<Figure> {
     value.read_lock::<Figure>().map(|figure| figure.clone())
 }
 

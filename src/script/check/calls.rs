@@ -110,7 +110,7 @@ impl Walker<'_> {
             found = true;
             match Accepted::by(full).zip(options_at(form)) {
                 Some((taken, at)) => {
-                    options = call.args.get(at - receiver.iter().len());
+                    options = at.checked_sub(receiver.iter().len()).and_then(|at| call.args.get(at));
                     accepted.push(taken.names());
                 }
                 // one that may be meant has a map of another kind

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, Engine, Expr, FnCallExpr, Stmt};
 
-use super::walk::{Body, function_bodies};
+use super::walk::Body;
 use crate::script::help::{GLOBAL, Reference};
 
 /// Words that are called like functions, with any number of arguments.
@@ -63,21 +63,21 @@ pub struct Module {
 }
 
 impl Module {
-    pub fn of(ast: &AST) -> Self {
+    /// Of a script and the bodies of its functions.
+    pub fn of(ast: &AST, bodies: &[Body]) -> Self {
         let mut module = Self::default();
         let shown =
             ast.iter_functions().filter(|function| !function.access.is_private() && !function.name.contains('$'));
         for function in shown {
             module.functions.entry(function.name.to_owned()).or_default().push(function.params.len());
         }
-        module.options = options_of_functions(ast);
+        module.options = options_of_functions(bodies);
         module
     }
 }
 
 /// Which options the functions of a script take, as far as `with_defaults(parameter, defaults)` says so.
-pub fn options_of_functions(ast: &AST) -> BTreeMap<String, Vec<String>> {
-    let bodies = function_bodies(ast);
+pub fn options_of_functions(bodies: &[Body]) -> BTreeMap<String, Vec<String>> {
     let last_map = |name: &str| {
         let (.., body) = bodies.iter().find(|(function, parameters, _)| function == name && parameters.is_empty())?;
         match body.last()? {

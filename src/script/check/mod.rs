@@ -19,7 +19,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::stdlib::{self, Found};
 use super::{ScriptResult, Session, Setup, limits};
 use known::{Known, Module};
-use walk::Walker;
+use walk::{Walker, function_bodies};
 
 /// What was found in a script.
 #[derive(Debug, Default)]
@@ -95,11 +95,12 @@ impl Checker {
     /// Checks a script; gives what it offers to those that import it.
     fn script(&mut self, name: &str, text: String) -> Option<Arc<Module>> {
         let ast = self.parse(name, text)?;
-        let mut found = Walker::walk(name, &ast, self);
+        let bodies = function_bodies(&ast);
+        let mut found = Walker::walk(name, &ast, &bodies, self);
         found.sort_by_key(|finding| finding.place.as_ref().map(|place| (place.line, place.column)));
         found.dedup();
         self.findings.found.extend(found);
-        Some(Arc::new(Module::of(&ast)))
+        Some(Arc::new(Module::of(&ast, &bodies)))
     }
 
     /// What `import "path"` in `importer` brings, or `None` if that is not known; a script that is not there is an error.
@@ -110,7 +111,7 @@ impl Checker {
         }
         self.modules.insert(key.clone(), None);
         let module = match is_strategy {
-            true => self.engine.compile(text).ok().map(|ast| Arc::new(Module::of(&ast))),
+            true => self.engine.compile(text).ok().map(|ast| Arc::new(Module::of(&ast, &function_bodies(&ast)))),
             false => self.script(&name, text),
         };
         self.modules.insert(key, module.clone());
@@ -168,6 +169,9 @@ mod tests {
         only(strategy, &["Error 2:49", "\"diameter\""]);
         let own = "fn f(options) { with_defaults(options, #{ a: 1 }) }\nf(#{ b: 1 });";
         only(own, &["Error 2:6", "unknown option \"b\"", "options: a"]);
+        let removed =
+            "let o = #{ note: 1, seed: 2 };\no.remove(\"note\");\nstructure::fcc([\"Pt\"], 3.9).sphere(9, o);";
+        assert!(found(removed).is_empty());
         assert!(found("print(plot::lines(#{ rising: #{ x: [1], y: [1] } }));").is_empty());
         assert!(found("plot::spheres(structure::bundled(\"x\"), #{ truth: 1, comparison: 2 });").is_empty());
     }
@@ -189,6 +193,8 @@ mod tests {
         let text = "let a = args(#{ seed: 1 });\nprint(a.sed);";
         only(text, &["Error 2:9", "declares no argument \"sed\"", "\"seed\""]);
         assert!(found("let a = args(#{ seed: 1 });\na.more = 2;\nprint(a.more + a.seed + a.len());").is_empty());
+        assert!(found("let a = args(#{ seed: 1 });\na[\"more\"] = 2;\nprint(a.more);").is_empty());
+        assert!(found("let a = args(#{ seed: 1 });\na.mixin(#{ more: 2 });\nprint(a.more);").is_empty());
     }
 
     #[test]

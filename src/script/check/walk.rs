@@ -10,6 +10,9 @@ use super::{Checker, Diagnostic, Severity};
 use crate::script::diagnostic::position_of;
 use crate::script::options::suggestion;
 
+/// Methods after which a map has other names.
+const CHANGING: [&str; 7] = ["set", "remove", "clear", "mixin", "fill_with", "drain", "retain"];
+
 /// Name, parameters and statements of a function; a closure's name has a `$` in it.
 pub type Body = (String, Vec<String>, Vec<Stmt>);
 
@@ -76,7 +79,7 @@ pub(super) struct Own {
 
 impl<'a> Walker<'a> {
     /// What is found in `file`, parsed to `ast`.
-    pub(super) fn walk(file: &'a str, ast: &AST, checker: &'a mut Checker) -> Vec<Diagnostic> {
+    pub(super) fn walk(file: &'a str, ast: &AST, bodies: &[Body], checker: &'a mut Checker) -> Vec<Diagnostic> {
         let own = ast.iter_functions().filter(|function| !function.name.contains('$'));
         let own = own.map(|function| Own {
             name: function.name.to_owned(),
@@ -86,7 +89,7 @@ impl<'a> Walker<'a> {
         let mut walker = Walker {
             file,
             own: own.collect(),
-            own_options: options_of_functions(ast),
+            own_options: options_of_functions(bodies),
             map_names: map_names(ast),
             checker,
             found: Vec::new(),
@@ -100,16 +103,16 @@ impl<'a> Walker<'a> {
             globals.into_iter().partition(|local| matches!(local.holds, Holds::Import(_)));
         walker.imports = imports;
         walker.leave(variables);
-        for (_, parameters, body) in function_bodies(ast) {
-            let parameter = |name: String| Local {
-                name,
+        for (_, parameters, body) in bodies {
+            let parameter = |name: &String| Local {
+                name: name.clone(),
                 position: Position::NONE,
                 used: true,
                 should_be_used: false,
                 holds: Holds::Anything,
             };
-            walker.scopes = vec![parameters.into_iter().map(parameter).collect()];
-            walker.statements(&body);
+            walker.scopes = vec![parameters.iter().map(parameter).collect()];
+            walker.statements(body);
             let locals = walker.scopes.pop().unwrap_or_default();
             walker.leave(locals);
         }
@@ -304,7 +307,21 @@ impl<'a> Walker<'a> {
                 }
                 self.expression(place);
             }
+            Expr::Index(parts, ..) => {
+                self.expression(place);
+                self.forget(&parts.lhs);
+            }
             _ => self.expression(place),
+        }
+    }
+
+    /// A map is no longer what was written out.
+    fn forget(&mut self, place: &Expr) {
+        if let Expr::Variable(name, ..) = place
+            && let Some(local) = self.local(&name.1)
+            && matches!(local.holds, Holds::Literal(_) | Holds::Arguments(_))
+        {
+            local.holds = Holds::Anything;
         }
     }
 
@@ -359,6 +376,12 @@ impl<'a> Walker<'a> {
         match right {
             Expr::MethodCall(call, position) => self.method(call, *position, Some(left)),
             other => self.expression(other),
+        }
+        // the script's own functions may change `this`
+        if let Expr::MethodCall(call, _) = first
+            && (CHANGING.contains(&call.name.as_str()) || self.own.iter().any(|own| own.name == call.name.as_str()))
+        {
+            self.forget(left);
         }
     }
 

@@ -110,7 +110,7 @@ fn forms_of(name: &str, text: &str, sources: &BTreeMap<String, String>) -> Vec<S
     if prefix.is_empty() {
         let own = functions(text).into_iter().filter(|(own, _)| own == name).map(|(_, form)| form);
         let methods = of_reference(&|full, entry| entry == name && !is_strategy(full));
-        let simple = builtins().into_iter().filter(|(builtin, _)| builtin == name).map(|(_, form)| form);
+        let simple = builtins().iter().filter(|(builtin, _)| builtin == name).map(|(_, form)| form.clone());
         return own.chain(methods).chain(simple).collect();
     }
     let native = of_reference(&|full, _| full.split_once("::") == Some((module.as_str(), short)));
@@ -141,8 +141,8 @@ fn file_stem(file: &str) -> &str {
 }
 
 /// The methods of a type, or of all.
-pub fn methods_of(kind: &str) -> Vec<Method> {
-    help::methods().into_iter().filter(|method| kind == "any" || method.of == kind).collect()
+pub fn methods_of(kind: &str) -> Vec<&'static Method> {
+    help::methods().iter().filter(|method| kind == "any" || method.of == kind).collect()
 }
 
 struct Called<'a> {
@@ -245,8 +245,7 @@ impl Called<'_> {
         let own = own.iter().map(|(name, _)| name.as_str());
         let reference = Reference::get();
         let all: Vec<(String, String)> = reference.entries().map(|(full, entry)| (entry.name.clone(), full)).collect();
-        let builtins = builtins();
-        let simple = builtins.iter().map(|(name, _)| name.as_str());
+        let simple = builtins().iter().map(|(name, _)| name.as_str());
         if self.is_method {
             let first = self.given.first().copied().unwrap_or_default();
             let nothing = (first == "()").then(|| NOTHING.to_owned());

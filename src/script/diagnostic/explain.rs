@@ -9,6 +9,7 @@ use super::calls::{self, a};
 use super::syntax::{self, habit};
 use super::text::{imports, line, position_of, words};
 use crate::script::help::{Reference, type_in_words};
+use crate::script::lex::is_of_name;
 use crate::script::options::nearest;
 use crate::script::{limits, stdlib};
 
@@ -149,7 +150,7 @@ fn option_named(message: &str, text: &str, position: Position) -> Option<Positio
     for (number, line) in text.lines().enumerate().skip(first - 1) {
         let from = if number + 1 == first { column - 1 } else { 0 };
         let letters: Vec<char> = line.chars().collect();
-        let is_word = |at: usize| letters.get(at).is_some_and(|c| c.is_alphanumeric() || *c == '_');
+        let is_word = |at: usize| letters.get(at).is_some_and(|c| is_of_name(*c));
         let wanted: Vec<char> = name.chars().collect();
         for at in from..letters.len() {
             let end = at + wanted.len();

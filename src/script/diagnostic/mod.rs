@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use ariadne::{Config, Label, Report, ReportKind, Source};
 use rhai::{EvalAltResult, Position};
 
+use super::lex::is_of_name;
 pub(super) use calls::a;
 use explain::{Explained, explain};
 pub(super) use text::position_of;
@@ -153,7 +154,7 @@ fn characters_at(text: &str, place: &Place) -> std::ops::Range<usize> {
     let before: usize = text.split_inclusive('\n').take(place.line - 1).map(|line| line.chars().count()).sum();
     let line: Vec<char> = text.lines().nth(place.line - 1).unwrap_or("").chars().collect();
     let column = place.column.unwrap_or(1).saturating_sub(1).min(line.len().saturating_sub(1));
-    let is_word = |c: &&char| c.is_alphanumeric() || **c == '_';
+    let is_word = |c: &&char| is_of_name(**c);
     let length = line.iter().skip(column).take_while(is_word).count().max(1).min(line.len().max(1));
     before + column..before + column + length
 }

@@ -3,7 +3,8 @@
 use rhai::{LexError, ParseErrorType, Position};
 
 use super::explain::{Explained, constant, lower};
-use super::text::{closing, end_before, has_word, line, position_of, unclosed};
+use super::text::{end_before, has_word, line, position_of, unclosed};
+use crate::script::lex::partner;
 
 /// Explains what the parser did not accept at `position`.
 pub fn explain(what: &ParseErrorType, position: Position, text: &str) -> Explained {
@@ -15,7 +16,7 @@ pub fn explain(what: &ParseErrorType, position: Position, text: &str) -> Explain
         && is_end()
         && let Some((bracket, place)) = unclosed(text)
     {
-        let message = format!("syntax error: the {bracket} here has no {}", closing(bracket));
+        let message = format!("syntax error: the {bracket} here has no {}", partner(bracket));
         return Explained { position: Some(place), ..Explained::new(message, None) };
     }
     let said = match what {
@@ -72,7 +73,7 @@ fn mismatch(expected: &str, found: &str) -> String {
 
 fn open_bracket(text: &str) -> Option<String> {
     let (bracket, place) = unclosed(text)?;
-    let closing = closing(bracket);
+    let closing = partner(bracket);
     Some(format!("the {bracket} at line {}, column {} has no {closing}", place.line()?, place.position()?))
 }
 

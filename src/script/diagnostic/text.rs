@@ -2,6 +2,8 @@
 
 use rhai::Position;
 
+use crate::script::lex::{Kind, is_of_name, lex, partner};
+
 /// Line `number`, counted from 1.
 pub fn line(text: &str, number: usize) -> &str {
     text.lines().nth(number.saturating_sub(1)).unwrap_or("")
@@ -9,7 +11,7 @@ pub fn line(text: &str, number: usize) -> &str {
 
 /// All identifiers of a script.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
-    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let words = text.split(|c: char| !is_of_name(c));
     words.filter(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_'))
 }
 
@@ -40,8 +42,8 @@ pub fn imports(text: &str) -> Vec<(String, String)> {
 }
 
 /// A bracket that is open.
-struct Open {
-    bracket: char,
+struct Open<'a> {
+    bracket: &'a str,
     line: usize,
     column: usize,
     /// Of the line that it is in.
@@ -51,46 +53,29 @@ struct Open {
 /// A bracket that is never closed, or is closed by one of another kind, and where it is; texts and comments are left out.
 ///
 /// A brace further to the left than the line of the one that it would close tells which of several it is.
-pub fn unclosed(text: &str) -> Option<(char, Position)> {
+pub fn unclosed(text: &str) -> Option<(&str, Position)> {
     let mut open: Vec<Open> = Vec::new();
-    let mut quote = None;
-    for (number, code) in text.lines().enumerate() {
-        quote = quote.filter(|quote| *quote == '`');
-        let indent = code.chars().take_while(|letter| letter.is_whitespace()).count();
-        let mut letters = code.chars().enumerate().peekable();
-        while let Some((column, letter)) = letters.next() {
-            match (letter, quote) {
-                ('\\', Some(_)) => drop(letters.next()),
-                (letter, Some(end)) => quote = (letter != end).then_some(end),
-                ('"' | '`', None) => quote = Some(letter),
-                ('/', None) if letters.peek().is_some_and(|(_, next)| *next == '/') => break,
-                ('(' | '[' | '{', None) => {
-                    open.push(Open { bracket: letter, line: number + 1, column: column + 1, indent });
-                }
-                (')' | ']' | '}', None) => {
-                    let opened = open.pop()?;
-                    let left = column == indent && column < opened.indent;
-                    if left || closing(opened.bracket) != letter {
-                        return Some(place(&opened));
-                    }
-                }
-                _ => {}
+    for token in lex(text).iter().filter(|token| matches!(token.kind, Kind::Open | Kind::Close)) {
+        // the brace of `#{`
+        let bracket = token.text(text).trim_start_matches('#');
+        let before = &text[..token.range.end - 1];
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let (line, column) = (before.matches('\n').count() + 1, before[start..].chars().count());
+        let indent = text[start..].chars().take_while(|letter| letter.is_whitespace()).count();
+        if token.kind == Kind::Open {
+            open.push(Open { bracket, line, column: column + 1, indent });
+        } else {
+            let opened = open.pop()?;
+            let left = column == indent && column < opened.indent;
+            if left || partner(opened.bracket) != bracket {
+                return Some(place(&opened));
             }
         }
     }
     open.pop().as_ref().map(place)
 }
 
-/// The bracket that closes another.
-pub fn closing(bracket: char) -> char {
-    match bracket {
-        '(' => ')',
-        '[' => ']',
-        _ => '}',
-    }
-}
-
-fn place(open: &Open) -> (char, Position) {
+fn place<'a>(open: &Open<'a>) -> (&'a str, Position) {
     (open.bracket, position_of(open.line, open.column))
 }
 
@@ -118,16 +103,17 @@ pub fn end_before(text: &str, position: Position) -> Option<Position> {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Option<(char, Option<usize>, Option<usize>)> {
+    fn at(text: &str) -> Option<(&str, Option<usize>, Option<usize>)> {
         unclosed(text).map(|(bracket, place)| (bracket, place.line(), place.position()))
     }
 
     #[test]
     fn brackets_in_texts_and_comments_are_no_brackets() {
         assert_eq!(at("f(\"(\"); // (\ng(`[${1}`);"), None);
-        assert_eq!(at("f(1);\n  g([1, 2);"), Some(('[', Some(2), Some(5))));
-        assert_eq!(at("fn f() {\n  if x {\n}\n"), Some(('{', Some(2), Some(8))));
-        assert_eq!(at("fn f() {\n  if x {\n  }\n"), Some(('{', Some(1), Some(8))));
+        assert_eq!(at("/* ( */ let x = [1;"), Some(("[", Some(1), Some(17))));
+        assert_eq!(at("f(1);\n  g([1, 2);"), Some(("[", Some(2), Some(5))));
+        assert_eq!(at("fn f() {\n  if x {\n}\n"), Some(("{", Some(2), Some(8))));
+        assert_eq!(at("fn f() {\n  if x {\n  }\n"), Some(("{", Some(1), Some(8))));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub enum Error {
     Write { path: PathBuf, reason: io::Error },
     #[error("{} is not empty and not a manual: give another folder, or remove what is in it", .0.display())]
     Occupied(PathBuf),
+    #[error("{} has no name of its own: give that of a folder, as in {}", .0.display(), .0.join("manual").display())]
+    NoName(PathBuf),
     #[error("the example of {function} does not run: {reason}")]
     Example { function: String, reason: String },
     #[error(transparent)]
@@ -108,6 +110,9 @@ fn in_one_step(folder: &Path, fill: impl FnOnce(&Path) -> Result<(), Error>) -> 
     if !is_empty && !is_ours("index.html", MARK) && !is_ours(definitions::STATIC, definitions::MARK) {
         return Err(Error::Occupied(folder.to_owned()));
     }
+    if folder.file_name().is_none() {
+        return Err(Error::NoName(folder.to_owned()));
+    }
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(wrong(parent))?;
     let beside = |purpose: &str| Builder::new().prefix(&format!(".pedesis-{purpose}-")).tempdir_in(parent);
@@ -119,7 +124,11 @@ fn in_one_step(folder: &Path, fill: impl FnOnce(&Path) -> Result<(), Error>) -> 
     if folder.exists() {
         fs::rename(folder, old.path().join("content")).map_err(wrong(folder))?;
     }
-    fs::rename(&content, folder).map_err(wrong(folder))
+    fs::rename(&content, folder).map_err(|error| {
+        // nothing that was there is lost
+        let _ = fs::rename(old.path().join("content"), folder);
+        wrong(folder)(error)
+    })
 }
 
 /// Runs an example and keeps its figures in `figures`.

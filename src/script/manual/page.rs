@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{CowStr, Event, Options, Parser, html};
 use serde_json::Value;
 
 use super::code::highlighted;
@@ -189,21 +189,12 @@ impl<'a> Site<'a> {
 
     /// A comment as HTML, with names of functions as links.
     fn markdown(&self, text: &str, namespace: &str) -> String {
-        let mut in_block = false;
         let events = Parser::new_ext(text, Options::ENABLE_TABLES).map(|event| match event {
             Event::Code(code) => match self.link(code.trim_end_matches("(…)"), namespace) {
                 Some(to) => Event::Html(CowStr::from(format!("<a href=\"{to}\"><code>{}</code></a>", escape(&code)))),
                 None => Event::Code(code),
             },
-            Event::Start(Tag::CodeBlock(kind)) => {
-                in_block = matches!(&kind, CodeBlockKind::Fenced(_));
-                Event::Start(Tag::CodeBlock(kind))
-            }
-            Event::End(TagEnd::CodeBlock) => {
-                in_block = false;
-                Event::End(TagEnd::CodeBlock)
-            }
-            Event::Html(text) | Event::InlineHtml(text) if !in_block => Event::Text(text),
+            Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
             other => other,
         });
         let mut out = String::new();

@@ -25,7 +25,10 @@ pub fn detached(call: &NativeCallContext, closure: &FnPtr) -> ScriptResult<FnPtr
 }
 
 /// The function behind a closure, and the script that it is in.
-fn definition<'a>(call: &'a NativeCallContext, closure: &FnPtr) -> Option<(&'a Module, &'a Arc<ScriptFuncDef>)> {
+pub(super) fn definition<'a>(
+    call: &'a NativeCallContext,
+    closure: &FnPtr,
+) -> Option<(&'a Module, &'a Arc<ScriptFuncDef>)> {
     let captured = closure.curry().len();
     let mut found: Option<(&Module, &Arc<ScriptFuncDef>)> = None;
     for module in call.iter_namespaces() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rhai::{Dynamic, FnPtr, Map, NativeCallContext};
 
-use super::closure::{Place, constants};
+use super::closure::{Place, constants, definition};
 use crate::script::exact::{from_exact, map_to_exact, to_exact};
 use crate::script::{ScriptResult, Session, fault};
 use crate::store::{self, Digest, Value};
@@ -34,9 +34,10 @@ impl Captured {
     /// # Errors
     /// If a value cannot be kept; the message names it.
     pub fn of(call: &NativeCallContext, closure: &FnPtr) -> Result<Self, String> {
-        let names = closure_parameters(call, closure);
+        // the variables that it has captured come first among its parameters
+        let names = definition(call, closure).map(|(_, found)| found.params.to_vec()).unwrap_or_default();
         let value = |(i, value): (usize, &Dynamic)| {
-            let name = names.get(i).map_or("a value", String::as_str);
+            let name = names.get(i).map_or("a value", |name| name.as_str());
             to_exact(value).map_err(|problem| format!("what the closure uses cannot be stored: {name}: {problem}"))
         };
         let values = closure.iter_curry().enumerate().map(value).collect::<Result<Vec<_>, _>>()?;
@@ -44,13 +45,6 @@ impl Captured {
             .map_err(|problem| format!("a constant that the closure may use cannot be stored: {problem}"))?;
         Ok(Self { values: Value::List(values), constants })
     }
-}
-
-/// The names of the variables that a closure has captured, which come first among its parameters.
-fn closure_parameters(call: &NativeCallContext, closure: &FnPtr) -> Vec<String> {
-    let mut functions = call.iter_namespaces().flat_map(|module| module.iter_script_fn_info());
-    let definition = functions.find(|(_, _, name, ..)| *name == closure.fn_name());
-    definition.map(|(.., definition)| definition.params.iter().map(ToString::to_string).collect()).unwrap_or_default()
 }
 
 /// Writes the job of a sweep into its folder.

@@ -14,6 +14,7 @@ use super::{ERROR, Executor, Plan, VALUE, take_over};
 use crate::script::{ScriptResult, Session, Table, fault};
 use crate::store::Digest;
 use crate::sweep::{self, Header, Journal, Kept, Outcome, Point, Record, describe};
+use crate::task::Cancelled;
 
 /// The records of a sweep, in memory and in its journal.
 pub struct Keeper {
@@ -58,7 +59,9 @@ impl Keeper {
         let Some(plan) = plan else { return Ok(keeper) };
         // Without workers and without --resume nothing is asked of the journal that would be worth an error.
         let must = plan.executor != Executor::Own || plan.resume;
-        match keeper.open_journal(call, closure, points, &plan) {
+        let opened = keeper.open_journal(call, closure, points, &plan);
+        session.check()?;
+        match opened {
             Ok(()) => Ok(keeper),
             Err(problem) if must => Err(fault(problem)),
             Err(problem) => {
@@ -92,7 +95,7 @@ impl Keeper {
         if let Some(message) = message {
             session.tell(&message);
         }
-        let records = self.unchanged(&session, records);
+        let records = self.unchanged(&session, records).map_err(|cancelled| cancelled.to_string())?;
         if !records.is_empty() {
             let of = points.map(|points| format!(" of {}", points.len())).unwrap_or_default();
             session.tell(&format!("{}: {}{of} points kept from the last run", self.title, records.len()));
@@ -108,21 +111,20 @@ impl Keeper {
     }
 
     /// The records of points that have read nothing that has changed since.
-    fn unchanged(&self, session: &Session, records: Vec<Record>) -> Vec<Record> {
-        let (count, mut changed) = (records.len(), None);
-        let is_same = |record: &Record| {
-            let found = session.reads().changed(&record.files, session.permit()).map(str::to_owned);
-            let is_same = found.is_none();
-            changed = changed.take().or(found);
-            is_same
-        };
-        let kept: Vec<Record> = records.into_iter().filter(is_same).collect();
+    fn unchanged(&self, session: &Session, records: Vec<Record>) -> Result<Vec<Record>, Cancelled> {
+        let (count, mut changed, mut kept) = (records.len(), None, Vec::new());
+        for record in records {
+            match session.reads().changed(&record.files, session.permit(), session.task())? {
+                Some(file) => changed = changed.or(Some(file.to_owned())),
+                None => kept.push(record),
+            }
+        }
         if let Some(file) = changed {
             let again = count - kept.len();
             session
                 .tell(&format!("{}: {file} has changed since it was read; {again} points are done again", self.title));
         }
-        kept
+        Ok(kept)
     }
 
     /// The plan, and the folder of the sweep, if other processes are to do the points.
