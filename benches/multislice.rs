@@ -13,6 +13,7 @@ use pedesis::microscope::multislice::{Beam, Grid, Multislice};
 use pedesis::microscope::{ScatteringFactors, paper};
 use pedesis::random;
 use pedesis::structure::{Atom, Element};
+use pedesis::task::Task;
 use rand::RngExt;
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
@@ -58,7 +59,10 @@ fn image(cone: Cone, fast: bool) -> f64 {
     let mut pixels = vec![0.0; grid.pixels()];
     seconds(|| {
         for _ in 0..CONFIGURATIONS {
-            for wave in multislice.exit_waves_about(PARTICLE, &atoms, &beams, &mut waves) {
+            for wave in multislice
+                .exit_waves_about(PARTICLE, &atoms, &beams, &mut waves, &Task::silent())
+                .expect("nobody stops it")
+            {
                 lens.add_image(&wave, 1.0 / (beams.len() * CONFIGURATIONS) as f32, &mut lenses, &mut pixels);
             }
         }

@@ -87,6 +87,11 @@ impl Stage<'_> {
         self.task.tell(Progress::Advance { stage: self.name, done, total: self.total });
         self.task.check()
     }
+
+    /// The task, for items that take long enough for somebody to want to stop.
+    pub fn task(&self) -> &Task {
+        self.task
+    }
 }
 
 impl Drop for Stage<'_> {

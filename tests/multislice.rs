@@ -71,7 +71,7 @@ fn image(
     let lens = Lens::new(&microscope, multislice.fft(), coherence);
     let beams = lens::beams(&microscope, grid, coherence.cone).into_iter().map(|tilt| multislice.beam(tilt));
     let beams: Vec<Beam> = beams.collect();
-    let waves = multislice.exit_waves(atoms, &beams, &mut multislice.workspace());
+    let waves = multislice.exit_waves(atoms, &beams, &mut multislice.workspace(), &Task::silent()).unwrap();
     let mut pixels = Array2::zeros((grid.ny, grid.nx));
     for wave in &waves {
         lens.add_image(wave, 1.0 / beams.len() as f32, &mut lens.workspace(), pixels.as_slice_mut().unwrap());
@@ -95,7 +95,8 @@ fn exit_wave(atoms: &[Atom], pixels: usize, edge: f64, height: f64, factors: Sca
 /// The wave `[y][x]` at the exit face, of a beam with this tilt.
 fn wave_of(multislice: &Multislice, atoms: &[Atom], tilt: [i32; 2]) -> Array2<Complex32> {
     let beam = multislice.beam(tilt);
-    multislice.wave(multislice.exit_waves(atoms, &[beam], &mut multislice.workspace()).remove(0))
+    multislice
+        .wave(multislice.exit_waves(atoms, &[beam], &mut multislice.workspace(), &Task::silent()).unwrap().remove(0))
 }
 
 fn relative_l2(got: &Array2<Complex32>, expected: &Array2<Complex32>) -> f64 {
@@ -162,7 +163,9 @@ fn merged_slices_of_liquid_make_nearly_the_same_image() {
         let lens = Lens::new(&microscope::paper(), multislice.fft(), &coherence);
         let beams = lens::beams(&microscope::paper(), grid, coherence.cone);
         let beams: Vec<Beam> = beams.into_iter().map(|tilt| multislice.beam(tilt)).collect();
-        let waves = multislice.exit_waves_about(core.clone(), &atoms, &beams, &mut multislice.workspace());
+        let waves = multislice
+            .exit_waves_about(core.clone(), &atoms, &beams, &mut multislice.workspace(), &Task::silent())
+            .unwrap();
         let mut pixels = Array2::zeros((200, 200));
         for wave in &waves {
             lens.add_image(wave, 1.0 / beams.len() as f32, &mut lens.workspace(), pixels.as_slice_mut().unwrap());
@@ -417,7 +420,10 @@ fn in_the_weak_limit_friedel_s_law_holds() {
     let asymmetry = |atoms: &[Atom]| {
         let grid = Grid { nx: 48, ny: 48, lx: 12.0, ly: 12.0 };
         let multislice = Multislice::new(grid, 6.0, 1.0, 200.0, &elements(atoms), ScatteringFactors::Kirkland);
-        let wave = multislice.exit_waves(atoms, &[multislice.beam([0, 0])], &mut multislice.workspace()).remove(0);
+        let wave = multislice
+            .exit_waves(atoms, &[multislice.beam([0, 0])], &mut multislice.workspace(), &Task::silent())
+            .unwrap()
+            .remove(0);
         let place = |ix: usize| multislice.fft().columns.iter().position(|&column| column == ix).unwrap();
         let at = |x: i32, y: i32| wave[place(x.rem_euclid(48) as usize) * 48 + y.rem_euclid(48) as usize].norm();
         let pairs = (-8..=8).flat_map(|x| (1..=8).map(move |y| (x, y)));
@@ -518,7 +524,10 @@ fn a_tilted_beam_sees_the_same_as_the_frame_s_own_plane_wave() {
         let multislice = Multislice::new(grid, 30.0, 1.0, 200.0, &elements(&atoms), ScatteringFactors::Kirkland)
             .tilted(beam.tilt_frequency());
         let lens = Lens::new(lens, multislice.fft(), &coherence);
-        let wave = multislice.exit_waves(&atoms, &[multislice.beam(tilt)], &mut multislice.workspace()).remove(0);
+        let wave = multislice
+            .exit_waves(&atoms, &[multislice.beam(tilt)], &mut multislice.workspace(), &Task::silent())
+            .unwrap()
+            .remove(0);
         let mut pixels = Array2::zeros((300, 300));
         lens.add_image(&wave, 1.0, &mut lens.workspace(), pixels.as_slice_mut().unwrap());
         pixels

@@ -98,7 +98,7 @@ fn search_and_refinement_find_the_poses_again() {
     let truth = shifted_poses(60, 0.6);
     let particles = prepare(&project(&truth, 0.3));
     let density = volume::density_of_atoms(&atoms(), WIDTH, 64, particles.edge() / 64.0);
-    let density = orient::match_power(&particles, &density, 2.0).unwrap();
+    let density = orient::match_power(&particles, &density, 2.0, &Task::silent()).unwrap();
     let options = SearchOptions { low_pass: 2.5, max_shift: 0.5, ..SearchOptions::default() };
     let found = orient::search(&particles, &density, &options, &Task::silent()).unwrap();
     let coarse = orient::evaluate(&found, &truth, &[]);

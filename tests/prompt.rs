@@ -187,7 +187,7 @@ fn a_newcomer_finds_the_way() {
     terminal.line("import \"two_step\" as two_step");
     let took =
         terminal.interrupt("let run = two_step::reconstruct(images, #{ diameter: 15 })", Duration::from_millis(1500));
-    assert!(took < 2 * INTERRUPT, "{took:?}");
+    assert!(took < INTERRUPT, "{took:?}");
     assert_has(&terminal.screen(), &["interrupted"]);
     terminal.line(":vars");
     let screen = terminal.screen();
@@ -228,17 +228,20 @@ fn an_interrupt_gives_the_prompt_back_with_all_variables() {
         ("orient::ab_initio(particles, #{ starts: 9 })", 1000),
         ("orient::refine(particles, [density], poses, #{ low_pass: 1, steps: 4000 })", 300),
         ("microscope::simulate(truth, scope, #{ method: \"multislice\", n: 300, cell: cell::paper() })", 1500),
+        ("orient::search(particles, density, #{ low_pass: 1, directions: 60000 })", 700),
         ("for i in 0..1000 { model::refine(atoms, particles, poses, #{}); }", 700),
         ("for i in 0..1000 { store::images(\"images.h5\"); }", 700),
         ("sleep(1000)", 200),
     ] {
         let took = terminal.interrupt(line, Duration::from_millis(after));
         eprintln!("{:5.0} ms  {line}", 1e3 * took.as_secs_f64());
-        if took >= 2 * INTERRUPT {
+        if took >= INTERRUPT {
             slow.push((line, took));
         }
     }
     assert!(slow.is_empty(), "{slow:?}");
+    let screen = terminal.screen();
+    assert!(!screen.contains(['█', '░']), "progress that is over is still shown:\n{screen}");
     terminal.line("[x > 5, images.len(), atoms.len()]");
     assert_has(&terminal.screen(), &["[true, 600, 124]"]);
 }

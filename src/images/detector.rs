@@ -6,9 +6,7 @@
 //!
 //! Source: G. McMullan et al., Ultramicroscopy 109 (2009) 1126–1143.
 
-use ndarray::Axis;
 use rand_distr::{Distribution, Poisson};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Images};
@@ -73,16 +71,14 @@ impl Images {
             return Err(Error::Empty);
         }
         detector.check()?;
-        let lowest = self.data().iter().copied().fold(f32::INFINITY, f32::min);
+        let (lowest, _) = self.range();
         if detector.dose.is_some() && lowest < 0.0 {
             return Err(Error::NotIntensities(lowest));
         }
         let blur = (!detector.mtf.is_empty()).then(|| Blur::new(detector, self.size()));
         let electrons = detector.dose.map(|dose| dose * self.pixel_size() * self.pixel_size());
-        let mut data = self.data().clone();
-        let stage = task.stage("detect", self.len());
-        data.axis_iter_mut(Axis(0)).into_par_iter().enumerate().try_for_each(|(i, mut image)| {
-            let pixels = image.as_slice_mut().expect("images are contiguous");
+        let (detected, _) = self.remade("detect", task, |i, image, pixels| {
+            pixels.iter_mut().zip(image).for_each(|(pixel, value)| *pixel = *value);
             let blurred = |pixels: &mut [f32]| blur.iter().for_each(|blur| blur.apply(pixels));
             if detector.readout == Readout::Counting {
                 blurred(pixels);
@@ -93,9 +89,9 @@ impl Images {
             if detector.readout == Readout::Integrating {
                 blurred(pixels);
             }
-            stage.advance(1)
+            Ok(())
         })?;
-        Ok(self.with_data(data))
+        Ok(detected)
     }
 }
 

@@ -15,10 +15,10 @@ mod spectrum;
 use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView2, Axis};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::pose::Poses;
-use crate::task::Cancelled;
+use crate::task::{Cancelled, Task};
 
 pub use detector::{Detector, Readout};
 pub use particles::{MASK_EDGE, Measures, NoiseSpectrum, Particles, PrepareOptions, soft_disc};
@@ -116,11 +116,32 @@ impl Images {
         Self { data: Arc::new(data), ..self.clone() }
     }
 
+    /// Other pixels in place of these, and what else `make(i, image, pixels)` gives of each image; `pixels`, in rows and zero at first, become the new one.
+    ///
+    /// The images are shared out to all threads; `stage` is how the user calls the work.
+    fn remade<R: Send>(
+        &self,
+        stage: &str,
+        task: &Task,
+        make: impl Fn(usize, ArrayView2<f32>, &mut [f32]) -> Result<R, Error> + Sync,
+    ) -> Result<(Self, Vec<R>), Error> {
+        let stage = task.stage(stage, self.len());
+        let mut data = Array3::zeros(self.data.dim());
+        let made = data.axis_iter_mut(Axis(0)).into_par_iter().zip(self.data.axis_iter(Axis(0))).enumerate();
+        let told = made.map(|(i, (mut pixels, image))| {
+            let told = make(i, image, pixels.as_slice_mut().expect("rows one after the other"))?;
+            stage.advance(1)?;
+            Ok(told)
+        });
+        let told = told.collect::<Result<_, Error>>()?;
+        Ok((self.with_data(data), told))
+    }
+
     /// These images less others: each less the one of its number, or all less the only one.
     ///
     /// # Errors
-    /// If they are not of one size, or there are neither as many nor one.
-    pub fn minus(&self, other: &Self) -> Result<Self, Error> {
+    /// If they are not of one size, or there are neither as many nor one; or when interrupted.
+    pub fn minus(&self, other: &Self, task: &Task) -> Result<Self, Error> {
         if other.size() != self.size() || ![1, self.len()].contains(&other.len()) {
             return Err(Error::Subtract {
                 first: self.size(),
@@ -129,7 +150,12 @@ impl Images {
                 second_count: other.len(),
             });
         }
-        Ok(self.with_data(&*self.data - &*other.data))
+        let (difference, _) = self.remade("subtract", task, |i, image, pixels| {
+            let other = other.data.index_axis(Axis(0), i % other.len());
+            pixels.iter_mut().zip(image).zip(other).for_each(|((pixel, one), other)| *pixel = one - other);
+            Ok(())
+        })?;
+        Ok(difference)
     }
 
     /// Means of `count` consecutive images each, with the true pose of the first of them; what is left over is left out.

@@ -163,12 +163,12 @@ impl Particles {
     /// which would else be judged by the strongest frequencies alone.
     ///
     /// # Errors
-    /// If the share is negative or not finite.
-    pub fn with_model_error(&self, share: f64) -> Result<Self, Error> {
+    /// If the share is negative or not finite, or when interrupted.
+    pub fn with_model_error(&self, share: f64, task: &Task) -> Result<Self, Error> {
         if !(share.is_finite() && share >= 0.0) {
             return Err(Error::ModelError(share));
         }
-        let power = RadialPower::of(self, 2.0 * self.pixel_size);
+        let power = RadialPower::of(self, 2.0 * self.pixel_size, task)?;
         let step = 1.0 / self.edge();
         let rings = power.frequencies.iter().zip(&power.power).map(|(s, power)| {
             let signal = (power - 1.0).max(0.0);

@@ -4,6 +4,7 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::{Particles, Samples};
+use crate::task::{Cancelled, Task};
 
 /// Mean power of masked particles against spatial frequency, in units of the noise: 1 where there is nothing else.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +21,8 @@ const STRONG: f64 = 0.3;
 
 impl RadialPower {
     /// Mean over the particles, in shells one box frequency wide, up to 1/`low_pass`.
-    pub fn of(particles: &Particles, low_pass: f64) -> Self {
-        let samples = Samples::new(particles, low_pass);
+    pub fn of(particles: &Particles, low_pass: f64, task: &Task) -> Result<Self, Cancelled> {
+        let samples = Samples::new(particles, low_pass, task)?;
         let edge = particles.edge();
         let shell = |s: f32| (f64::from(s) * edge).round() as usize;
         let shells = samples.lengths.last().map_or(0, |&s| shell(s) + 1);
@@ -37,7 +38,7 @@ impl RadialPower {
             counts[shell(length)] += 1;
         }
         power.iter_mut().zip(&counts).for_each(|(sum, &count)| *sum /= count.max(1) as f64);
-        Self { frequencies: (0..shells).map(|shell| shell as f64 / edge).collect(), power }
+        Ok(Self { frequencies: (0..shells).map(|shell| shell as f64 / edge).collect(), power })
     }
 
     /// Frequency [1/Å] of the first strong peak beyond the particle's outline: its first strong lattice spacing.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Images};
 use crate::random::stream;
-use crate::task::Task;
+use crate::task::{Cancelled, Task};
 
 /// Where the signal's variance is measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +66,15 @@ impl Images {
     }
 
     /// Grey values with the opposite sign: black atoms become white.
-    pub fn invert(&self) -> Self {
-        self.with_data(self.data().mapv(|value| -value))
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn invert(&self, task: &Task) -> Result<Self, Error> {
+        let (inverted, _) = self.remade("invert", task, |_, image, pixels| {
+            pixels.iter_mut().zip(image).for_each(|(pixel, value)| *pixel = -value);
+            Ok(())
+        })?;
+        Ok(inverted)
     }
 
     /// Every image with mean 0 and variance 1.
@@ -75,18 +82,19 @@ impl Images {
     /// # Errors
     /// If an image is constant, or when interrupted.
     pub fn normalize(&self, task: &Task) -> Result<Self, Error> {
-        let stage = task.stage("normalize", self.len());
-        let mut data = self.data().clone();
-        data.axis_iter_mut(Axis(0)).into_par_iter().enumerate().try_for_each(|(i, mut image)| {
+        let (normalized, _) = self.remade("normalize", task, |i, image, pixels| {
             let (mean, variance) = moments(image.iter().copied());
             if variance.sqrt() <= f64::from(f32::EPSILON) * mean.abs() {
                 return Err(Error::Constant(i));
             }
             let scale = variance.sqrt().recip();
-            image.mapv_inplace(|value| ((f64::from(value) - mean) * scale) as f32);
-            Ok(stage.advance(1)?)
+            pixels
+                .iter_mut()
+                .zip(image)
+                .for_each(|(pixel, value)| *pixel = ((f64::from(*value) - mean) * scale) as f32);
+            Ok(())
         })?;
-        Ok(self.with_data(data))
+        Ok(normalized)
     }
 
     /// White Gaussian noise added to noise-free images, for each image at the same signal-to-noise ratio, and what the ratios are.
@@ -102,48 +110,49 @@ impl Images {
             return Err(Error::Snr(snr));
         }
         let width = self.size() as f64 * self.pixel_size();
-        let diameter = options.diameter.unwrap_or_else(|| self.signal_diameter());
+        let diameter = match options.diameter {
+            Some(diameter) => diameter,
+            None => self.signal_diameter(task)?,
+        };
         if !(diameter > 0.0 && diameter <= width) {
             return Err(Error::Disc { diameter, width });
         }
         let disc = self.disc(diameter);
-        let mut data = self.data().clone();
-        let stage = task.stage("add noise", self.len());
-        let ratios: Vec<[f64; 2]> = data
-            .axis_iter_mut(Axis(0))
-            .into_par_iter()
-            .enumerate()
-            .map(|(i, mut image)| {
-                let (_, frame) = moments(image.iter().copied());
-                let (_, particle) = moments(disc.iter().map(|&at| image[at]));
-                let signal = if options.region == Region::Frame { frame } else { particle };
-                if signal <= 0.0 {
-                    return Err(Error::Constant(i));
-                }
-                let noise = (signal / snr).sqrt();
-                let mut rng = stream(options.seed, "noise", i as u64);
-                image.mapv_inplace(|value| value + (noise * rng.sample::<f64, _>(StandardNormal)) as f32);
-                stage.advance(1)?;
-                Ok([frame / (noise * noise), particle / (noise * noise)])
-            })
-            .collect::<Result<_, _>>()?;
-        let mean = |which: usize| ratios.iter().map(|ratio| ratio[which]).sum::<f64>() / ratios.len() as f64;
-        Ok((self.with_data(data), NoiseReport { snr_frame: mean(0), snr_particle: mean(1), diameter }))
+        let (noisy, ratios) = self.remade("add noise", task, |i, image, pixels| {
+            let (_, frame) = moments(image.iter().copied());
+            let (_, particle) = moments(disc.iter().map(|&at| image[at]));
+            let signal = if options.region == Region::Frame { frame } else { particle };
+            if signal <= 0.0 {
+                return Err(Error::Constant(i));
+            }
+            let noise = (signal / snr).sqrt();
+            let mut rng = stream(options.seed, "noise", i as u64);
+            let mut deviation = || (noise * rng.sample::<f64, _>(StandardNormal)) as f32;
+            pixels.iter_mut().zip(image).for_each(|(pixel, value)| *pixel = value + deviation());
+            Ok([frame / (noise * noise), particle / (noise * noise)])
+        })?;
+        let mean = |which: usize| ratios.iter().map(|ratio: &[f64; 2]| ratio[which]).sum::<f64>() / ratios.len() as f64;
+        Ok((noisy, NoiseReport { snr_frame: mean(0), snr_particle: mean(1), diameter }))
     }
 
     /// Diameter \[Å\] of the disc about the centre that holds 95 % of the stack's squared deviation from the mean of each image's edge.
-    fn signal_diameter(&self) -> f64 {
+    fn signal_diameter(&self, task: &Task) -> Result<f64, Cancelled> {
         const SHARE: f64 = 0.95;
         let size = self.size();
         let rings = Array2::from_shape_fn((size, size), |(y, x)| self.radius(y, x).round() as usize);
-        let mut power = vec![0.0; size];
-        for image in self.data().axis_iter(Axis(0)) {
+        let of_image = |image: ArrayView2<f32>| {
             let edges = [s![0, ..], s![-1, ..]].map(|edge| image.slice(edge));
             let (background, _) = moments(edges.iter().flatten().copied());
+            let mut power = vec![0.0; size];
             for (&ring, &value) in rings.iter().zip(image) {
                 power[ring] += (f64::from(value) - background).powi(2);
             }
-        }
+            task.check().map(|()| power)
+        };
+        let of_images = self.data().axis_iter(Axis(0)).into_par_iter().map(of_image);
+        let of_images = of_images.collect::<Result<Vec<Vec<f64>>, Cancelled>>()?;
+        // added in order, so that threads make no difference
+        let power: Vec<f64> = (0..size).map(|ring| of_images.iter().map(|power| power[ring]).sum()).collect();
         let total: f64 = power.iter().sum();
         let mut inside = 0.0;
         let within = power.iter().take_while(|&&ring| {
@@ -151,7 +160,7 @@ impl Images {
             inside < SHARE * total
         });
         let radius = (within.count() as f64 + 0.5).min(size as f64 / 2.0);
-        2.0 * radius * self.pixel_size()
+        Ok(2.0 * radius * self.pixel_size())
     }
 
     /// Distance of a pixel from the image's centre \[pixels\].

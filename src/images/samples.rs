@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::particles::{Particles, soft_disc};
 use crate::fourier::{Complex32, Fft2, signed_index};
+use crate::task::{Cancelled, Task};
 
 /// Coefficients of every image within a resolution limit, on the half plane that the other half mirrors, sorted by frequency.
 #[derive(Debug, Clone)]
@@ -21,18 +22,18 @@ pub struct Samples {
 
 impl Samples {
     /// Transforms masked particles and keeps the frequencies 0 < s ≤ 1/`low_pass`.
-    pub fn new(particles: &Particles, low_pass: f64) -> Self {
+    pub fn new(particles: &Particles, low_pass: f64, task: &Task) -> Result<Self, Cancelled> {
         let (n, pixel) = (particles.size(), particles.pixel_size());
         let mask = |(y, x): (usize, usize)| soft_disc(y, x, n, pixel, particles.mask_radius());
-        Self::through(&Array2::from_shape_fn((n, n), mask), particles, low_pass)
+        Self::through(&Array2::from_shape_fn((n, n), mask), particles, low_pass, task)
     }
 
     /// The same without the mask: there is more noise in them, but that of no two samples is related.
-    pub fn unmasked(particles: &Particles, low_pass: f64) -> Self {
-        Self::through(&Array2::ones((particles.size(), particles.size())), particles, low_pass)
+    pub fn unmasked(particles: &Particles, low_pass: f64, task: &Task) -> Result<Self, Cancelled> {
+        Self::through(&Array2::ones((particles.size(), particles.size())), particles, low_pass, task)
     }
 
-    fn through(mask: &Array2<f32>, particles: &Particles, low_pass: f64) -> Self {
+    fn through(mask: &Array2<f32>, particles: &Particles, low_pass: f64, task: &Task) -> Result<Self, Cancelled> {
         let (n, pixel, edge) = (particles.size(), particles.pixel_size(), particles.edge());
         let fft = Fft2::new(n);
         let columns = fft.columns();
@@ -52,15 +53,16 @@ impl Samples {
         let area = mask.iter().map(|w| f64::from(w * w)).sum::<f64>() * pixel * pixel;
         let scale = (pixel * pixel) as f32;
         let mut values = Array2::zeros((particles.len(), kept.len()));
-        values.axis_iter_mut(Axis(0)).into_par_iter().zip(particles.data().axis_iter(Axis(0))).for_each(
+        values.axis_iter_mut(Axis(0)).into_par_iter().zip(particles.data().axis_iter(Axis(0))).try_for_each(
             |(mut row, image)| {
                 let masked = &image * mask;
                 let spectrum = fft.forward(masked.as_slice().expect("standard layout"));
                 for (value, (_, index)) in row.iter_mut().zip(&kept) {
                     *value = spectrum[*index] * scale;
                 }
+                task.check()
             },
-        );
+        )?;
         let frequencies: Vec<[f32; 2]> = kept
             .iter()
             .map(|&(_, index)| {
@@ -70,7 +72,7 @@ impl Samples {
             .collect();
         let lengths: Vec<f32> = kept.iter().map(|&(square, _)| ((square as f64).sqrt() / edge) as f32).collect();
         let noise = lengths.iter().map(|&s| (particles.noise_density(f64::from(s)) * area) as f32).collect();
-        Self { frequencies, lengths, values, noise }
+        Ok(Self { frequencies, lengths, values, noise })
     }
 
     /// Number of samples with a frequency up to 1/`low_pass`.

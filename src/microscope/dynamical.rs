@@ -15,7 +15,7 @@ use super::{Error, Microscope, Simulation, within};
 use crate::cell::Cell;
 use crate::pose::Pose;
 use crate::structure::{Atom, Element, Structure};
-use crate::task::Stage;
+use crate::task::{Cancelled, Stage, Task};
 
 /// How a multislice image is computed. The defaults are the paper's, but for the illumination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,7 +165,7 @@ impl Plan {
         images.zip(poses).enumerate().try_for_each_init(
             || self.workspace(),
             |workspace, (index, ((real, imaginary), pose))| {
-                let wave = self.exit_wave(pose, index, workspace)?;
+                let wave = self.exit_wave(pose, index, workspace, stage.task())?;
                 let split = |re: &mut f32, im: &mut f32, value: &Complex32| (*re, *im) = (value.re, value.im);
                 ndarray::Zip::from(real).and(imaginary).and(&wave).for_each(split);
                 Ok::<(), Error>(stage.advance(1)?)
@@ -188,9 +188,8 @@ impl Plan {
         for liquid in index * self.liquids..(index + 1) * self.liquids {
             let atoms = self.place(pose, liquid)?;
             for configuration in 0..self.configurations {
-                // an image takes long enough for somebody to want to stop
-                stage.advance(0)?;
-                for wave in self.exit_waves(&atoms, pose, [liquid, configuration], &self.beams, workspace) {
+                let part = [liquid, configuration];
+                for wave in self.exit_waves(&atoms, pose, part, &self.beams, workspace, stage.task())? {
                     self.lens.add_image(&wave, share, &mut workspace.lens, pixels);
                 }
             }
@@ -199,11 +198,17 @@ impl Plan {
     }
 
     /// The wave at the exit face `[y][x]`, of one frozen configuration and the untilted beam.
-    fn exit_wave(&self, pose: &Pose, index: usize, workspace: &mut Workspace) -> Result<Array2<Complex32>, Error> {
+    fn exit_wave(
+        &self,
+        pose: &Pose,
+        index: usize,
+        workspace: &mut Workspace,
+        task: &Task,
+    ) -> Result<Array2<Complex32>, Error> {
         let liquid = index * self.liquids;
         let atoms = self.place(pose, liquid)?;
         let beam = std::slice::from_ref(&self.untilted);
-        let wave = self.exit_waves(&atoms, pose, [liquid, 0], beam, workspace).remove(0);
+        let wave = self.exit_waves(&atoms, pose, [liquid, 0], beam, workspace, task)?.remove(0);
         Ok(self.multislice.wave(wave))
     }
 
@@ -215,13 +220,14 @@ impl Plan {
         [liquid, configuration]: [usize; 2],
         beams: &[Beam],
         workspace: &mut Workspace,
-    ) -> Vec<Vec<Complex32>> {
+        task: &Task,
+    ) -> Result<Vec<Vec<Complex32>>, Cancelled> {
         let draw = (liquid * self.configurations + configuration) as u64;
         self.vibration.displace(atoms, &pose.matrix(), self.seed, draw, &mut workspace.moved);
         // the particle's atoms come first
         let heights = workspace.moved[..self.structure.len()].iter().map(|atom| atom.position.z);
         let core = heights.clone().fold(f64::MAX, f64::min)..heights.fold(f64::MIN, f64::max);
-        self.multislice.exit_waves_about(core, &workspace.moved, beams, &mut workspace.wave)
+        self.multislice.exit_waves_about(core, &workspace.moved, beams, &mut workspace.wave, task)
     }
 
     /// All atoms in the box, with liquid number `liquid`; the particle's centre is at pixel N/2 and half the height.

@@ -134,10 +134,10 @@ pub fn ab_initio(particles: &Particles, options: &AbInitioOptions, task: &Task) 
     let coefficients = Expansion::bytes(&rings, (1 + options.starts) * particles.len() + directions);
     memory::require((coefficients + soft::bytes(&rings, directions)) as f64, "the hypotheses of these starts")?;
     let basis = PixelBasis::new(&rings, &particles);
-    let images = basis.expand(&particles);
+    let images = basis.expand(&particles, task)?;
     let shared = Shared { particles: &particles, options, rings: &rings, basis, images, directions };
-    let mut starts: Vec<Start> =
-        (0..options.starts as u64).map(|start| Start::new(&shared, options.seed + start)).collect();
+    let seeds = (0..options.starts as u64).map(|start| options.seed + start);
+    let mut starts = seeds.map(|seed| Start::new(&shared, seed, task)).collect::<Result<Vec<Start>, _>>()?;
     // the score over all images, not over those that happened to take part
     let give_up_after = first_full_round(options.iterations) + 1;
     let stage = task.stage("ab initio", options.starts * options.iterations);

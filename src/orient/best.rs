@@ -30,7 +30,7 @@ pub fn best_matches(correlator: &Correlator, stage: &Stage) -> Result<Vec<Match>
         .map_init(
             || correlator.workspace(),
             |work, tile| {
-                let best = best_of_tile(correlator, tile, &half_norms, work);
+                let best = best_of_tile(correlator, tile, &half_norms, work, stage)?;
                 stage.advance(best.len())?;
                 Ok(best)
             },
@@ -39,10 +39,17 @@ pub fn best_matches(correlator: &Correlator, stage: &Stage) -> Result<Vec<Match>
     Ok(found.concat())
 }
 
-fn best_of_tile(correlator: &Correlator, tile: usize, half_norms: &[f32], work: &mut Workspace) -> Vec<Match> {
+fn best_of_tile(
+    correlator: &Correlator,
+    tile: usize,
+    half_norms: &[f32],
+    work: &mut Workspace,
+    stage: &Stage,
+) -> Result<Vec<Match>, Cancelled> {
     let nothing = Match { score: f32::MIN, reference: 0, mirrored: false, angle: 0.0 };
     let mut best = vec![nothing; correlator.images().items_of(tile)];
     for references in 0..correlator.references().tiles() {
+        stage.task().check()?;
         correlator.tile(tile, references, work, |image, reference, line| {
             let best = &mut best[image % TILE];
             let (direct, mirrored) = maxima(line);
@@ -51,7 +58,7 @@ fn best_of_tile(correlator: &Correlator, tile: usize, half_norms: &[f32], work: 
             }
         });
     }
-    best
+    Ok(best)
 }
 
 /// The best match with a reference and the best with its mirror image.

@@ -73,20 +73,21 @@ pub fn candidates(
     memory::require(needed as f64, "the coefficients of this search")?;
     let rotations = directions(count);
     let matrices: Vec<_> = rotations.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-    let references = Expansion::of_slices(&rings, &Spectrum::new(density), &matrices);
+    let references = Expansion::of_slices(&rings, &Spectrum::new(density), &matrices, task)?;
     let basis = PixelBasis::new(&rings, particles);
     let shifts = shift_grid(options.max_shift, options.shift_step);
     let stage = task.stage("search candidates", particles.len() * shifts.len());
     // the best matches of each image with the index of their shift
     let mut found: Vec<Vec<(Match, usize)>> = vec![Vec::new(); particles.len()];
     for (index, shift) in shifts.iter().enumerate() {
-        let images = expanded_at(&basis, particles, shift);
+        let images = expanded_at(&basis, particles, shift, task)?;
         let correlator = Correlator::new(&rings, &images, &references);
         let half_norms = correlator.half_norms();
         found.par_chunks_mut(TILE).enumerate().try_for_each_init(
             || correlator.workspace(),
             |work, (tile, found)| {
                 for block in 0..references.tiles() {
+                    stage.task().check()?;
                     correlator.tile(tile, block, work, |image, reference, line| {
                         let matches = peaks(line, reference, half_norms[reference]);
                         found[image % TILE].extend(matches.map(|found| (found, index)));

@@ -189,8 +189,8 @@ mod tests {
         let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
         let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 32, particles.edge() / 32.0));
         let views: Vec<_> = crate::orient::directions(5).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let images = crate::orient::PixelBasis::new(&rings, &particles).expand(&particles);
-        let references = Expansion::of_slices(&rings, &spectrum, &views);
+        let images = crate::orient::PixelBasis::new(&rings, &particles).expand(&particles, &Task::silent()).unwrap();
+        let references = Expansion::of_slices(&rings, &spectrum, &views, &Task::silent()).unwrap();
         let correlator = Correlator::new(&rings, &images, &references);
         let mut work = correlator.workspace();
         let mut lines = std::collections::HashMap::new();

@@ -16,6 +16,7 @@ use super::radial::RadialBasis;
 use super::rings::Rings;
 use crate::fourier::Complex32;
 use crate::product::multiply;
+use crate::task::{Cancelled, Task};
 use crate::volume::Spectrum;
 
 /// Items kept together: what two tiles have in common is worked out with all they need in the second-level cache.
@@ -62,15 +63,20 @@ impl Expansion {
     }
 
     /// Expansion of the central slices of `spectrum` seen at `rotations`.
-    pub fn of_slices(rings: &Rings, spectrum: &Spectrum, rotations: &[Matrix3<f64>]) -> Self {
+    pub fn of_slices(
+        rings: &Rings,
+        spectrum: &Spectrum,
+        rotations: &[Matrix3<f64>],
+        task: &Task,
+    ) -> Result<Self, Cancelled> {
         let circles = Circles::new(rings);
         let mut out = Self::zeros(rings, rotations.len());
         let (starts, tile) = (&out.starts, out.data.len() / rotations.len().div_ceil(TILE).max(1));
-        out.data
-            .par_chunks_mut(tile.max(1))
-            .zip(rotations.par_chunks(TILE))
-            .for_each(|(tile, rotations)| circles.expand(rings, spectrum, rotations, starts, tile));
-        out
+        out.data.par_chunks_mut(tile.max(1)).zip(rotations.par_chunks(TILE)).try_for_each(|(tile, rotations)| {
+            circles.expand(rings, spectrum, rotations, starts, tile);
+            task.check()
+        })?;
+        Ok(out)
     }
 
     /// Number of items.

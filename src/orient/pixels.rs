@@ -11,6 +11,7 @@ use super::rings::Rings;
 use crate::fourier::Complex32;
 use crate::images::{MASK_EDGE, Particles, soft_disc};
 use crate::product::times_transposed;
+use crate::task::{Cancelled, Task};
 
 /// A pixel within the mask and the one opposite to it.
 struct Pair {
@@ -89,10 +90,11 @@ impl<'a> PixelBasis<'a> {
     }
 
     /// Expansion of particles as the basis was made for.
-    pub fn expand(&self, particles: &Particles) -> Expansion {
+    pub fn expand(&self, particles: &Particles, task: &Task) -> Result<Expansion, Cancelled> {
         let (even, odd) = self.sums_and_differences(particles);
         let mut out = Expansion::zeros(self.rings, particles.len());
         for m in 0..self.rings.orders() {
+            task.check()?;
             let values = self.project(m, if m % 2 == 0 { &even } else { &odd });
             for (item, row) in values.rows().into_iter().enumerate() {
                 let mut block = out.matrix_mut(item / TILE, m);
@@ -103,7 +105,7 @@ impl<'a> PixelBasis<'a> {
                 }
             }
         }
-        out
+        Ok(out)
     }
 
     /// Masked sums and differences of opposite pixels, each image × pair.

@@ -5,6 +5,7 @@ use super::pixels::PixelBasis;
 use super::rings::Rings;
 use super::{Error, directions};
 use crate::images::Particles;
+use crate::task::{Cancelled, Task};
 use crate::volume::{Spectrum, Volume};
 
 /// Directions over which a density's power is averaged.
@@ -17,18 +18,25 @@ const LEAST_SIGNAL: f64 = 0.02;
 /// A density of atoms, or of noise, so takes on the contrast transfer of the microscope, up to its signs.
 ///
 /// # Errors
-/// If the limit is finer than particles or density carry.
-pub fn match_power(particles: &Particles, density: &Volume, low_pass: f64) -> Result<Volume, Error> {
+/// If the limit is finer than particles or density carry, or when interrupted.
+pub fn match_power(particles: &Particles, density: &Volume, low_pass: f64, task: &Task) -> Result<Volume, Error> {
     particles.check_limit(low_pass)?;
     density.check_limit(low_pass)?;
     let rings = Rings::new(particles, low_pass);
-    Ok(match_rings(&rings, particles, &PixelBasis::new(&rings, particles).expand(particles), density))
+    let images = PixelBasis::new(&rings, particles).expand(particles, task)?;
+    Ok(match_rings(&rings, particles, &images, density, task)?)
 }
 
 /// [`match_power`] on rings and image coefficients that are known already.
-pub(super) fn match_rings(rings: &Rings, particles: &Particles, images: &Expansion, density: &Volume) -> Volume {
+pub(super) fn match_rings(
+    rings: &Rings,
+    particles: &Particles,
+    images: &Expansion,
+    density: &Volume,
+    task: &Task,
+) -> Result<Volume, Cancelled> {
     let views: Vec<_> = directions(VIEWS).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-    let slices = Expansion::of_slices(rings, &Spectrum::new(density), &views);
+    let slices = Expansion::of_slices(rings, &Spectrum::new(density), &views, task)?;
     let masked_area = std::f64::consts::PI * particles.mask_radius().powi(2);
     let (wanted, given) = (images.ring_power(rings), slices.ring_power(rings));
     let faintest = 1e-6 * given.iter().copied().fold(0.0, f64::max);
@@ -42,7 +50,7 @@ pub(super) fn match_rings(rings: &Rings, particles: &Particles, images: &Expansi
         })
         .collect();
     let step = rings.frequencies[0];
-    density.filtered(|s| {
+    Ok(density.filtered(|s| {
         let place = (s / step - 1.0).max(0.0);
         let ring = place as usize;
         match (gains.get(ring), gains.get(ring + 1)) {
@@ -50,5 +58,5 @@ pub(super) fn match_rings(rings: &Rings, particles: &Particles, images: &Expansi
             (Some(last), None) if place <= ring as f64 + 1e-6 => *last,
             _ => 0.0,
         }
-    })
+    }))
 }

@@ -15,7 +15,7 @@ use super::{Error, median};
 use crate::fourier::Complex32;
 use crate::images::{Particles, Samples};
 use crate::pose::{Pose, Poses};
-use crate::task::Task;
+use crate::task::{Cancelled, Task};
 use crate::volume::{Spectrum, Volume};
 
 /// Parameters of a pose: three of the rotation, two of the shift.
@@ -99,7 +99,7 @@ pub fn refine(
         return Err(crate::volume::Error::PoseCount { images: particles.len(), poses: poses.len() }.into());
     }
     let spectra: Vec<Spectrum> = densities.iter().map(Spectrum::new).collect();
-    let samples = Samples::new(particles, options.low_pass);
+    let samples = Samples::new(particles, options.low_pass, task)?;
     let sampling = Sampling::new(particles, &samples);
     let nothing = Depth::same(&sampling, 0.0);
     let fit_at = |image: usize, scale: f64, depth| Fit {
@@ -111,22 +111,24 @@ pub fn refine(
     };
     let depth = match options.depth {
         None => {
-            Depth::of(&sampling, poses.as_slice().iter().enumerate().map(|(i, pose)| (fit_at(i, 1.0, &nothing), pose)))
+            let fits = poses.as_slice().iter().enumerate().map(|(i, pose)| (fit_at(i, 1.0, &nothing), pose));
+            Depth::of(&sampling, fits, task)?
         }
         Some(depth) => Depth::same(&sampling, depth),
     };
     let fit = |image, scale| fit_at(image, scale, &depth);
     let scales = match options.scales {
-        true => contrasts(
-            (0..particles.len()).into_par_iter().map(|i| fit(i, 1.0).contrast(&poses.as_slice()[i])).collect(),
-        ),
+        true => {
+            let contrast = |i| task.check().map(|()| fit(i, 1.0).contrast(&poses.as_slice()[i]));
+            contrasts((0..particles.len()).into_par_iter().map(contrast).collect::<Result<_, Cancelled>>()?)
+        }
         false => vec![1.0; particles.len()],
     };
     let stage = task.stage("refine poses", particles.len());
     let refined: Vec<Refined> = (0..particles.len())
         .into_par_iter()
         .map(|image| -> Result<_, Error> {
-            let result = fit(image, scales[image]).minimise(&poses.as_slice()[image], options);
+            let result = fit(image, scales[image]).minimise(&poses.as_slice()[image], options, task)?;
             stage.advance(1)?;
             Ok(result)
         })
@@ -239,10 +241,15 @@ impl Depth {
     }
 
     /// The slopes that explain images best at given poses, by least squares ring by ring.
-    fn of<'a>(sampling: &Sampling, images: impl Iterator<Item = (Fit<'a>, &'a Pose)>) -> Self {
+    fn of<'a>(
+        sampling: &Sampling,
+        images: impl Iterator<Item = (Fit<'a>, &'a Pose)>,
+        task: &Task,
+    ) -> Result<Self, Cancelled> {
         let images: Vec<_> = images.collect();
         let rings = Self::same(sampling, 0.0).slopes.len();
-        let sums: Vec<Vec<[f64; 2]>> = images.par_iter().map(|(fit, pose)| fit.depth_sums(pose, rings)).collect();
+        let sums = images.par_iter().map(|(fit, pose)| task.check().map(|()| fit.depth_sums(pose, rings)));
+        let sums = sums.collect::<Result<Vec<Vec<[f64; 2]>>, Cancelled>>()?;
         let mut total = vec![[0.0; 2]; rings];
         for of_image in &sums {
             total.iter_mut().zip(of_image).for_each(|(a, b)| (a[0], a[1]) = (a[0] + b[0], a[1] + b[1]));
@@ -251,7 +258,7 @@ impl Depth {
         let least = 1e-4 * total.iter().map(|sum| sum[1]).sum::<f64>() / rings.max(1) as f64;
         let slopes = total.iter().map(|[overlap, power]| if *power > least { (overlap / power) as f32 } else { 0.0 });
         let (overlap, power) = total.iter().fold((0.0, 0.0), |sum, ring| (sum.0 + ring[0], sum.1 + ring[1]));
-        Self { slopes: slopes.collect(), mean: TAU * overlap / power.max(f64::MIN_POSITIVE) }
+        Ok(Self { slopes: slopes.collect(), mean: TAU * overlap / power.max(f64::MIN_POSITIVE) })
     }
 }
 
@@ -297,11 +304,12 @@ impl Fit<'_> {
     }
 
     /// The pose of least residual near `start`.
-    fn minimise(&self, start: &Pose, options: &RefineOptions) -> Refined {
+    fn minimise(&self, start: &Pose, options: &RefineOptions, task: &Task) -> Result<Refined, Cancelled> {
         let mut best_pose = *start;
         let mut best = self.normal(start);
         let mut damping = 1e-3;
         for _ in 0..options.steps {
+            task.check()?;
             let step = damped_step(&best, damping, options.shifts);
             let Some(pose) = step.map(|step| moved(&best_pose, &step, options.max_shift)) else { break };
             let trial = self.normal(&pose);
@@ -319,7 +327,7 @@ impl Fit<'_> {
         let power: f64 = self.values.iter().zip(&self.sampling.inverse_noise).map(weighted_power).sum();
         let score = (power - best.cost) * self.sampling.independence;
         let samples = self.values.len().max(1) as f64;
-        Refined { pose: best_pose, score, chi2: best.cost / samples, power: power / samples }
+        Ok(Refined { pose: best_pose, score, chi2: best.cost / samples, power: power / samples })
     }
 
     /// Cost, gradient and normal matrix at `pose`; how the depth's part turns with the pose is left out of the derivatives, being small.

@@ -14,7 +14,7 @@ use super::{Error, Layout, direction_grid, recentred};
 use crate::images::Particles;
 use crate::memory;
 use crate::pose::{Pose, Poses};
-use crate::task::Task;
+use crate::task::{Cancelled, Task};
 use crate::volume::{Spectrum, Volume};
 
 /// Options of [`search`].
@@ -116,11 +116,11 @@ pub fn search(particles: &Particles, density: &Volume, options: &SearchOptions, 
     let indices: Vec<usize> = (0..particles.len()).collect();
     for block in rotations.chunks(BLOCK) {
         let matrices: Vec<_> = block.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let references = Expansion::of_slices(&rings, &spectrum, &matrices);
+        let references = Expansion::of_slices(&rings, &spectrum, &matrices, task)?;
         for chunk in indices.chunks(CHUNK) {
             let images = particles.select(chunk);
             for shift in &shifts {
-                let images = expanded_at(&basis, &images, shift);
+                let images = expanded_at(&basis, &images, shift, task)?;
                 let found = best_matches(&Correlator::new(&rings, &images, &references), &stage)?;
                 for (&image, found) in chunk.iter().zip(found) {
                     if f64::from(found.score) > scores[image] {
@@ -141,11 +141,16 @@ pub(super) fn direction_count(particles: &Particles, given: usize, low_pass: f64
 }
 
 /// Coefficients of the images moved back by one shift.
-pub(super) fn expanded_at(basis: &PixelBasis, images: &Particles, shift: &Vector2<f64>) -> Expansion {
+pub(super) fn expanded_at(
+    basis: &PixelBasis,
+    images: &Particles,
+    shift: &Vector2<f64>,
+    task: &Task,
+) -> Result<Expansion, Cancelled> {
     if shift.norm() == 0.0 {
-        return basis.expand(images);
+        return basis.expand(images, task);
     }
-    basis.expand(&recentred(images, &vec![*shift; images.len()]))
+    basis.expand(&recentred(images, &vec![*shift; images.len()]), task)
 }
 
 /// Number of directions on half the sphere that lie about `distance` Å apart at the rim of a particle of `diameter` Å.

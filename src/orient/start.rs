@@ -23,7 +23,7 @@ use super::{Error, directions, recentred};
 use crate::images::Particles;
 use crate::pose::{Pose, Poses};
 use crate::random;
-use crate::task::{Stage, Task};
+use crate::task::{Cancelled, Stage, Task};
 use crate::volume::{Gridding, Spectrum, Volume, grid_size};
 
 /// Fraction of the run after which the weights are as hard as they will be.
@@ -69,23 +69,23 @@ pub struct Start {
 
 impl Start {
     /// Random phases within the mask, each ring as strong as the images' own.
-    pub fn new(shared: &Shared, seed: u64) -> Self {
+    pub fn new(shared: &Shared, seed: u64, task: &Task) -> Result<Self, Cancelled> {
         let (particles, low_pass) = (shared.particles, shared.options.low_pass);
         let size = grid_size(particles.edge(), low_pass);
         let mut rng = random::stream(seed, "ab initio start", 0);
         let noise = Array3::from_shape_simple_fn((size, size, size), || rng.sample(StandardNormal));
         let volume = Volume::new(noise, particles.edge() / size as f64);
         let volume = volume.masked(particles.mask_radius(), MASK_EDGE);
-        Self {
+        Ok(Self {
             seed,
-            volume: match_rings(shared.rings, particles, &shared.images, &volume),
+            volume: match_rings(shared.rings, particles, &shared.images, &volume, task)?,
             // any pose is better than none
             poses: Poses::new(vec![Pose::default(); particles.len()], vec![f64::NEG_INFINITY; particles.len()]),
             history: Vec::new(),
             given_up: false,
             moved: None,
             shifts: vec![Vector2::zeros(); particles.len()],
-        }
+        })
     }
 
     /// Mean score after the last round.
@@ -103,7 +103,7 @@ impl Start {
         let progress = index as f64 / (options.iterations - 1).max(1) as f64;
         let views = directions((shared.directions as f64 * FIRST_DIRECTIONS.powf(1.0 - progress)).ceil() as usize);
         let matrices: Vec<_> = views.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let references = Expansion::of_slices(shared.rings, &Spectrum::new(&self.volume), &matrices);
+        let references = Expansion::of_slices(shared.rings, &Spectrum::new(&self.volume), &matrices, task)?;
         let images = self.moved.as_ref().unwrap_or(&shared.images);
         let correlator = Correlator::new(shared.rings, images, &references);
         let last: Vec<f32> = self.poses.scores().iter().map(|&score| score as f32).collect();
@@ -162,7 +162,7 @@ impl Start {
         };
         let refined = refine(shared.particles, from_ref(&self.volume), &self.poses, &options, &task.unseen())?;
         self.shifts = refined.poses.as_slice().iter().map(|pose| pose.shift).collect();
-        self.moved = Some(shared.basis.expand(&recentred(shared.particles, &self.shifts)));
+        self.moved = Some(shared.basis.expand(&recentred(shared.particles, &self.shifts), task)?);
         Ok(())
     }
 }

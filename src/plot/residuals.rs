@@ -69,7 +69,7 @@ pub fn residuals(
         let requirement = "from 1 to 12";
         return Err(Error::OutOfRange { name: "the number of images", value: count as f64, requirement });
     }
-    let predictor = Predictor::new(fitted, particles)?;
+    let predictor = Predictor::new(fitted, particles, task)?;
     predictor.check(&options.images)?;
     let left = predictor.residuals(task).map_err(crate::model::Error::from)?;
     if left.chi2.iter().chain(&left.residual).chain(&left.image).any(|value| !value.is_finite()) {

@@ -102,7 +102,7 @@ pub fn reconstruct(
     check_least_squares(options)?;
     let size = grid_size(particles.edge(), options.low_pass);
     let pixel_size = particles.edge() / size as f64;
-    let samples = Samples::new(particles, options.low_pass);
+    let samples = Samples::new(particles, options.low_pass, task)?;
     let radius = particles.mask_radius();
     let masked = |volume: Volume| volume.masked(radius, DENSITY_MASK_EDGE);
 

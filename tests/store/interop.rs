@@ -134,7 +134,8 @@ fn a_projector_of_its_own_makes_the_images_again_from_the_star_file() {
         b_factor: 5.0,
         ..Simulation::default()
     };
-    let images = simulate(&few_atoms(), &microscope, &options, &Task::silent()).unwrap().invert();
+    let images = simulate(&few_atoms(), &microscope, &options, &Task::silent()).unwrap();
+    let images = images.invert(&Task::silent()).unwrap();
     store::write_images(&at("images.mrcs"), &images, &Task::silent()).unwrap();
     store::write_xyz(&at("atoms.xyz"), &few_atoms(), &BTreeMap::new()).unwrap();
     let star = StarOptions { images: Some("images.mrcs".into()), pixel_size: Some(0.25), ..StarOptions::default() };

@@ -26,6 +26,7 @@ pub use grid::{BandFft, Grid};
 
 use super::{ScatteringFactors, electron};
 use crate::structure::{Atom, Element};
+use crate::task::{Cancelled, Task};
 use merged::{Merged, Share};
 use potential::{Potential, PotentialWorkspace};
 
@@ -191,14 +192,26 @@ impl Multislice {
     ///
     /// Positions of `atoms` are in the box, z along the beam from the entrance face; they may lie outside of it in x and y.
     ///
+    /// # Errors
+    /// When interrupted.
+    ///
     /// # Panics
     /// If an atom is of no planned element.
-    pub fn exit_waves(&self, atoms: &[Atom], beams: &[Beam], workspace: &mut Workspace) -> Vec<Vec<Complex32>> {
+    pub fn exit_waves(
+        &self,
+        atoms: &[Atom],
+        beams: &[Beam],
+        workspace: &mut Workspace,
+        task: &Task,
+    ) -> Result<Vec<Vec<Complex32>>, Cancelled> {
         let slices = self.sort_into_slices(atoms).into_iter().map(Layer::Slice);
-        self.pass(&slices.enumerate().collect::<Vec<_>>(), beams, workspace)
+        self.pass(&slices.enumerate().collect::<Vec<_>>(), beams, workspace, task)
     }
 
     /// The same, exact where the particle is, for z in `core` \[Å\]; elsewhere slices are merged, if [`Multislice::merging`] says so.
+    ///
+    /// # Errors
+    /// When interrupted.
     ///
     /// # Panics
     /// If an atom is of no planned element.
@@ -208,15 +221,22 @@ impl Multislice {
         atoms: &[Atom],
         beams: &[Beam],
         workspace: &mut Workspace,
-    ) -> Vec<Vec<Complex32>> {
+        task: &Task,
+    ) -> Result<Vec<Vec<Complex32>>, Cancelled> {
         match &self.merging {
-            Some(merging) => self.pass(&self.sort_into_layers(atoms, core, merging.stride), beams, workspace),
-            None => self.exit_waves(atoms, beams, workspace),
+            Some(merging) => self.pass(&self.sort_into_layers(atoms, core, merging.stride), beams, workspace, task),
+            None => self.exit_waves(atoms, beams, workspace, task),
         }
     }
 
     /// The waves of all beams behind some layers, each given with the number of slices before it.
-    fn pass(&self, layers: &[(usize, Layer)], beams: &[Beam], workspace: &mut Workspace) -> Vec<Vec<Complex32>> {
+    fn pass(
+        &self,
+        layers: &[(usize, Layer)],
+        beams: &[Beam],
+        workspace: &mut Workspace,
+        task: &Task,
+    ) -> Result<Vec<Vec<Complex32>>, Cancelled> {
         let incident = |beam: &Beam| {
             let mut wave = vec![Complex32::ZERO; self.fft.spectrum_len()];
             wave[beam.incident] = Complex32::ONE;
@@ -224,6 +244,7 @@ impl Multislice {
         };
         let mut waves: Vec<Vec<Complex32>> = beams.iter().map(incident).collect();
         for (i, (place, layer)) in layers.iter().enumerate() {
+            task.check()?;
             let next = layers.get(i + 1).map_or(self.slices, |(next, _)| *next);
             let is_empty = layer.is_empty();
             if !is_empty {
@@ -244,7 +265,7 @@ impl Multislice {
                 }
             }
         }
-        waves
+        Ok(waves)
     }
 
     /// The wave `[y][x]` of some Fourier coefficients.

@@ -136,7 +136,7 @@ pub fn refine(
     if model.is_empty() {
         return Err(Error::NoAtoms);
     }
-    let views = Views::new(particles, low_pass);
+    let views = Views::new(particles, low_pass, task)?;
     let stage = task.stage("refine atoms", options.rounds);
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
     let trace = options.classes(&elements);

@@ -73,7 +73,7 @@ impl Predictor {
     ///
     /// # Errors
     /// If numbers of images and poses differ, the model has no atoms or an element without a transfer, or the transfers are not those of these particles.
-    pub fn new(fitted: &Fitted, particles: &Particles) -> Result<Self, Error> {
+    pub fn new(fitted: &Fitted, particles: &Particles, task: &Task) -> Result<Self, Error> {
         let Fitted { model, poses, transfers, low_pass, energy } = fitted;
         particles.check_limit(*low_pass)?;
         if particles.len() != poses.len() {
@@ -89,7 +89,7 @@ impl Predictor {
         if let Some(atom) = model.atoms().iter().find(|atom| !elements.contains(&atom.element)) {
             return Err(Error::NoTransfer(atom.element));
         }
-        let views = Views::new(particles, *low_pass);
+        let views = Views::new(particles, *low_pass, task)?;
         let transfers = gathered(transfers, &views)?;
         let (atoms, _) = apart(model, &elements);
         let shows = |values: &Array2<f64>| values.iter().any(|&value| value != 0.0);

@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView1};
 
 use crate::fourier::Complex32;
 use crate::images::{Particles, Samples};
+use crate::task::{Cancelled, Task};
 
 /// Fourier coefficients of all images up to a limit of resolution, one of each ± pair.
 pub struct Views {
@@ -24,9 +25,9 @@ pub struct Views {
 
 impl Views {
     /// Of particles up to `low_pass` \[Å\].
-    pub fn new(particles: &Particles, low_pass: f64) -> Self {
+    pub fn new(particles: &Particles, low_pass: f64, task: &Task) -> Result<Self, Cancelled> {
         let edge = particles.edge();
-        let samples = Samples::unmasked(particles, low_pass);
+        let samples = Samples::unmasked(particles, low_pass, task)?;
         let index = |k: f32| (f64::from(k) * edge).round() as isize;
         let reach = samples.frequencies.iter().flatten().map(|&k| index(k).unsigned_abs()).max().unwrap_or(0);
         let width = 2 * reach + 1;
@@ -34,7 +35,7 @@ impl Views {
             let along = |k| (index(k) + reach as isize) as usize;
             along(*ky) * width + along(*kx)
         };
-        Self {
+        Ok(Self {
             reach,
             edge,
             places: samples.frequencies.iter().map(place).collect(),
@@ -42,7 +43,7 @@ impl Views {
             weights: samples.noise.iter().map(|noise| 1.0 / noise).collect(),
             frequencies: samples.frequencies,
             values: samples.values,
-        }
+        })
     }
 
     /// Number of images.

@@ -126,7 +126,7 @@ pub fn break_symmetry(
 ) -> Result<BrokenSymmetry, Error> {
     check(particles, sites, poses, options)?;
     memory::require(Equations::bytes(sites.len()) as f64, "the equations of so many sites")?;
-    let known = Known::new(particles, sites, poses, options);
+    let known = Known::new(particles, sites, poses, options, task)?;
     let chosen = known.best_images(options.images);
     let first = known.first_model(particles, sites, poses);
     // where nothing has to be told apart one start is as good as many
@@ -208,7 +208,13 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn new(particles: &'a Particles, sites: &Structure, poses: &Poses, options: &BreakOptions) -> Self {
+    fn new(
+        particles: &'a Particles,
+        sites: &Structure,
+        poses: &Poses,
+        options: &BreakOptions,
+        task: &Task,
+    ) -> Result<Self, Cancelled> {
         let sites: Vec<Point3<f64>> = sites.atoms().iter().map(|atom| atom.position).collect();
         let operations = operations(&sites, options.max_offset, options.closure);
         let (mut rotations, mut rotation_of) = (Vec::<UnitQuaternion<f64>>::new(), Vec::new());
@@ -220,9 +226,9 @@ impl<'a> Known<'a> {
                 rotations.len() - 1
             }));
         }
-        let data = Data::new(particles, options.low_pass);
+        let data = Data::new(particles, options.low_pass, task)?;
         let (filter, equations) = (Filter::new(&data), Equations::new(&sites));
-        Self {
+        Ok(Self {
             particles,
             data,
             filter,
@@ -233,7 +239,7 @@ impl<'a> Known<'a> {
             rotation_of,
             poses: poses.clone(),
             sphere: Sphere::new(),
-        }
+        })
     }
 
     /// The images that the ideal lattice explains best, in the order of the stack.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::fourier::{Complex32, Fft2, fast_even_size};
 use crate::images::{Particles, Samples};
 use crate::pose::Pose;
+use crate::task::{Cancelled, Task};
 use crate::volume::{Spectrum, Volume, density_of_atoms, grid_size};
 
 /// Standard deviation of the Gaussian that stands for an atom \[Å\].
@@ -48,8 +49,8 @@ pub struct Model {
 }
 
 impl Data {
-    pub fn new(particles: &Particles, low_pass: f64) -> Self {
-        let samples = Samples::new(particles, low_pass);
+    pub fn new(particles: &Particles, low_pass: f64, task: &Task) -> Result<Self, Cancelled> {
+        let samples = Samples::new(particles, low_pass, task)?;
         let edge = particles.edge();
         let ring_step = 1.0 / edge;
         let rings: Vec<usize> = samples.lengths.iter().map(|&s| (f64::from(s) / ring_step).round() as usize).collect();
@@ -70,7 +71,7 @@ impl Data {
             })
             .collect();
         let model_edge = edge.min(2.0 * particles.mask_radius() + 2.0);
-        Self { samples, weights, rings, ring_step, edge, model_edge, low_pass }
+        Ok(Self { samples, weights, rings, ring_step, edge, model_edge, low_pass })
     }
 
     /// The transfer function that gives `volume`, seen as the images are, the images' power on each ring, noise subtracted.

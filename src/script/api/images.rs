@@ -41,9 +41,9 @@ pub mod api {
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 2 });
     /// let white = raw.invert();
     /// ```
-    #[rhai_fn(global)]
-    pub fn invert(images: Images) -> Images {
-        images.invert()
+    #[rhai_fn(global, return_raw)]
+    pub fn invert(call: NativeCallContext, images: Images) -> ScriptResult<Images> {
+        run(&call, |task| images.invert(task))
     }
 
     /// Gives every image mean 0 and variance 1.
@@ -111,8 +111,8 @@ pub mod api {
     /// print(noise);
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn minus(images: Images, other: Images) -> ScriptResult<Images> {
-        images.minus(&other).map_err(fault)
+    pub fn minus(call: NativeCallContext, images: Images, other: Images) -> ScriptResult<Images> {
+        run(&call, |task| images.minus(&other, task))
     }
 
     /// The poses that images were simulated at; an error if they were not simulated.
@@ -359,8 +359,8 @@ pub mod api {
     /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).with_model_error(0.1).edge());
     /// ```
     #[rhai_fn(global, return_raw)]
-    pub fn with_model_error(particles: Particles, share: f64) -> ScriptResult<Particles> {
-        particles.with_model_error(share).map_err(fault)
+    pub fn with_model_error(call: NativeCallContext, particles: Particles, share: f64) -> ScriptResult<Particles> {
+        run(&call, |task| particles.with_model_error(share, task))
     }
 
     /// The same particles as if their noise were that of other ones: where both are to weigh frequencies alike.
@@ -394,9 +394,10 @@ pub mod api {
     /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 9 });
     /// print(1 / raw.invert().prepare(#{ diameter: 15, low_pass: 1.5 }).first_peak());
     /// ```
-    #[rhai_fn(global)]
-    pub fn first_peak(particles: Particles) -> Dynamic {
+    #[rhai_fn(global, return_raw)]
+    pub fn first_peak(call: NativeCallContext, particles: Particles) -> ScriptResult<Dynamic> {
         let finest = 2.2 * particles.pixel_size();
-        RadialPower::of(&particles, finest).first_peak().map_or(Dynamic::UNIT, Dynamic::from)
+        let power = run(&call, |task| RadialPower::of(&particles, finest, task))?;
+        Ok(power.first_peak().map_or(Dynamic::UNIT, Dynamic::from))
     }
 }

@@ -119,7 +119,7 @@ pub mod api {
         let fitted = super::fitted(&refined)?;
         let numbers = images.unwrap_or_else(|| (0..particles.len()).collect());
         run(&call, |task| {
-            let predictor = Predictor::new(&fitted, &particles)?;
+            let predictor = Predictor::new(&fitted, &particles, task)?;
             Ok::<_, model::Error>((predictor.pictures(&numbers, task)?, predictor.residuals(task)?))
         })
         .map(super::predicted_map)

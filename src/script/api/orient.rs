@@ -244,7 +244,7 @@ pub mod api {
         options: Map,
     ) -> ScriptResult<Volume> {
         let options: MatchOptions = options::parse(&call, &options)?;
-        run(&call, |_| orient::match_power(&particles, &density, options.low_pass))
+        run(&call, |task| orient::match_power(&particles, &density, options.low_pass, task))
     }
 
     /// The poses that each operation which a particle almost has makes of given ones: an array of Poses, the first those given.
