@@ -142,7 +142,7 @@ pub fn save(path: &Path, value: &Value, provenance: &Provenance, task: &Task) ->
                 Value::Volume(_) => ".mrc or .h5",
                 Value::Structure(_) | Value::Model(_) => ".xyz, .pdb, .cif or .h5",
                 Value::Poses(_) => ".star or .h5",
-                Value::Table(_) => ".csv, .json or .h5",
+                Value::Table(_) => ".csv, .md, .json or .h5",
                 _ => ".h5",
             };
             Err(Error::Extension { path: path.to_owned(), verb: "write", known })

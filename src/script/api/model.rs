@@ -259,6 +259,22 @@ pub mod api {
         compare(call, atoms, truth, Map::new())
     }
 
+    /// Atoms laid on those that they were compared with, as a structure.
+    ///
+    /// * `atoms`: a Model or a Structure; `comparison`: the map that `compare` gave for them.
+    ///
+    /// ```rhai
+    /// let truth = structure::bundled("fept_1.5nm");
+    /// let turned = truth.rotated([1, 2, 3], 40);
+    /// let back = turned.superposed(turned.compare(truth));
+    /// print(back.positions()[0]);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn superposed(atoms: Dynamic, comparison: Map) -> ScriptResult<Structure> {
+        let atoms = atoms_of(&atoms)?;
+        Ok(super::comparison(&comparison)?.superpose(&atoms))
+    }
+
     /// The atoms of a model as a structure, in the frame of the density.
     ///
     /// ```rhai

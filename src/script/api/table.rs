@@ -216,9 +216,9 @@ pub mod api {
         format!("table of {} rows: {}", table.rows().len(), table.columns().join(", "))
     }
 
-    /// Saves a table as comma-separated values (`.csv`), as JSON (`.json`) or as HDF5 (`.h5`), as the name of the file ends.
+    /// Saves a table as comma-separated values (`.csv`), Markdown (`.md`), JSON (`.json`) or HDF5 (`.h5`), as the name of the file ends.
     ///
-    /// Numbers keep all their digits. Any other ending is an error, and so is a folder that does not exist or cannot be written.
+    /// Numbers keep all their digits, six of them in Markdown, which is for readers. Any other ending is an error, and so is a folder that does not exist or cannot be written.
     ///
     /// ```rhai
     /// table::from_rows(["seed", "rmsd_pm"], [[1, 2.1], [2, 2.2]]).save("seeds.csv");
@@ -228,6 +228,7 @@ pub mod api {
         let file = writable(&call, path)?;
         let saved = match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => store::write_text(&file, &table.to_csv()),
+            Some("md") => store::write_text(&file, &table.to_markdown()),
             Some("json") => store::write_text(&file, &format!("{:#}\n", table.to_json())),
             _ => return saved(&call, path, Value::Table(stored::columns(&table))),
         };

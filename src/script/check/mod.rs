@@ -184,6 +184,8 @@ mod tests {
         only("import \"two_step\" as ts;", &["Warning 1:22", "ts is never used"]);
         only("fn f() { 1 }\nprint(2);", &["Warning 1:4", "f is never called"]);
         only("{ let y = 1; print(y); }\nprint(y);", &["Error 2:7"]);
+        assert!(found("const LIMIT = 2;\nfn f() { global::LIMIT }\nprint(f());").is_empty());
+        only("const LIMIT = 2;\nfn f() { global::OTHER }\nprint(f());", &["Warning 1:7", "LIMIT is never used"]);
         assert!(found("let x = [orient::random(2, 1)];\nprint(x[0].mean_score());").is_empty());
         assert!(found("let x = 1;\nlet f = |a| a + x;\nprint(`${f.call(1)}`);").is_empty());
     }

@@ -1,6 +1,6 @@
 //! A walk over a script with the variables that are in reach at each place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rhai::{AST, ASTFlags, ASTNode, EvalAltResult, Expr, FlowControl, Ident, Position, Stmt, StmtBlock};
@@ -68,6 +68,8 @@ pub(super) struct Walker<'a> {
     pub(super) own_options: BTreeMap<String, Vec<String>>,
     /// Names in maps that are written out: a closure in a map is called like a method.
     pub(super) map_names: Vec<String>,
+    /// The script's constants that are read as `global::NAME`, as functions do.
+    constants: BTreeSet<String>,
 }
 
 /// A function of the script.
@@ -95,14 +97,14 @@ impl<'a> Walker<'a> {
             found: Vec::new(),
             scopes: vec![Vec::new()],
             imports: Vec::new(),
+            constants: BTreeSet::new(),
         };
         walker.statements(ast.statements());
         // what is left in reach at the end is looked at after the functions, which may use it
         let globals = walker.scopes.pop().unwrap_or_default();
-        let (imports, variables): (Vec<Local>, Vec<Local>) =
+        let (imports, mut variables): (Vec<Local>, Vec<Local>) =
             globals.into_iter().partition(|local| matches!(local.holds, Holds::Import(_)));
         walker.imports = imports;
-        walker.leave(variables);
         for (_, parameters, body) in bodies {
             let parameter = |name: &String| Local {
                 name: name.clone(),
@@ -116,6 +118,8 @@ impl<'a> Walker<'a> {
             let locals = walker.scopes.pop().unwrap_or_default();
             walker.leave(locals);
         }
+        variables.retain(|local| !walker.constants.contains(&local.name));
+        walker.leave(variables);
         let imports = std::mem::take(&mut walker.imports);
         walker.leave(imports);
         walker.uncalled(ast);
@@ -387,7 +391,11 @@ impl<'a> Walker<'a> {
 
     fn variable(&mut self, name: &str, namespace: &rhai::Namespace, position: Position) {
         if !namespace.is_empty() {
-            let known = self.used(namespace.root()).is_some() || namespace.root() == "global";
+            if namespace.root() == "global" {
+                self.constants.insert(name.to_owned());
+                return;
+            }
+            let known = self.used(namespace.root()).is_some();
             if !known && self.checker.known.is_namespace(namespace.root()) {
                 self.fail(EvalAltResult::ErrorVariableNotFound(format!("{}::{name}", namespace.root()), position));
             } else if !known {

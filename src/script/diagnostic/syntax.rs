@@ -4,7 +4,7 @@ use rhai::{LexError, ParseErrorType, Position};
 
 use super::explain::{Explained, constant, lower};
 use super::text::{end_before, has_word, line, position_of, unclosed};
-use crate::script::lex::partner;
+use crate::script::lex::{Kind, lex, partner};
 
 /// Explains what the parser did not accept at `position`.
 pub fn explain(what: &ParseErrorType, position: Position, text: &str) -> Explained {
@@ -93,6 +93,7 @@ fn habit_of(what: &ParseErrorType, here: &str) -> Option<String> {
 
 /// How a script says what `word`, or a line of another language, means; the word may be empty.
 pub fn habit(word: &str, here: &str) -> Option<String> {
+    let here = &code_of(here);
     let start = here.trim_start();
     let first = start.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
     let help = match word {
@@ -107,7 +108,7 @@ pub fn habit(word: &str, here: &str) -> Option<String> {
         "from" | "numpy" | "np" | "abtem" | "ase" => IMPORT,
         "class" => "there are no classes: a map #{ name: value } holds values, functions work on it",
         "var" => "a variable is written let x = 1;",
-        "f" if here.contains("f\"") || here.contains("f'") => "values go into a text between backticks: `x is ${x}`",
+        "f" if here.contains("f\"") => "values go into a text between backticks: `x is ${x}`",
         _ if first == "import" && !start.contains('"') || first == "from" => IMPORT,
         _ if first == "def" => "a function is written fn name(x) { … }",
         _ if ["for", "while", "if", "else", "elif", "try", "with"].contains(&first) && ends_with_colon(here) => BLOCK,
@@ -128,8 +129,30 @@ const IMPORT: &str =
     "an import names a script in quotes: import \"two_step\" as two_step; the namespaces of pedesis need none";
 const BLOCK: &str = "a block stands in braces, without a colon: for i in 0..3 { print(i); }";
 
+/// A line without its comments, and with nothing in its strings.
+fn code_of(line: &str) -> String {
+    let code = lex(line).into_iter().filter(|token| token.kind != Kind::Comment).map(|token| match token.kind {
+        Kind::Text => "\"\"",
+        _ => token.text(line),
+    });
+    code.collect()
+}
+
 /// Whether a colon ends the head of a block, as in Python.
 fn ends_with_colon(here: &str) -> bool {
     let code = here.split('#').next().unwrap_or("");
     !code.contains('{') && code.contains(':') && !code.contains("::") || code.trim_end().ends_with(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::habit;
+
+    #[test]
+    fn comments_and_strings_are_no_code() {
+        assert_eq!(habit("", "let a = true and false;").as_deref(), Some("and is written &&, or is written ||"));
+        assert_eq!(habit("", "/// this and that, or nothing"), None);
+        assert_eq!(habit("", "print(\"salt and pepper\"; // for all or none:"), None);
+        assert_eq!(habit("import", "import \"two_step\" as numpy_like"), None);
+    }
 }

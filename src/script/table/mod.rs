@@ -3,6 +3,7 @@
 mod csv;
 mod curves;
 mod group;
+mod markdown;
 
 use std::cmp::Ordering;
 use std::fmt;
