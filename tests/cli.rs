@@ -286,3 +286,60 @@ fn functions_that_imported_modules_would_mix_up_are_refused() {
     );
     assert_eq!((fine.status, fine.stdout.trim()), (Some(0), "4"), "{}", fine.stderr);
 }
+
+#[test]
+fn the_language_s_own_functions_keep_no_errors_to_themselves() {
+    let text = r#"
+        let x = [3, 1, 2];
+        for f in [|a, b| a.nosuch(), |a, b| throw "no order", |a, b| "x"] {
+            for sorting in [|x| x.sort(f), |x| x.dedup(f)] {
+                try { sorting.call(x); print("WENT ON"); } catch { }
+            }
+        }
+        print(x);
+        x.sort(|a, b| b - a);
+        print(x);
+        let pairs = [[1, "b"], [0, "c"], [1, "a"]];
+        pairs.sort(|a, b| a[0] < b[0]);
+        print(pairs);
+        let mixed = [1.5, 2, -1];
+        mixed.sort();
+        print(mixed);
+        let twice = [1, 1, 2, 2, 1];
+        twice.dedup(|a, b| a == b);
+        print(twice);
+        print((0..3).map(|i| i * i) + (1..=2).map(|i| -i));
+        print(sqrt(4) + [1, 2.5].sum() + [1, 3].mean());
+    "#;
+    let run = run_script(text, &[]);
+    let expected =
+        "[3, 1, 2]\n[3, 2, 1]\n[[0, \"c\"], [1, \"b\"], [1, \"a\"]]\n[-1, 1.5, 2]\n[1, 2, 1]\n[0, 1, 4, -1, -2]\n7.5\n";
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), expected), "{}", run.stderr);
+    let run = run_script("[1, 2, 3].sort(|a, b| { loop { } })", &["--max-time", "0.3"]);
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    let run = run_script("[1, \"a\"].sort()", &[]);
+    assert!(run.stderr.contains("cannot be sorted together"), "{}", run.stderr);
+}
+
+#[test]
+fn pixels_go_out_and_come_back() {
+    let text = r#"
+        let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3, size: 80 });
+        let two = raw.select([2, 0]);
+        print(two.len() + " " + two.true_poses().len());
+        let again = images::from_pixels([two.pixels(0), two.pixels(1)], raw.pixel_size());
+        let difference = again.minus(two);
+        print(difference.info().contains("values 0.000 to 0.000"));
+        two.select([1]).save("one.h5");
+        print(store::images("one.h5").len());
+        for wrong in [|| raw.select([3]), || raw.select([]), || raw.pixels(-1), || images::from_pixels([[[1, 2], [3]]], 0.25),
+            || images::from_pixels([[[1, 2], [3, 1e300]]], 0.25), || images::from_pixels([[[1]]], 0)] {
+            try { wrong.call(); print("WENT ON"); } catch (error) { print(error); }
+        }
+    "#;
+    let run = run_script(text, &[]);
+    let expected = "2 2\ntrue\n1\nthere is no image 3: there are 3, counted from 0\nno images are selected; give their numbers, as in [0, 1, 2]\n\
+        there is no image -1: there are 3, counted from 0\nimage 0 is not 2 rows of 2 numbers; images are square and of one size\n\
+        image 0 has a pixel that is no finite number\nthe pixel size must be a positive number of Å, not 0\n";
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), expected), "{}", run.stderr);
+}

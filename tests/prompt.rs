@@ -265,6 +265,17 @@ fn what_is_typed_survives_mistakes_and_sittings() {
     terminal.give_up();
     terminal.line("size + 1");
     assert_has(&terminal.screen(), &["there is no function nothing_of_the_kind(int)", "\n8\n"]);
+    // an import that fails is no import
+    terminal.line("import numpy as np");
+    terminal.line("let d = 20; import \"none_such\" as none_such");
+    terminal.line("d + 2");
+    assert_has(&terminal.screen(), &["an import names a script in quotes", "\n22\n"]);
+    terminal.line("import \"two_step\" as ts");
+    terminal.line("help --search unevenness zzz");
+    terminal.line("help --search equal-area");
+    terminal.line("ts::reconstruct?");
+    let screen = terminal.screen();
+    assert_has(&screen, &["nothing in the manual has", "plot::coverage", "two_step::reconstruct(images, options)"]);
     // many lines pasted at once, and a very long one
     terminal.tmux(&["set-buffer", "let a = 1;\nlet b = [\n  a,\n  2,\n];\nb.len() + 40"]);
     terminal.tmux(&["paste-buffer", "-p"]);

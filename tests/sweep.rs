@@ -107,7 +107,7 @@ fn a_wrong_name_or_row_of_a_table_is_told() {
         ("t.filter(|row| 3)", &["gives true or false"]),
         ("t.with_column(\"x\", [1])", &["1 values, but the table has 4 rows"]),
         ("t.with_column(\"x\", |row| [1])", &["an array does not fit into a cell"]),
-        ("t.save(\"t.txt\")", &[".csv, .json or .h5"]),
+        ("t.save(\"t.txt\")", &[".csv, .md, .json or .h5"]),
         ("table::read(\"script.rhai\")", &["a table is read from .csv or .h5"]),
         ("table::read(\"none.csv\")", &["cannot read the table none.csv"]),
         ("plot::table(t, #{ x: \"low_pass\", y: \"rmsd\" })", &["did you mean \"rmsd_pm\"?"]),

@@ -13,6 +13,7 @@ mod run;
 mod watch;
 mod worker;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand, ValueEnum};
 use rhai::Engine;
 
-use crate::script::help::{Reference, UnknownName};
+use crate::script::help::Reference;
 use crate::script::permit::Flags;
 use crate::script::{self, Executor, Session, SessionError, Setup};
 use crate::sweep::Slurm;
@@ -234,7 +235,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Shows what the manual says.
-fn explain(found: Result<String, UnknownName>) -> u8 {
+fn explain(found: Result<String, impl std::fmt::Display>) -> u8 {
     match found {
         Ok(text) => {
             output::say(text.trim_end());
@@ -268,11 +269,12 @@ impl Console {
         let cancel = Arc::new(AtomicBool::new(false));
         let bars = Arc::new(Bars::default());
         let below = bars.clone();
-        let tell = Box::new(move |text: &str| below.suspend(|| output::complain(text)));
+        let on_screen = std::io::stderr().is_terminal();
+        let tell = Box::new(move |text: &str| below.suspend(|| output::complain(&output::harmless(text, on_screen))));
         let session = Session::new(Setup { task: bars.task(cancel.clone()), tell, ..setup })?;
         let mut engine = script::engine(&session);
         let above = bars.clone();
-        engine.on_print(move |text| above.suspend(|| output::say(text)));
+        engine.on_print(move |text| above.suspend(|| output::print(text)));
         engine.on_debug(move |text, source, position| {
             let place = source.map(|source| format!("{source}:")).unwrap_or_default();
             bars.suspend(|| output::complain(&format!("{place}{position:?}: {text}")));

@@ -1,20 +1,27 @@
-//! Progress bars on standard error; invisible when it is not a terminal.
+//! Progress on standard error: bars on a terminal, a line now and then elsewhere.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
+use super::output;
 use crate::task::{Progress, Task};
 
 /// One bar for each stage that is under way.
 pub struct Bars {
     screen: MultiProgress,
     stages: Mutex<HashMap<String, ProgressBar>>,
+    /// When a line was last written instead.
+    last_line: Mutex<Instant>,
 }
+
+/// Time between two lines of progress in a file.
+const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 impl Default for Bars {
     fn default() -> Self {
@@ -23,7 +30,11 @@ impl Default for Bars {
             true => ProgressDrawTarget::term_like(Box::new(Narrow(terminal))),
             false => ProgressDrawTarget::hidden(),
         };
-        Self { screen: MultiProgress::with_draw_target(target), stages: Mutex::default() }
+        Self {
+            screen: MultiProgress::with_draw_target(target),
+            stages: Mutex::default(),
+            last_line: Mutex::new(Instant::now()),
+        }
     }
 }
 
@@ -41,7 +52,7 @@ impl Bars {
 
     fn show(&self, news: Progress) {
         if self.screen.is_hidden() {
-            return;
+            return self.write_line(&news);
         }
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         match news {
@@ -62,6 +73,15 @@ impl Bars {
                     self.clear(&bar);
                 }
             }
+        }
+    }
+
+    fn write_line(&self, news: &Progress) {
+        let Progress::Advance { stage, done, total } = news else { return };
+        let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= BETWEEN_LINES {
+            *last = Instant::now();
+            output::complain(&format!("{stage}: {done} of {total}"));
         }
     }
 

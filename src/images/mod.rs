@@ -172,6 +172,15 @@ impl Images {
         Self { data: Arc::new(data), true_poses: self.true_poses.as_ref().map(|poses| poses.select(&first)), ..*self }
     }
 
+    /// The images of these numbers, with their true poses.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn select(&self, numbers: &[usize]) -> Self {
+        let true_poses = self.true_poses.as_ref().map(|poses| poses.select(numbers));
+        Self { data: Arc::new(self.data.select(Axis(0), numbers)), true_poses, ..*self }
+    }
+
     /// Pixels `[n][y][x]`.
     pub fn data(&self) -> &Array3<f32> {
         &self.data

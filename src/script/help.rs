@@ -114,6 +114,14 @@ pub struct UnknownName {
     pub nearest: Option<String>,
 }
 
+/// Words of which the manual says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing in the manual has {words:?} in it{}", .nearest.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
+pub struct NothingFound {
+    pub words: String,
+    pub nearest: Option<String>,
+}
+
 /// The name under which the functions without a prefix are listed.
 pub const GLOBAL: &str = "global";
 
@@ -218,7 +226,7 @@ impl Reference {
     ///
     /// # Errors
     /// If there is none.
-    pub fn search(&self, wanted: &str) -> Result<String, UnknownName> {
+    pub fn search(&self, wanted: &str) -> Result<String, NothingFound> {
         let words: Vec<String> = wanted.split_whitespace().map(str::to_lowercase).collect();
         let mut found: Vec<(u32, String, &Entry)> = self
             .entries()
@@ -230,7 +238,7 @@ impl Reference {
         if words.is_empty() || found.is_empty() {
             let names = self.entries().map(|(_, entry)| entry.name.clone()).collect::<Vec<_>>();
             let nearest = options::nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned);
-            return Err(UnknownName { name: wanted.to_owned(), nearest });
+            return Err(NothingFound { words: wanted.to_owned(), nearest });
         }
         found.sort_by(|(a, name_a, _), (b, name_b, _)| b.cmp(a).then_with(|| name_a.cmp(name_b)));
         Ok(columns(found.iter().map(|(_, full, entry)| (full.as_str(), entry.summary()))))

@@ -14,6 +14,7 @@
 pub mod api;
 pub mod args;
 mod bind;
+mod builtins;
 pub mod check;
 mod checkpoint;
 pub mod diagnostic;
@@ -59,6 +60,7 @@ pub fn engine(session: &Arc<Session>) -> Engine {
         .set_strict_variables(true)
         .set_module_resolver(stdlib::Resolver::default());
     limits::set(&mut engine, session);
+    builtins::register(&mut engine);
     api::register(&mut engine);
     engine
 }

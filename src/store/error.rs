@@ -44,10 +44,8 @@ pub enum Error {
     NotFinitePixel { path: PathBuf, image: usize, row: usize, column: usize, value: f32 },
     #[error("{path}: there is nothing in it: in each of its {count} images all pixels are equal")]
     AllEqual { path: PathBuf, count: usize },
-    #[error(
-        "{path} holds {count} usable images; a reconstruction needs at least 2 (all-equal images left out: {dropped})"
-    )]
-    TooFewImages { path: PathBuf, count: usize, dropped: usize },
+    #[error("{path} holds no images")]
+    NoImages { path: PathBuf },
 
     #[error("{path}: {cause}")]
     Memory { path: PathBuf, cause: NotEnough },

@@ -160,8 +160,8 @@ impl<'a> Gathered<'a> {
         if count == 0 && self.taken > 0 {
             return Err(Error::AllEqual { path, count: self.taken });
         }
-        if count < 2 {
-            return Err(Error::TooFewImages { path, count, dropped: self.dropped.len() });
+        if count == 0 {
+            return Err(Error::NoImages { path });
         }
         let pixel_size = pixel_size.or(header_pixel_size).ok_or(Error::NoPixelSize { path })?;
         let shape = (count, self.size, self.size);

@@ -190,7 +190,8 @@ pub fn info(path: &Path) -> Result<String, store::Error> {
     let mut text = format!("{}: sweep of {}", path.display(), header.script);
     let mut fact = |name: &str, fact: &str| text += &format!("\n  {name:<14} {fact}");
     fact("parameters", &header.parameters.join(", "));
-    fact("done", &format!("{}{of} points, {seconds:.3} s each", finished.len()));
+    let each = if finished.is_empty() { String::new() } else { format!(", {seconds:.3} s each") };
+    fact("done", &format!("{}{of} points{each}", finished.len()));
     if !failed.is_empty() {
         fact("failed", &failed.len().to_string());
     }

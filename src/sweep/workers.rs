@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Order, Record, Report, SlurmError, listen};
+use super::{Order, Record, Report, SlurmError, describe, listen};
 
 /// How often a point is begun before it is given up.
 pub const TRIES: usize = 3;
@@ -93,14 +93,19 @@ pub fn work<E>(
                 take(News::Done(record)).map_err(WorkError::Other)?;
             }
             None => {
-                let Some((was_ready, how, lost)) = crew.bury(id) else { continue };
+                let Some(Buried { was_ready, how, point }) = crew.bury(id) else { continue };
                 stillborn += usize::from(!was_ready);
                 if stillborn >= MOST_STILLBORN {
                     return Err(WorkError::Stillborn(how));
                 }
-                if let Some(record) = lost {
-                    take(News::Done(record)).map_err(WorkError::Other)?;
-                }
+                let news = match point {
+                    Fate::None => continue,
+                    Fate::Again(point) => {
+                        News::Tell(format!("warning: the worker at {point} died ({how}); the point is done again"))
+                    }
+                    Fate::Lost(record) => News::Done(record),
+                };
+                take(news).map_err(WorkError::Other)?;
             }
         }
     }
@@ -118,6 +123,25 @@ fn next(receiver: &Receiver<(usize, Option<Report>)>, stopped: &dyn Fn() -> bool
             Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
+}
+
+/// A worker that says no more.
+struct Buried {
+    /// Whether it ever was.
+    was_ready: bool,
+    /// How it ended.
+    how: String,
+    point: Fate,
+}
+
+/// What becomes of the point that a worker was at when it died.
+enum Fate {
+    /// It was at none.
+    None,
+    /// It is done again; this one, in words.
+    Again(String),
+    /// It was tried often enough.
+    Lost(Record),
 }
 
 struct Member {
@@ -178,21 +202,24 @@ impl Crew {
         }
     }
 
-    /// Takes a worker that says no more out of the list: whether it ever was ready, how it ended, and its point, if that was tried often enough.
-    fn bury(&mut self, id: usize) -> Option<(bool, String, Option<Record>)> {
+    /// Takes a worker that says no more out of the list.
+    fn bury(&mut self, id: usize) -> Option<Buried> {
         let mut member = self.members.remove(&id)?;
         // it may have closed its output alone
         let _ = member.child.kill();
         let how = member.child.wait().map_or_else(|error| error.to_string(), in_words);
-        let Some((order, begun)) = member.task.take() else { return Some((member.is_ready, how, None)) };
+        let Some((order, begun)) = member.task.take() else {
+            return Some(Buried { was_ready: member.is_ready, how, point: Fate::None });
+        };
         let tries = self.tries.get(&order.index).copied().unwrap_or(0);
         if tries < TRIES {
+            let point = Fate::Again(describe(&order.point));
             self.left.push_front(order);
-            return Some((true, how, None));
+            return Some(Buried { was_ready: true, how, point });
         }
         let why = format!("its worker died {tries} times (the last time {how})");
         let record = order.failed(why, begun.elapsed().as_secs_f64());
-        Some((true, how, Some(record)))
+        Some(Buried { was_ready: true, how, point: Fate::Lost(record) })
     }
 }
 

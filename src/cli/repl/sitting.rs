@@ -109,9 +109,9 @@ impl<'a> Sitting<'a> {
 
     /// Keeps the statements of a line before the one that failed at `end`.
     fn keep_what_worked(&mut self, text: &str, lines_before: usize, ast: &AST, end: Position) {
-        let mut starts = ast.statements().iter().map(Stmt::position);
-        let Some(failed) = starts.rfind(|at| !is_before(end, *at)) else { return };
-        let Some((line, column)) = failed.line().zip(failed.position()) else { return };
+        let Some(failed) = failed_at(ast, end) else { return };
+        let start = ast.statements()[failed].position();
+        let Some((line, column)) = start.line().zip(start.position()) else { return };
         let before: usize = text.split_inclusive('\n').take(line - 1 - lines_before).map(str::len).sum();
         let on_line = text[before..].char_indices().nth(column - 1).map_or(0, |(i, _)| i);
         let worked = &text[..before + on_line];
@@ -138,11 +138,11 @@ impl<'a> Sitting<'a> {
         let whole = made.kept.merge(ast);
         let result = self.console.engine.eval_ast_with_scope(&mut made.scope, &whole);
         // As in Python, what was done before a mistake stays: variables, functions, imports.
-        let end = result.as_ref().err().map(|error| error.position());
-        let imports = ast.statements().iter().filter(|statement| match (statement, end) {
-            (Stmt::Import(_, at), Some(end)) => is_before(*at, end),
-            (statement, _) => matches!(statement, Stmt::Import(..)),
-        });
+        let done = match &result {
+            Ok(_) => ast.statements(),
+            Err(error) => &ast.statements()[..failed_at(ast, error.position()).unwrap_or(0)],
+        };
+        let imports = done.iter().filter(|statement| matches!(statement, Stmt::Import(..)));
         made.kept.combine(AST::new(imports.cloned(), Module::new())).combine(ast.clone_functions_only());
         result
     }
@@ -242,32 +242,55 @@ impl<'a> Sitting<'a> {
 
     /// The manual on a function or a namespace; of a variable, what it is.
     fn help(&self, name: &str) -> ScriptResult<()> {
-        let (engine, screen) = (&self.console.engine, self.screen.get());
-        let scope = &mut self.made.borrow_mut().scope;
         let is_path = name.split('.').all(|part| !part.is_empty() && !part.contains(':'));
         let first = name.split('.').next().unwrap_or("");
-        if is_path && scope.contains(first) {
-            let value: Dynamic = engine.eval_with_scope(scope, name).map_err(nowhere)?;
-            let room = screen.columns.saturating_sub(name.len() + 2);
-            output::say(&format!(
-                "{name}: {}",
-                cut(&format!("{}, {}", type_of(&value), echo::short(engine, &value, room)), room)
-            ));
-            let kind = type_of(&value);
-            let native = self.knowledge.methods_of(kind).filter(|method| !method.namespace.is_empty());
-            let mut methods: Vec<&str> = native.map(|method| method.name.as_str()).collect();
-            methods.dedup();
-            if !methods.is_empty() {
-                output::say(&format!("after a dot: {}", methods.join(", ")));
-            }
-            if self.knowledge.is_namespace(name) {
-                output::say(&format!("{name} is a namespace too: help(\"{name}\")"));
-            }
+        if is_path && self.made.borrow().scope.contains(first) {
+            return self.help_on_value(name);
+        }
+        if let Some(words) = name.strip_prefix("--search ") {
+            output::say(Reference::get().search(words.trim()).map_err(fault)?.trim_end());
             return Ok(());
         }
         let name = if name == GLOBAL { name } else { name.trim_end_matches("::") };
-        output::say(Reference::get().text(name).map_err(fault)?.trim_end());
+        let (prefix, function) = name.split_once("::").map_or((name, None), |(prefix, name)| (prefix, Some(name)));
+        let name = match (self.imported_as(prefix), function) {
+            (Some(module), Some(function)) => format!("{module}::{function}"),
+            (Some(module), None) => module,
+            (None, _) => name.to_owned(),
+        };
+        output::say(Reference::get().text(&name).map_err(fault)?.trim_end());
         Ok(())
+    }
+
+    /// What a variable, or a part of one, is, and what can stand behind its dot.
+    fn help_on_value(&self, name: &str) -> ScriptResult<()> {
+        let (engine, screen) = (&self.console.engine, self.screen.get());
+        let value: Dynamic = engine.eval_with_scope(&mut self.made.borrow_mut().scope, name).map_err(nowhere)?;
+        let room = screen.columns.saturating_sub(name.len() + 2);
+        let shown = format!("{}, {}", type_of(&value), echo::short(engine, &value, room));
+        output::say(&format!("{name}: {}", cut(&shown, room)));
+        let native = self.knowledge.methods_of(type_of(&value)).filter(|method| !method.namespace.is_empty());
+        let mut methods: Vec<&str> = native.map(|method| method.name.as_str()).collect();
+        methods.dedup();
+        if !methods.is_empty() {
+            output::say(&format!("after a dot: {}", methods.join(", ")));
+        }
+        if self.knowledge.is_namespace(name) {
+            output::say(&format!("{name} is a namespace too: help(\"{name}\")"));
+        }
+        Ok(())
+    }
+
+    /// The strategy that was imported under this name.
+    fn imported_as(&self, alias: &str) -> Option<String> {
+        let made = self.made.borrow();
+        made.kept.statements().iter().rev().find_map(|statement| match statement {
+            Stmt::Import(import, _) if import.1.name == alias => match &import.0 {
+                Expr::StringConstant(path, _) => Some(path.trim_end_matches(".rhai").to_owned()),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     fn list_variables(&self) {
@@ -305,6 +328,11 @@ impl<'a> Sitting<'a> {
 fn nowhere(mut error: Box<EvalAltResult>) -> Box<EvalAltResult> {
     error.clear_position();
     error
+}
+
+/// Which statement failed, if something in it did at `end`.
+fn failed_at(ast: &AST, end: Position) -> Option<usize> {
+    ast.statements().iter().rposition(|statement| !is_before(end, statement.position()))
 }
 
 fn is_before(one: Position, other: Position) -> bool {

@@ -204,6 +204,30 @@ pub mod api {
         Session::of(&call).threads() as i64
     }
 
+    /// The sum of an array of numbers; 0 of an empty one.
+    ///
+    /// ```rhai
+    /// print([1, 2.5].sum());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn sum(numbers: Array) -> ScriptResult<f64> {
+        Ok(options::numbers(&numbers, "the array")?.iter().sum())
+    }
+
+    /// The mean of an array of numbers, which must not be empty.
+    ///
+    /// ```rhai
+    /// print([1, 2, 6].mean());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn mean(numbers: Array) -> ScriptResult<f64> {
+        let numbers = options::numbers(&numbers, "the array")?;
+        if numbers.is_empty() {
+            return Err(fault("an empty array has no mean"));
+        }
+        Ok(numbers.iter().sum::<f64>() / numbers.len() as f64)
+    }
+
     #[rhai_fn(return_raw)]
     pub fn help() -> ScriptResult<String> {
         help_on("")

@@ -53,6 +53,7 @@ mod model;
 mod model_figures;
 mod orient;
 mod path;
+mod pixels;
 mod plot;
 mod poses;
 mod report;
@@ -103,7 +104,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(structure),
         namespace!(cell),
         namespace!(microscope),
-        namespace!(images),
+        namespace!(images, pixels),
         namespace!(orient, poses),
         namespace!(volume),
         namespace!(model, analysis),
