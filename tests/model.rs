@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use nalgebra::Vector3;
 use ndarray::Array3;
-use pedesis::model::{self, Model, TraceOptions};
+use pedesis::model::{self, Model, TraceOptions, TrendChoice};
 use pedesis::random;
 use pedesis::structure::{Atom, Element, Structure, bundled};
 use pedesis::task::Task;
@@ -177,9 +177,9 @@ fn a_trend_towards_the_surface_does_not_mix_the_species_up() {
         let map = density(&changed, &shape, 72, 0.5);
         let with_trend = trace(map.clone(), 0.5, &species(&["Pb", "Se"]));
         assert_eq!((with_trend.len(), species_accuracy(&with_trend, &truth)), (truth.len(), 1.0), "{with_trend}");
-        assert!((with_trend.radial_trend() - trend).abs() < 0.08, "{}", with_trend.radial_trend());
+        assert!((with_trend.trend().amount - trend).abs() < 0.08, "{}", with_trend.trend().amount);
         assert!(with_trend.doubts().is_empty(), "{:?}", with_trend.doubts());
-        let without = trace(map, 0.5, &TraceOptions { radial_trend: false, ..species(&["Pb", "Se"]) });
+        let without = trace(map, 0.5, &TraceOptions { trend: TrendChoice::None, ..species(&["Pb", "Se"]) });
         assert!(species_accuracy(&without, &truth) < 0.98, "a trend of {trend} is too weak to show anything");
     }
 }
@@ -223,7 +223,7 @@ fn composition_settles_what_intensity_leaves_open() {
         atoms.push((point, mean + 0.3 * (rng.random::<f64>() - 0.5)));
     }
     let map = density(&atoms, &atom_shape(1.0 / 1.2, bell(0.45)), 56, 0.5);
-    let options = TraceOptions { composition: Some(vec![1.0, 5.0]), radial_trend: false, ..species(&["Pt", "Fe"]) };
+    let options = TraceOptions { composition: Some(vec![1.0, 5.0]), trend: TrendChoice::None, ..species(&["Pt", "Fe"]) };
     let model = trace(map, 0.5, &options);
     assert_eq!(model.classes()[0].element.symbol(), "Fe");
     assert_eq!((model.classes()[0].count, model.classes()[1].count), (50, 10));

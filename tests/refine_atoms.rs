@@ -226,9 +226,9 @@ fn elements_are_told_apart_where_the_surface_vibrates_more() {
         }).invert().normalize().add_noise(#{ snr: 0.5, seed: 1 });
         let particles = images.prepare(#{ diameter: truth.diameter() + 1, tolerance: 0 });
         let density = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1 }).volume;
-        for trend in [true, false] {
-            let traced = model::trace(density, #{ species: pair, radial_trend: trend });
-            let atoms = model::refine(traced, particles, images.true_poses(), #{ radial_trend: trend }).atoms;
+        for trend in ["auto", "none"] {
+            let traced = model::trace(density, #{ species: pair, trend: trend });
+            let atoms = model::refine(traced, particles, images.true_poses(), #{ trend: trend }).atoms;
             let found = atoms.compare(truth);
             let classes = traced.classes();
             let apart = (classes[1].mean - classes[0].mean) / (classes[0].deviation + classes[1].deviation);

@@ -37,6 +37,7 @@ mod pulls;
 mod refine;
 mod species;
 mod trace;
+mod trend;
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub use refine::{
 };
 use trace::reclassify;
 pub use trace::{TraceOptions, check_species, classify, trace};
+pub use trend::{Exposure, Trend, TrendChoice, Variable};
 
 /// What can be wrong with a request to trace or compare atoms.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -148,7 +150,7 @@ pub struct TracedAtom {
 pub struct Class {
     pub element: Element,
     pub count: usize,
-    /// Mean intensity without the slope, brought to the particle's centre by the radial trend.
+    /// Mean intensity without the slope, brought to the inside of the particle by the trend.
     pub mean: f64,
     /// Standard deviation of the same.
     pub deviation: f64,
@@ -162,7 +164,7 @@ struct Inner {
     classes: Vec<Class>,
     noise_cut: f64,
     noise_gap: f64,
-    radial_trend: f64,
+    trend: Trend,
     slope: Vector3<f64>,
 }
 
@@ -216,11 +218,19 @@ impl Model {
         self.0.noise_gap
     }
 
-    /// Part of the intensity that is lost from the centre to the outermost atom, as fitted to all atoms; negative if it grows
-    /// (−1 … 0.6).
-    pub fn radial_trend(&self) -> f64 {
-        self.0.radial_trend
+    /// How the intensity changes towards the surface, as fitted to all atoms; of amount 0 unless it is clear.
+    pub fn trend(&self) -> Trend {
+        self.0.trend
     }
+
+    /// What the trend follows, at every atom.
+    pub fn exposure(&self) -> Exposure {
+        let points: Vec<Point3<f64>> = self.0.atoms.iter().map(|atom| atom.peak.position).collect();
+        let variable = self.0.trend.variable;
+        let none = || Exposure { variable, values: vec![0.0; points.len()], largest: 0.0 };
+        Exposure::of(&points, variable).unwrap_or_else(none)
+    }
+
 
     /// Part of the intensity that is gained from side to side, along a vector, as fitted to all atoms [1/Å]; zero unless it is clear.
     pub fn slope(&self) -> Vector3<f64> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nalgebra::{Point3, Vector3};
 use ndarray::{Array2, ArrayView1};
 
-use super::{Class, Inner, Model, Peak, TracedAtom};
+use super::{Class, Inner, Model, Peak, TracedAtom, Trend, Variable};
 use crate::structure::Element;
 
 /// All that a [`Model`] is, as numbers; lengths in Å.
@@ -20,13 +20,13 @@ pub struct Parts {
     pub classes: Array2<f64>,
     /// x, y, z of the centre of mass.
     pub center: [f64; 3],
-    /// Noise cut, noise gap, radial trend, slope along x, y and z.
-    pub limits: [f64; 6],
+    /// Noise cut, noise gap, which trend (by its place in [`Variable::ALL`]) and how much, slope along x, y and z.
+    pub limits: [f64; 7],
 }
 
 impl From<&Model> for Parts {
     fn from(model: &Model) -> Self {
-        let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, radial_trend, slope } = &*model.0;
+        let Inner { atoms, rejected, center, classes, noise_cut, noise_gap, trend, slope } = &*model.0;
         let atoms = atoms.iter().map(|atom| {
             let peak = row_of(&atom.peak);
             let mut row = [0.0; 3 + PEAK];
@@ -41,7 +41,7 @@ impl From<&Model> for Parts {
             rejected: rejected.iter().map(row_of).collect::<Vec<_>>().into(),
             classes: classes.iter().map(class).collect::<Vec<_>>().into(),
             center: center.coords.into(),
-            limits: [*noise_cut, *noise_gap, *radial_trend, slope.x, slope.y, slope.z],
+            limits: [*noise_cut, *noise_gap, f64::from(trend.variable as u8), trend.amount, slope.x, slope.y, slope.z],
         }
     }
 }
@@ -63,7 +63,8 @@ impl TryFrom<Parts> for Model {
             _ => None,
         };
         let peak = |row: ArrayView1<f64>| peak_of(row.as_slice()?);
-        let [noise_cut, noise_gap, radial_trend, x, y, z] = parts.limits;
+        let [noise_cut, noise_gap, variable, amount, x, y, z] = parts.limits;
+        let variable = *Variable::ALL.get(variable as usize).ok_or("its trend is none that there is")?;
         Ok(Self(Arc::new(Inner {
             atoms: rows(&parts.atoms, atom).ok_or("the rows of atoms are not those of a model")?,
             rejected: rows(&parts.rejected, peak).ok_or("the rows of rejected peaks are not those of a model")?,
@@ -71,7 +72,7 @@ impl TryFrom<Parts> for Model {
             classes: rows(&parts.classes, class).ok_or("the rows of classes are not those of a model")?,
             noise_cut,
             noise_gap,
-            radial_trend,
+            trend: Trend { variable, amount },
             slope: Vector3::new(x, y, z),
         })))
     }

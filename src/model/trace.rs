@@ -8,9 +8,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::fit::{self, Gaussian, Sample};
-use super::mixture::{self, Bells};
+use super::mixture::{self, Bells, Widths};
 use super::peaks::{self, Maximum};
 use super::profile::{Profile, Source, Spectrum};
+use super::trend::{Exposure, TrendChoice};
 use super::{Class, Error, Inner, Model, Peak, TracedAtom, center_of_mass, species};
 use crate::fourier::Fft3;
 use crate::structure::Element;
@@ -33,8 +34,8 @@ pub struct TraceOptions {
     pub noise_cut: Option<f64>,
     /// An atom farther than this from all others is not part of the particle \[Å\]; default 4.
     pub largest_gap: f64,
-    /// Fit a decline or growth of intensity towards the surface together with the species; default true.
-    pub radial_trend: bool,
+    /// Decline or growth of intensity towards the surface that is fitted together with the species; default: the radial one, or another that is clearly better.
+    pub trend: TrendChoice,
     /// The density is interpolated until its voxels are at most this wide \[Å\]; default 0.25.
     pub voxel: f64,
     /// Radius of the neighbourhood that the Gaussian is fitted to \[Å\]; default 1.
@@ -50,7 +51,7 @@ impl Default for TraceOptions {
             composition: None,
             noise_cut: None,
             largest_gap: 4.0,
-            radial_trend: true,
+            trend: TrendChoice::Auto,
             voxel: 0.25,
             fit_radius: 1.0,
         }
@@ -154,15 +155,19 @@ pub(super) fn reclassify(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, o
 
 fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap: f64, options: &TraceOptions) -> Model {
     let (elements, shares) = options.by_atomic_number();
-    let centroid = kept.iter().map(|peak| peak.position.coords).sum::<Vector3<f64>>() / kept.len() as f64;
-    let intensities: Vec<f64> = kept.iter().map(|peak| peak.intensity).collect();
-    let places: Vec<Vector3<f64>> = kept.iter().map(|peak| peak.position.coords - centroid).collect();
-    let (count, trend) = (elements.len(), options.radial_trend);
-    let partition = species::partition_on_slope(&intensities, &places, count, trend, shares.as_deref());
-    let noise =
-        kept.iter().map(|peak| peak.intensity_deviation.unwrap_or(0.0).powi(2)).sum::<f64>() / kept.len() as f64;
+    let points: Vec<Point3<f64>> = kept.iter().map(|peak| peak.position).collect();
+    let centroid = points.iter().map(|point| point.coords).sum::<Vector3<f64>>() / kept.len() as f64;
+    let column = |value: fn(&Peak) -> f64| kept.iter().map(value).collect::<Vec<f64>>();
+    let places: Vec<Vector3<f64>> = points.iter().map(|point| point.coords - centroid).collect();
+    let (intensities, exposures) = (column(|peak| peak.intensity), options.trend.exposures(&points));
+    let partition =
+        species::partition_on_slope(&intensities, &places, &exposures, elements.len(), shares.as_deref());
+    let noise = column(|peak| peak.intensity_deviation.unwrap_or(0.0).powi(2)).iter().sum::<f64>() / kept.len() as f64;
     let bells = Bells { weights: shares.as_deref(), least_deviation: noise.sqrt() };
-    let probabilities = bells.probabilities(&partition.corrected, &partition.classes);
+    let exposed = exposures.iter().find(|exposure| exposure.variable == partition.trend.variable);
+    let exposed = exposed.map_or_else(|| vec![0.0; kept.len()], Exposure::parts);
+    let widths = Widths::new(&column(|peak| peak.width), &partition.corrected, &exposed);
+    let probabilities = bells.probabilities(&partition.corrected, &partition.classes, &widths);
     // how many there are of each is known exactly, if it is known
     let likely = if shares.is_none() { mixture::most_probable(&probabilities) } else { None };
     let members = likely.unwrap_or_else(|| partition.classes.clone());
@@ -187,7 +192,7 @@ fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap:
         rejected,
         noise_cut,
         noise_gap,
-        radial_trend: partition.trend,
+        trend: partition.trend,
         slope: partition.slope,
     }))
 }

@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 pub use self::correct::corrected;
 pub use self::hand::{Hand, hand};
 pub use self::predict::{Fitted, Predicted, Predictor, Residuals};
-use self::rounds::State;
+use self::rounds::{Shapes, State};
 use self::views::Views;
 use self::waves::Atoms;
-use super::{Error, Model, Peak, TraceOptions, classify, reclassify};
+use super::{Error, Model, Peak, TraceOptions, TrendChoice, classify, reclassify};
 use crate::images::Particles;
 use crate::orient::unexplained;
 use crate::pose::Poses;
@@ -49,13 +49,13 @@ pub struct RefineOptions {
     pub max_shift: f64,
     /// Parts of the species, lightest first, any scale; default: left to the intensities.
     pub composition: Option<Vec<f64>>,
-    /// Fit a decline or growth of intensity towards the surface together with the species; default true.
-    pub radial_trend: bool,
+    /// Decline or growth of intensity towards the surface that is fitted together with the species; default: the radial one, or another that is clearly better.
+    pub trend: TrendChoice,
 }
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { low_pass: None, rounds: 12, energy: 200.0, max_shift: 2.0, composition: None, radial_trend: true }
+        Self { low_pass: None, rounds: 12, energy: 200.0, max_shift: 2.0, composition: None, trend: TrendChoice::Auto }
     }
 }
 
@@ -151,7 +151,8 @@ pub fn refine(
         stage.advance(1)?;
     }
     let freed = state.peaks(&peaks, state.amplitudes());
-    let strong = classify([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat(), &trace)?;
+    // how wide atoms are is not from the images yet
+    let strong = classify(alike([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat()), &trace)?;
     let (atoms, peaks) = apart(&strong, &elements);
     state.take(atoms);
     while rounds < options.rounds {
@@ -163,9 +164,12 @@ pub fn refine(
         }
     }
     let bound = state.settle()?;
-    let (strengths, deviations) = state.strengths(&peaks)?;
+    let Shapes { strengths, deviations, b_factors } = state.shapes(&peaks)?;
     let mut settled = state.peaks(&peaks, &strengths);
-    settled.iter_mut().zip(&deviations).for_each(|(peak, &deviation)| peak.intensity_deviation = Some(deviation));
+    for (i, peak) in settled.iter_mut().enumerate() {
+        peak.intensity_deviation = Some(deviations[i]);
+        peak.width = blurred(peak.width, b_factors[i]);
+    }
     let scale = scale(&settled, &peaks);
     let model = reclassify(settled, scaled(strong.rejected(), scale), scale * strong.noise_cut(), &trace);
     let model = model.with_relative_b_factors();
@@ -227,6 +231,19 @@ fn possible_atoms(model: &Model) -> (Vec<Peak>, Vec<Peak>) {
     (possible, hopeless)
 }
 
+/// Peaks all of their mean width.
+fn alike(mut peaks: Vec<Peak>) -> Vec<Peak> {
+    let width = peaks.iter().map(|peak| peak.width).sum::<f64>() / peaks.len().max(1) as f64;
+    peaks.iter_mut().for_each(|peak| peak.width = width);
+    peaks
+}
+
+/// Standard deviation of a Gaussian that a B factor has blurred, B = 8π²·u²; what sharpens it to nothing leaves a tenth.
+fn blurred(width: f64, b_factor: f64) -> f64 {
+    let square = width * width + b_factor / (8.0 * std::f64::consts::PI.powi(2));
+    square.max(0.01 * width * width).sqrt()
+}
+
 /// The unit of intensity of peaks `before` in that of the same peaks `after`.
 fn scale(after: &[Peak], before: &[Peak]) -> f64 {
     let sum = |peaks: &[Peak]| peaks.iter().map(|peak| peak.intensity).sum::<f64>();
@@ -243,7 +260,7 @@ impl RefineOptions {
         TraceOptions {
             species: elements.to_vec(),
             composition: self.composition.clone(),
-            radial_trend: self.radial_trend,
+            trend: self.trend,
             ..TraceOptions::default()
         }
     }

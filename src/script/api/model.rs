@@ -37,7 +37,9 @@ pub mod api {
     /// * `noise_cut` (default: the largest gap between 0.06 and 0.38): peaks below this part of the bright ones are noise;
     /// * `largest_gap` (Å, default 4): what is farther from all other atoms is not part of the particle;
     /// * `composition` (default: left to the intensities): parts of the species, in any unit;
-    /// * `radial_trend` (default true): fit a decline or growth of intensity towards the surface, and a slope from side to side if there clearly is one;
+    /// * `trend` (default `"auto"`): decline or growth of intensity towards the surface, fitted with the species: `"radial"` by the distance from the centre, `"surface"` by that
+    ///   from the nearest surface atom, `"coordination"` by the number of neighbours; `"auto"` is radial unless another is clearly better; or `"none"`. A slope from side to side is
+    ///   fitted too, if there clearly is one, but with `"none"`;
     /// * `voxel` (Å, default 0.25): of the grid that the density is interpolated on; `fit_radius` (Å, default 1).
     ///
     /// An unknown or repeated element, a density without peaks, and fewer atoms than species are errors.
@@ -56,7 +58,7 @@ pub mod api {
     ///
     /// * `atoms`, `poses`: of the same reconstruction; `particles`: the images it was made from.
     /// * options: `low_pass` (Å, default 1.0, or what the particles carry), resolution to which images and atoms are compared; `rounds` (default 12), at most; `energy` (kV, default
-    ///   200); `max_shift` (Å, default 2.0); `radial_trend` (default true) and `composition` (parts, lightest element first) as for `trace`.
+    ///   200); `max_shift` (Å, default 2.0); `trend` and `composition` (parts, lightest element first) as for `trace`.
     ///
     /// In each round the transfer function of each element is found from the images, with the defocus that an atom has by its height along the beam; then
     /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths; from then on
@@ -296,7 +298,8 @@ pub mod api {
 
     /// Columns of numbers, one an atom.
     ///
-    /// `probability` (of its element, by the intensities of all atoms), `intensity`, `width_A`, `radius_A` (from the centre of mass), `fit_residual`, and of
+    /// `probability` (of its element, by the intensities of all atoms, and their widths where these say more), `intensity`, `width_A` (standard deviation of a Gaussian, of refined atoms
+    /// as the images show it), `radius_A` (from the centre of mass), `fit_residual`, and of
     /// refined atoms `sigma_A` and `sigma_intensity`, the standard deviations of a position along an axis and of the intensity; `relative_B_A2`, the B factor (Å²)
     /// less the mean of the element's, and `sigma_B_A2`. Where electrons scatter more than once outer atoms seem to vibrate more: see `multislice_model`.
     ///
@@ -375,12 +378,10 @@ pub mod api {
     #[rhai_fn(global)]
     pub fn info(model: Model) -> String {
         let mut text = format!(
-            "{model}\nweakest atom over strongest noise {:.2}; species {:.1} standard deviations apart; intensity {} by {:.0} % \
-             from centre to surface",
+            "{model}\nweakest atom over strongest noise {:.2}; species {:.1} standard deviations apart; intensity {}",
             model.noise_gap(),
             model.separation(),
-            if model.radial_trend() < 0.0 { "grows" } else { "falls" },
-            100.0 * model.radial_trend().abs()
+            model.trend(),
         );
         if model.slope().norm() > 0.0 {
             text += &format!("; by {:.1} % an Å from side to side", 100.0 * model.slope().norm());
