@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use nalgebra::Vector3;
 use ndarray::Array3;
-use pedesis::model::{self, Model, TraceOptions, TrendChoice};
+use pedesis::model::{self, Model, TraceOptions, Trend, TrendChoice, Variable};
 use pedesis::random;
 use pedesis::structure::{Atom, Element, Structure, bundled};
 use pedesis::task::Task;
@@ -184,6 +184,124 @@ fn a_trend_towards_the_surface_does_not_mix_the_species_up() {
     }
 }
 
+/// Peaks at places, with intensities and widths.
+fn peaks_at(places: &[Vector3<f64>], values: impl Fn(usize) -> [f64; 2]) -> Vec<model::Peak> {
+    let peak = |(i, &place): (usize, &Vector3<f64>)| {
+        let [intensity, width] = values(i);
+        model::Peak {
+            position: place.into(),
+            intensity,
+            width,
+            residual: 0.01,
+            deviation: None,
+            intensity_deviation: None,
+            b_factor: None,
+        }
+    };
+    places.iter().enumerate().map(peak).collect()
+}
+
+/// Places on a simple cubic lattice of 3 Å within a block of three half edges [Å].
+fn block(edges: [f64; 3]) -> Vec<Vector3<f64>> {
+    let steps = edges.map(|edge| (edge / 3.0).floor() as i32);
+    let rows = (-steps[0]..=steps[0]).flat_map(|x| (-steps[1]..=steps[1]).map(move |y| (x, y)));
+    rows.flat_map(|(x, y)| (-steps[2]..=steps[2]).map(move |z| Vector3::new(x as f64, y as f64, z as f64) * 3.0))
+        .collect()
+}
+
+/// Whether each atom of a model is platinum; the model's atoms lie at `places`, in any order.
+fn heavy_at(model: &Model, places: &[Vector3<f64>]) -> Vec<(bool, f64)> {
+    let at = |place: &Vector3<f64>| {
+        let atom = model.atoms().iter().find(|atom| (atom.peak.position.coords - place).norm() < 1e-6).unwrap();
+        (atom.element.symbol() == "Pt", atom.probability)
+    };
+    places.iter().map(at).collect()
+}
+
+#[test]
+fn widths_tell_elements_apart_only_where_they_differ() {
+    let places = block([9.0, 9.0, 6.0]);
+    let (mut by_both, mut by_intensity, mut said, mut count) = (0.0, 0.0, 0.0, 0.0);
+    for seed in 0..8 {
+        let mut rng = random::stream(seed, "widths", 0);
+        let mut normal = || rng.sample::<f64, _>(StandardNormal);
+        let drawn: Vec<(bool, [f64; 3])> =
+            places.iter().map(|_| (normal() > 0.0, [normal(), normal(), normal()])).collect();
+        let of = |width: &dyn Fn(usize) -> f64| {
+            let intensity = |i: usize| if drawn[i].0 { 1.3 } else { 1.0 } + 0.12 * drawn[i].1[0];
+            let peaks = peaks_at(&places, |i| [intensity(i), width(i)]);
+            heavy_at(&model::classify(peaks, &species(&["Pd", "Pt"])).unwrap(), &places)
+        };
+        let right = |found: &[(bool, f64)]| {
+            found.iter().zip(&drawn).filter(|((heavy, _), (truth, _))| heavy == truth).count() as f64
+        };
+        let alike = of(&|_| 0.5);
+        // noise, and what grows towards the surface, say nothing: not a bit changes
+        assert_eq!(of(&|i| 0.5 + 0.02 * drawn[i].1[1]), alike, "seed {seed}");
+        assert_eq!(of(&|i| 0.5 + 1e-3 * places[i].norm() + 0.005 * drawn[i].1[1]), alike, "seed {seed}");
+        let told = of(&|i| if drawn[i].0 { 0.54 } else { 0.5 } + 0.02 * drawn[i].1[1]);
+        by_both += right(&told);
+        by_intensity += right(&alike);
+        said += told.iter().map(|(_, probability)| probability).sum::<f64>();
+        count += places.len() as f64;
+    }
+    let [by_both, by_intensity, said] = [by_both, by_intensity, said].map(|sum| sum / count);
+    println!("right by intensity {by_intensity:.3}, by both {by_both:.3}, said {said:.3}");
+    // bells 2.5 and 2 standard deviations apart: 10.6 % and, together, 5.5 % are on the wrong side
+    assert!((by_intensity - 0.894).abs() < 0.03 && (by_both - 0.945).abs() < 0.025, "{by_intensity} {by_both}");
+    assert!((said - by_both).abs() < 0.02, "{said} {by_both}");
+}
+
+#[test]
+fn the_trend_follows_what_the_intensities_follow() {
+    // a plate: its faces are near the centre, and its rim is far
+    let places = block([12.0, 12.0, 4.0]);
+    let truth: Vec<bool> = (0..places.len()).map(|i| (i * 7 + i / 5) % 3 == 0).collect();
+    let neighbours = |place: &Vector3<f64>| {
+        places.iter().filter(|other| (0.1..3.1).contains(&(*other - place).norm())).count() as f64
+    };
+    let (edges, at_rim) = ([12.0, 12.0, 3.0], |place: &Vector3<f64>, i: usize| place[i].abs());
+    let depth = |place: &Vector3<f64>| (0..3).map(|i| edges[i] - at_rim(place, i)).fold(f64::INFINITY, f64::min);
+    let deepest = places.iter().map(depth).fold(0.0, f64::max);
+    let outermost = places.iter().map(Vector3::norm).fold(0.0, f64::max);
+    let mut rng = random::stream(4, "trend", 0);
+    let noise: Vec<f64> = places.iter().map(|_| 0.03 * rng.sample::<f64, _>(StandardNormal)).collect();
+    let traced = |exposure: &dyn Fn(&Vector3<f64>) -> f64, amount: f64, trend: TrendChoice| {
+        let intensity = |i: usize| {
+            let inside: f64 = if truth[i] { 1.0 } else { 0.77 };
+            inside * (1.0 - amount * exposure(&places[i])) + noise[i]
+        };
+        let peaks = peaks_at(&places, |i| [intensity(i), 0.5]);
+        let options = TraceOptions { trend, ..species(&["Pd", "Pt"]) };
+        let model = model::classify(peaks, &options).unwrap();
+        let found = heavy_at(&model, &places);
+        let right = found.iter().zip(&truth).filter(|((heavy, _), truth)| heavy == *truth).count() as f64;
+        (model, right / places.len() as f64)
+    };
+    let radial = |place: &Vector3<f64>| (place.norm() / outermost).powi(2);
+    let surface = |place: &Vector3<f64>| (1.0 - depth(place) / deepest).powi(2);
+    let coordination = |place: &Vector3<f64>| 1.0 - neighbours(place) / 6.0;
+    let cases: [(&dyn Fn(&Vector3<f64>) -> f64, f64, Variable); 3] = [
+        (&radial, 0.4, Variable::Radial),
+        (&surface, 0.3, Variable::Surface),
+        (&coordination, 0.6, Variable::Coordination),
+    ];
+    for (exposure, amount, variable) in cases {
+        let (model, right) = traced(exposure, amount, TrendChoice::Auto);
+        println!("{variable:?}: {:?}, {right:.3} right", model.trend());
+        assert_eq!(model.trend().variable, variable);
+        assert!((model.trend().amount - amount).abs() < 0.06, "{:?}", model.trend());
+        assert!(right > 0.99, "{variable:?} {right}");
+        let without = traced(exposure, amount, TrendChoice::None).1;
+        assert!(without < 0.97, "{variable:?}: the trend is too weak to show anything: {without}");
+    }
+    // nothing to follow: none is found
+    assert_eq!(traced(&|_| 0.0, 0.0, TrendChoice::Auto).0.trend(), Trend { variable: Variable::Radial, amount: 0.0 });
+    // and who asks for one gets that one
+    let asked = traced(&coordination, 0.6, TrendChoice::Surface).0;
+    assert_eq!(asked.trend().variable, Variable::Surface);
+}
+
 #[test]
 fn three_species_are_told_apart_and_their_order_does_not_matter() {
     let points = scattered(90, 8.0, 2.3, 9);
@@ -223,7 +341,8 @@ fn composition_settles_what_intensity_leaves_open() {
         atoms.push((point, mean + 0.3 * (rng.random::<f64>() - 0.5)));
     }
     let map = density(&atoms, &atom_shape(1.0 / 1.2, bell(0.45)), 56, 0.5);
-    let options = TraceOptions { composition: Some(vec![1.0, 5.0]), trend: TrendChoice::None, ..species(&["Pt", "Fe"]) };
+    let options =
+        TraceOptions { composition: Some(vec![1.0, 5.0]), trend: TrendChoice::None, ..species(&["Pt", "Fe"]) };
     let model = trace(map, 0.5, &options);
     assert_eq!(model.classes()[0].element.symbol(), "Fe");
     assert_eq!((model.classes()[0].count, model.classes()[1].count), (50, 10));

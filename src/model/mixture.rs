@@ -1,6 +1,7 @@
 //! How sure the element of each atom is: a mixture of one bell curve a class.
 //!
-//! The noise of an intensity is that of the images, the same for all atoms, whatever their element: all bells are equally wide, and not narrower than the noise.
+//! The noise of an intensity is that of the images, the same for all atoms, but errors of poses and contrasts grow with the intensity: bells are about equally wide, and not narrower
+//! than the noise.
 //! Where bells overlap, a hundred atoms do not tell exactly where each is; the best ones claim more certainty than there is. So the probabilities are means over
 //! all bells that the atoms allow, drawn by turns with the classes (Gibbs sampling; Diebolt and Robert, J. R. Stat. Soc. B 56 (1994) 363).
 //!
@@ -19,6 +20,8 @@ const DRAWS: usize = 600;
 const FORGOTTEN: usize = 100;
 /// Least standard deviation, as a part of the mean: what is nearer than that is not told apart by chance.
 const LEAST_DEVIATION: f64 = 0.005;
+/// As many atoms speak for all bells being equally wide.
+const PRIOR_DEVIATIONS: f64 = 20.0;
 /// What is known of the classes' sizes beforehand, as this many atoms in each: none is empty.
 const PRIOR_ATOMS: f64 = 5.0;
 /// Widths count if they gain this many times ln n of log-likelihood a class but one; Schwarz's criterion asks for half of it.
@@ -29,6 +32,8 @@ const ATOMS_FOR_WIDTHS: usize = 12;
 /// Least deviation of a width within its class, as a part of that of all; and how many atoms with the mean width each class is thought to have
 /// beforehand, for one that has become empty.
 const LEAST_WIDTH: f64 = 1e-3;
+/// Widths that are farther from the mean count as if they were that far, in standard deviations.
+const FARTHEST_WIDTH: f64 = 3.0;
 const PRIOR_WIDTHS: f64 = 0.1;
 
 /// What is known of the bells before they are drawn.
@@ -59,7 +64,8 @@ impl Widths {
     pub fn new(values: &[f64], intensities: &[f64], exposures: &[f64]) -> Self {
         let columns = [standardised(intensities), standardised(exposures)];
         let others = DMatrix::from_fn(values.len(), 2, |row, column| columns[column][row]);
-        Self { values: DVector::from_vec(standardised(values)), others }
+        let values = standardised(values).into_iter().map(|value| value.clamp(-FARTHEST_WIDTH, FARTHEST_WIDTH));
+        Self { values: DVector::from_iterator(columns[0].len(), values), others }
     }
 
     /// The levels and slopes of least squares, where each atom belongs to classes by `shares`.
@@ -111,8 +117,7 @@ impl Widths {
             let line = self.line(&shares).0;
             with = 0.0;
             for (atom, (shares, probabilities)) in shares.iter_mut().zip(probabilities).enumerate() {
-                let log =
-                    |class: usize| log_bell(self.off(atom, class, classes, &line), line.deviation);
+                let log = |class: usize| log_bell(self.off(atom, class, classes, &line), line.deviation);
                 let highest = (0..classes).map(log).fold(f64::NEG_INFINITY, f64::max);
                 for (class, share) in shares.iter_mut().enumerate() {
                     *share = probabilities[class] * (log(class) - highest).exp();
@@ -142,9 +147,11 @@ fn log_bell(off: f64, deviation: f64) -> f64 {
 
 impl Bells<'_> {
     /// Probability of each class for each intensity, beginning from a division into classes; the means of the classes rise. By the widths too, where they clearly tell classes apart.
-    pub fn probabilities(&self, values: &[f64], classes: &[usize], widths: &Widths) -> Vec<Vec<f64>> {
+    pub fn probabilities(&self, values: &[f64], classes: &[usize], widths: Option<&Widths>) -> Vec<Vec<f64>> {
         let by_intensity = self.sampled(values, classes, None);
-        if widths.tell(&by_intensity) { self.sampled(values, classes, Some(widths)) } else { by_intensity }
+        let Some(widths) = widths.filter(|widths| widths.tell(&by_intensity)) else { return by_intensity };
+        let by_both = self.sampled(values, classes, Some(widths));
+        if agree(&by_both, &by_intensity) { by_both } else { by_intensity }
     }
 
     fn sampled(&self, values: &[f64], classes: &[usize], widths: Option<&Widths>) -> Vec<Vec<f64>> {
@@ -175,32 +182,47 @@ impl Bells<'_> {
 
     /// Bells as the values of each class allow them.
     fn drawn(&self, values: &[f64], classes: &[usize], count: usize, least: f64, rng: &mut ChaCha8Rng) -> Drawn {
-        let (mut sizes, mut means, mut squares) = (vec![0.0; count], vec![0.0; count], 0.0);
+        let (mut sizes, mut means, mut squares) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
         for (value, &class) in values.iter().zip(classes) {
             sizes[class] += 1.0;
             means[class] += value;
         }
         means.iter_mut().zip(&sizes).for_each(|(mean, size)| *mean /= f64::max(*size, 1.0));
         for (value, &class) in values.iter().zip(classes) {
-            squares += (value - means[class]).powi(2);
+            squares[class] += (value - means[class]).powi(2);
         }
-        let deviation = (squares / values.len().max(1) as f64).sqrt().max(least);
-        let mut bells: Vec<(f64, f64, usize)> = Vec::with_capacity(count);
+        let common = squares.iter().sum::<f64>() / values.len().max(1) as f64;
+        let mut bells: Vec<(f64, f64, f64, usize)> = Vec::with_capacity(count);
         for (class, (mean, size)) in means.into_iter().zip(sizes).enumerate() {
+            let square = (squares[class] + PRIOR_DEVIATIONS * common) / (size + PRIOR_DEVIATIONS);
+            let deviation = square.sqrt().max(least);
             let off = deviation / size.max(1.0).sqrt() * rng.sample::<f64, _>(StandardNormal);
             let weight = Gamma::new(size + PRIOR_ATOMS, 1.0).expect("a positive shape").sample(rng);
-            bells.push((mean + off, weight, class));
+            bells.push((mean + off, deviation, weight, class));
         }
         // a class that has become brighter than the next changes places with it, with all its atoms
         bells.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let weights = bells.iter().map(|bell| bell.1).collect();
+        let weights = bells.iter().map(|bell| bell.2).collect();
         Drawn {
-            weights: self.weights.map_or(weights, <[f64]>::to_vec),
             means: bells.iter().map(|bell| bell.0).collect(),
-            order: bells.iter().map(|bell| bell.2).collect(),
-            deviation,
+            deviations: bells.iter().map(|bell| bell.1).collect(),
+            weights: self.weights.map_or(weights, <[f64]>::to_vec),
+            order: bells.iter().map(|bell| bell.3).collect(),
         }
     }
+}
+
+/// Whether one set of probabilities changes no more atoms' most probable class than the `others` say are wrong: two standard deviations more than expected are another
+/// division, not a better one.
+fn agree(probabilities: &[Vec<f64>], others: &[Vec<f64>]) -> bool {
+    let changed = probabilities.iter().zip(others).filter(|(one, other)| best(one) != best(other)).count() as f64;
+    let expected: f64 = others.iter().map(|shares| 1.0 - shares[best(shares)]).sum();
+    changed <= expected + 2.0 * expected.sqrt()
+}
+
+/// The most probable class.
+fn best(shares: &[f64]) -> usize {
+    (0..shares.len()).max_by(|&a, &b| shares[a].total_cmp(&shares[b])).unwrap_or(0)
 }
 
 /// Levels and slopes of the widths as the atoms of each class allow them.
@@ -226,8 +248,7 @@ fn drawn_of(shares: &[f64], mut number: f64) -> usize {
 
 /// The class that is most probable for each value; nothing if that leaves a class without any.
 pub(super) fn most_probable(probabilities: &[Vec<f64>]) -> Option<Vec<usize>> {
-    let best = |shares: &Vec<f64>| (0..shares.len()).max_by(|&a, &b| shares[a].total_cmp(&shares[b])).unwrap_or(0);
-    let classes: Vec<usize> = probabilities.iter().map(best).collect();
+    let classes: Vec<usize> = probabilities.iter().map(|shares| best(shares)).collect();
     let count = probabilities.first().map_or(0, Vec::len);
     (0..count).all(|class| classes.contains(&class)).then_some(classes)
 }
@@ -238,14 +259,14 @@ struct Drawn {
     means: Vec<f64>,
     /// Which class each bell was before the means were put in order.
     order: Vec<usize>,
-    deviation: f64,
+    deviations: Vec<f64>,
 }
 
 impl Drawn {
     /// The shares that the classes have in a value; `other` is what else is known, a log-likelihood a class.
     fn share_out(&self, value: f64, other: impl Fn(usize) -> f64, shares: &mut [f64]) {
         let log = |class: usize| {
-            self.weights[class].ln() - 0.5 * ((value - self.means[class]) / self.deviation).powi(2) + other(class)
+            self.weights[class].ln() + log_bell(value - self.means[class], self.deviations[class]) + other(class)
         };
         let highest = (0..shares.len()).map(log).fold(f64::NEG_INFINITY, f64::max);
         shares.iter_mut().enumerate().for_each(|(class, share)| *share = (log(class) - highest).exp());

@@ -53,8 +53,8 @@ pub use pulls::pulls;
 pub use refine::{
     Fitted, Hand, Predicted, Predictor, RefineOptions, Refinement, Residuals, TransferCurve, corrected, hand, refine,
 };
-use trace::reclassify;
 pub use trace::{TraceOptions, check_species, classify, trace};
+use trace::{by_intensity, reclassify};
 pub use trend::{Exposure, Trend, TrendChoice, Variable};
 
 /// What can be wrong with a request to trace or compare atoms.
@@ -230,7 +230,6 @@ impl Model {
         let none = || Exposure { variable, values: vec![0.0; points.len()], largest: 0.0 };
         Exposure::of(&points, variable).unwrap_or_else(none)
     }
-
 
     /// Part of the intensity that is gained from side to side, along a vector, as fitted to all atoms [1/Å]; zero unless it is clear.
     pub fn slope(&self) -> Vector3<f64> {

@@ -116,10 +116,17 @@ pub fn trace(volume: &Volume, options: &TraceOptions, task: &Task) -> Result<Mod
     classify(fitted.iter().map(Candidate::peak).collect(), options)
 }
 
-/// Makes a model of peaks: noise cut, the largest cluster, species by intensity.
-///
-/// For peaks that something better than a density has refined; the density's own go through it at the end of [`trace`].
-pub fn classify(mut peaks: Vec<Peak>, options: &TraceOptions) -> Result<Model, Error> {
+/// Makes a model of the peaks of a density: noise cut, the largest cluster, species by intensity and width.
+pub fn classify(peaks: Vec<Peak>, options: &TraceOptions) -> Result<Model, Error> {
+    divided(peaks, true, options)
+}
+
+/// The same for peaks whose intensities something better than a density has refined, which says nothing of their widths.
+pub(super) fn by_intensity(peaks: Vec<Peak>, options: &TraceOptions) -> Result<Model, Error> {
+    divided(peaks, false, options)
+}
+
+fn divided(mut peaks: Vec<Peak>, by_width: bool, options: &TraceOptions) -> Result<Model, Error> {
     options.check()?;
     peaks.sort_by(|a, b| b.intensity.total_cmp(&a.intensity));
     let intensities: Vec<f64> = peaks.iter().map(|peak| peak.intensity).collect();
@@ -141,33 +148,40 @@ pub fn classify(mut peaks: Vec<Peak>, options: &TraceOptions) -> Result<Model, E
     if kept.len() < options.species.len() {
         return Err(Error::TooFewAtoms { atoms: kept.len(), species: options.species.len() });
     }
-    Ok(with_species(kept, rejected, noise_cut, noise_gap, options))
+    Ok(with_species(kept, rejected, [noise_cut, noise_gap], by_width, options))
 }
 
-/// Makes a model of peaks of which it is known already which are atoms: their species by intensity. `noise_cut` is where they were divided.
+/// Makes a model of refined peaks of which it is known already which are atoms: their species by intensity. `noise_cut` is where they were divided.
 pub(super) fn reclassify(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, options: &TraceOptions) -> Model {
     let weakest = kept.iter().map(|peak| peak.intensity).fold(f64::INFINITY, f64::min);
     let noise = rejected.iter().map(|peak| peak.intensity).filter(|&intensity| intensity <= noise_cut);
     let strongest = noise.fold(0.0, f64::max);
     let noise_gap = if strongest > 0.0 { weakest / strongest } else { f64::INFINITY };
-    with_species(kept, rejected, noise_cut, noise_gap, options)
+    with_species(kept, rejected, [noise_cut, noise_gap], false, options)
 }
 
-fn with_species(kept: Vec<Peak>, rejected: Vec<Peak>, noise_cut: f64, noise_gap: f64, options: &TraceOptions) -> Model {
+fn with_species(
+    kept: Vec<Peak>,
+    rejected: Vec<Peak>,
+    [noise_cut, noise_gap]: [f64; 2],
+    by_width: bool,
+    options: &TraceOptions,
+) -> Model {
     let (elements, shares) = options.by_atomic_number();
     let points: Vec<Point3<f64>> = kept.iter().map(|peak| peak.position).collect();
     let centroid = points.iter().map(|point| point.coords).sum::<Vector3<f64>>() / kept.len() as f64;
     let column = |value: fn(&Peak) -> f64| kept.iter().map(value).collect::<Vec<f64>>();
     let places: Vec<Vector3<f64>> = points.iter().map(|point| point.coords - centroid).collect();
     let (intensities, exposures) = (column(|peak| peak.intensity), options.trend.exposures(&points));
-    let partition =
-        species::partition_on_slope(&intensities, &places, &exposures, elements.len(), shares.as_deref());
+    let partition = species::partition_on_slope(&intensities, &places, &exposures, elements.len(), shares.as_deref());
     let noise = column(|peak| peak.intensity_deviation.unwrap_or(0.0).powi(2)).iter().sum::<f64>() / kept.len() as f64;
     let bells = Bells { weights: shares.as_deref(), least_deviation: noise.sqrt() };
-    let exposed = exposures.iter().find(|exposure| exposure.variable == partition.trend.variable);
-    let exposed = exposed.map_or_else(|| vec![0.0; kept.len()], Exposure::parts);
-    let widths = Widths::new(&column(|peak| peak.width), &partition.corrected, &exposed);
-    let probabilities = bells.probabilities(&partition.corrected, &partition.classes, &widths);
+    let widths = by_width.then(|| {
+        let exposed = exposures.iter().find(|exposure| exposure.variable == partition.trend.variable);
+        let exposed = exposed.map_or_else(|| vec![0.0; kept.len()], Exposure::parts);
+        Widths::new(&column(|peak| peak.width), &partition.corrected, &exposed)
+    });
+    let probabilities = bells.probabilities(&partition.corrected, &partition.classes, widths.as_ref());
     // how many there are of each is known exactly, if it is known
     let likely = if shares.is_none() { mixture::most_probable(&probabilities) } else { None };
     let members = likely.unwrap_or_else(|| partition.classes.clone());

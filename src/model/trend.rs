@@ -91,7 +91,9 @@ impl Exposure {
     /// Nothing if the points are too few, or too far from each other, to have neighbours or an inside.
     pub(super) fn of(points: &[Point3<f64>], variable: Variable) -> Option<Self> {
         // one element, as all neighbours count
-        let atoms = || points.iter().map(|&position| Atom { element: Element::from_atomic_number(1).expect("hydrogen"), position });
+        let atoms = || {
+            points.iter().map(|&position| Atom { element: Element::from_atomic_number(1).expect("hydrogen"), position })
+        };
         let structure = || Structure::new("points", atoms().collect());
         let values: Vec<f64> = match variable {
             Variable::Radial => {

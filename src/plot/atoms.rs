@@ -65,7 +65,8 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
         }
         // doubtful ones last, so that no sure one hides them
         for doubtful in [false, true] {
-            for (i, atom) in model.atoms().iter().enumerate().filter(|(_, atom)| (atom.probability < SURE) == doubtful) {
+            for (i, atom) in model.atoms().iter().enumerate().filter(|(_, atom)| (atom.probability < SURE) == doubtful)
+            {
                 draw_atom(&chart, atom, (exposure.values[i], intensities[i]), &elements)?;
             }
         }

@@ -12,7 +12,7 @@ use crate::structure::Element;
 const FARTHEST: f64 = 0.5;
 
 /// `refined` atoms moved back by how far the same refinement of images simulated from them, `misled`, went from them; and their intensities by how much
-/// those of their element differ there, their widths likewise, and their B factors by those that atoms at rest seem to have; after which elements are told apart anew as in the refinement, whose `options` these are.
+/// those of their element differ there, and their B factors by those that atoms at rest seem to have; after which elements are told apart anew as in the refinement, whose `options` these are.
 ///
 /// # Errors
 /// If the composition is not one of as many species.
@@ -23,26 +23,21 @@ pub fn corrected(refined: &Model, misled: &Model, options: &RefineOptions) -> Re
         others.min_by(|a, b| distance(a).total_cmp(&distance(b))).filter(|other| distance(other) < FARTHEST)
     };
     let partners: Vec<Option<&Peak>> = refined.atoms().iter().map(|atom| partner(&atom.peak)).collect();
-    let mean = |element: Element, value: fn(&Peak) -> f64| {
+    let mean = |element: Element| {
         let of_element = refined.atoms().iter().zip(&partners).filter(|(atom, _)| atom.element == element);
-        let values: Vec<f64> = of_element.filter_map(|(_, partner)| partner.map(value)).collect();
-        values.iter().sum::<f64>() / values.len().max(1) as f64
+        let intensities: Vec<f64> = of_element.filter_map(|(_, partner)| partner.map(|peak| peak.intensity)).collect();
+        intensities.iter().sum::<f64>() / intensities.len().max(1) as f64
     };
-    let square = |peak: &Peak| peak.width * peak.width;
     let elements: Vec<Element> = refined.classes().iter().map(|class| class.element).collect();
-    let typical = |&element: &Element| (element, mean(element, |peak| peak.intensity), mean(element, square));
-    let typical: Vec<(Element, f64, f64)> = elements.iter().map(typical).collect();
+    let means: Vec<(Element, f64)> = elements.iter().map(|&element| (element, mean(element))).collect();
     let peaks = refined.atoms().iter().zip(&partners).map(|(atom, partner)| {
         let Some(partner) = partner.filter(|partner| partner.intensity > 0.0) else { return atom.peak };
-        let of_element = typical.iter().find(|(element, ..)| *element == atom.element);
-        let &(_, intensity, width_squared) =
-            of_element.unwrap_or(&(atom.element, partner.intensity, square(partner)));
-        let scale = intensity / partner.intensity;
-        let width_squared = square(&atom.peak) - (square(partner) - width_squared);
+        let typical =
+            means.iter().find(|(element, _)| *element == atom.element).map_or(partner.intensity, |(_, mean)| *mean);
+        let scale = typical / partner.intensity;
         Peak {
             position: atom.peak.position - (partner.position - atom.peak.position),
             intensity: atom.peak.intensity * scale,
-            width: width_squared.max(0.01 * square(&atom.peak)).sqrt(),
             intensity_deviation: atom.peak.intensity_deviation.map(|deviation| deviation * scale),
             b_factor: atom.peak.b_factor.zip(partner.b_factor).map(|([b, sigma], [misled, _])| [b - misled, sigma]),
             ..atom.peak

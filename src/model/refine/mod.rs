@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 pub use self::correct::corrected;
 pub use self::hand::{Hand, hand};
 pub use self::predict::{Fitted, Predicted, Predictor, Residuals};
-use self::rounds::{Shapes, State};
+use self::rounds::State;
 use self::views::Views;
 use self::waves::Atoms;
-use super::{Error, Model, Peak, TraceOptions, TrendChoice, classify, reclassify};
+use super::{Error, Model, Peak, TraceOptions, TrendChoice, by_intensity, reclassify};
 use crate::images::Particles;
 use crate::orient::unexplained;
 use crate::pose::Poses;
@@ -151,8 +151,7 @@ pub fn refine(
         stage.advance(1)?;
     }
     let freed = state.peaks(&peaks, state.amplitudes());
-    // how wide atoms are is not from the images yet
-    let strong = classify(alike([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat()), &trace)?;
+    let strong = by_intensity([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat(), &trace)?;
     let (atoms, peaks) = apart(&strong, &elements);
     state.take(atoms);
     while rounds < options.rounds {
@@ -164,12 +163,9 @@ pub fn refine(
         }
     }
     let bound = state.settle()?;
-    let Shapes { strengths, deviations, b_factors } = state.shapes(&peaks)?;
+    let (strengths, deviations) = state.strengths(&peaks)?;
     let mut settled = state.peaks(&peaks, &strengths);
-    for (i, peak) in settled.iter_mut().enumerate() {
-        peak.intensity_deviation = Some(deviations[i]);
-        peak.width = blurred(peak.width, b_factors[i]);
-    }
+    settled.iter_mut().zip(&deviations).for_each(|(peak, &deviation)| peak.intensity_deviation = Some(deviation));
     let scale = scale(&settled, &peaks);
     let model = reclassify(settled, scaled(strong.rejected(), scale), scale * strong.noise_cut(), &trace);
     let model = model.with_relative_b_factors();
@@ -229,19 +225,6 @@ fn possible_atoms(model: &Model) -> (Vec<Peak>, Vec<Peak>) {
     let most = (MOST_POSSIBLE * model.len() as f64).ceil() as usize;
     hopeless.extend(possible.drain(most.min(possible.len())..));
     (possible, hopeless)
-}
-
-/// Peaks all of their mean width.
-fn alike(mut peaks: Vec<Peak>) -> Vec<Peak> {
-    let width = peaks.iter().map(|peak| peak.width).sum::<f64>() / peaks.len().max(1) as f64;
-    peaks.iter_mut().for_each(|peak| peak.width = width);
-    peaks
-}
-
-/// Standard deviation of a Gaussian that a B factor has blurred, B = 8π²·u²; what sharpens it to nothing leaves a tenth.
-fn blurred(width: f64, b_factor: f64) -> f64 {
-    let square = width * width + b_factor / (8.0 * std::f64::consts::PI.powi(2));
-    square.max(0.01 * width * width).sqrt()
 }
 
 /// The unit of intensity of peaks `before` in that of the same peaks `after`.

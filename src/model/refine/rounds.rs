@@ -35,7 +35,7 @@ const LIKELY_B: f64 = 0.5;
 /// And where the elements are known: it only keeps back those of which the images say nothing. A narrow one for each atom would speak against a slow rise from core to
 /// surface more than any image could.
 const POSSIBLE_B: f64 = 5.0;
-/// Steps of amplitudes and B factors that [`State::shapes`] takes.
+/// Steps of amplitudes and B factors that [`State::strengths`] takes.
 const SHAPE_STEPS: usize = 2;
 
 /// What is refined.
@@ -63,16 +63,6 @@ pub struct Round {
     pub step: f64,
     /// Log-likelihood that it promised to gain, where what the model leaves of the images, noise or not, is taken for noise.
     pub gain: f64,
-}
-
-/// What the images say of each atom where nothing is known of its element.
-pub struct Shapes {
-    /// Mean 1.
-    pub strengths: Vec<f64>,
-    /// Standard deviations of the strengths.
-    pub deviations: Vec<f64>,
-    /// Mean 0 \[Å²\].
-    pub b_factors: Vec<f64>,
 }
 
 /// An image after its pose was improved.
@@ -167,9 +157,9 @@ impl<'a> State<'a> {
         Ok(self.bound())
     }
 
-    /// How strong and how blurred each atom is by the images alone. All share one transfer again and begin as they were `before` they were told
+    /// How strong each atom is by the images alone, mean 1, with standard deviations. All share one transfer again and begin as they were `before` they were told
     /// apart: what an atom was taken for says nothing.
-    pub fn shapes(&self, before: &[Peak]) -> Result<Shapes, Cancelled> {
+    pub fn strengths(&self, before: &[Peak]) -> Result<(Vec<f64>, Vec<f64>), Cancelled> {
         let mut alike = self.clone();
         alike.take(Atoms { positions: self.atoms.positions.clone(), ..together(before) });
         let mut known = None;
@@ -187,8 +177,7 @@ impl<'a> State<'a> {
             alike.blur(&of(1));
         }
         let deviations = known.map(|curvature| curvature.deviations(AMPLITUDE)).unwrap_or_default();
-        let Atoms { amplitudes: strengths, b_factors, .. } = alike.atoms;
-        Ok(Shapes { strengths, deviations, b_factors })
+        Ok((alike.atoms.amplitudes, deviations))
     }
 
     /// Root mean square error in space that the noise allows \[Å\]; not a number if it is not known.

@@ -298,8 +298,8 @@ pub mod api {
 
     /// Columns of numbers, one an atom.
     ///
-    /// `probability` (of its element, by the intensities of all atoms, and their widths where these say more), `intensity`, `width_A` (standard deviation of a Gaussian, of refined atoms
-    /// as the images show it), `radius_A` (from the centre of mass), `fit_residual`, and of
+    /// `probability` (of its element, by the intensities of all atoms, and in a density their widths where these say more), `intensity`, `width_A` (standard
+    /// deviation of the Gaussian in the density), `radius_A` (from the centre of mass), `fit_residual`, and of
     /// refined atoms `sigma_A` and `sigma_intensity`, the standard deviations of a position along an axis and of the intensity; `relative_B_A2`, the B factor (Å²)
     /// less the mean of the element's, and `sigma_B_A2`. Where electrons scatter more than once outer atoms seem to vibrate more: see `multislice_model`.
     ///
