@@ -196,6 +196,7 @@ fn peaks_at(places: &[Vector3<f64>], values: impl Fn(usize) -> [f64; 2]) -> Vec<
             deviation: None,
             intensity_deviation: None,
             b_factor: None,
+            halves: None,
         }
     };
     places.iter().enumerate().map(peak).collect()
@@ -399,7 +400,7 @@ fn bad_requests_are_refused_in_one_sentence() {
     assert!(refusal(&species(&["Pt", "Fe", "Pt"])).contains("Pt is given twice"));
     assert!(refusal(&species(&["Fe", "Pt"])).contains("1 atoms were found"));
     assert!(refusal(&TraceOptions { radius: Some(-1.0), ..pt() }).contains("radius is -1"));
-    assert!(refusal(&TraceOptions { min_separation: f64::NAN, ..pt() }).contains("min_separation is NaN"));
+    assert!(refusal(&TraceOptions { min_separation: Some(f64::NAN), ..pt() }).contains("min_separation is NaN"));
     assert!(refusal(&TraceOptions { noise_cut: Some(2.0), ..pt() }).contains("noise_cut is 2"));
     assert!(refusal(&TraceOptions { composition: Some(vec![1.0, 1.0]), ..pt() }).contains("2 numbers for 1 species"));
     assert!(refusal(&TraceOptions { composition: Some(vec![0.0]), ..pt() }).contains("composition is 0"));
@@ -410,4 +411,63 @@ fn bad_requests_are_refused_in_one_sentence() {
     let mut broken = map.clone();
     broken[[1, 2, 3]] = f32::NAN;
     assert_eq!(model::trace(&Volume::new(broken, 0.5), &pt(), &Task::silent()), Err(model::Error::NotFinite));
+}
+
+#[test]
+fn the_minimum_separation_is_that_of_the_data() {
+    let lattice = |a: f64| -> Vec<(Vector3<f64>, f64)> {
+        block([9.0; 3])
+            .into_iter()
+            .map(|place| (place * (a / 3.0), 1.0))
+            .filter(|(place, _)| place.norm() < 8.0)
+            .collect()
+    };
+    for (a, expected) in [(2.25, 1.24), (3.0, 1.65), (4.0, 2.0)] {
+        let map = density(&lattice(a), &atom_shape(1.0 / 1.2, phase_contrast(0.45)), 52, 0.5);
+        let options = TraceOptions { largest_gap: 5.0, ..species(&["Pt"]) };
+        let model = trace(map.clone(), 0.5, &options);
+        assert!((model.min_separation() - expected).abs() < 0.01, "{a}: {}", model.min_separation());
+        assert_eq!(model.len(), lattice(a).len());
+        let asked = trace(map, 0.5, &TraceOptions { min_separation: Some(1.9), ..options });
+        assert_eq!(asked.min_separation(), 1.9);
+    }
+}
+
+/// Scattered atoms, the first 20 with a neighbour 1.9 Å away that the limit of 2.6 Å does not part from it.
+fn doublets() -> (Vec<Vector3<f64>>, Vec<Vector3<f64>>) {
+    let mut singles = scattered(24, 10.0, 3.9, 5);
+    let mut rng = random::stream(6, "neighbours", 0);
+    let mut pairs = Vec::new();
+    for place in singles.split_off(20) {
+        let direction = Vector3::from_fn(|_, _| rng.sample::<f64, _>(StandardNormal)).normalize();
+        pairs.extend([place - direction * 0.95, place + direction * 0.95]);
+    }
+    (singles, pairs)
+}
+
+#[test]
+fn a_spot_is_two_atoms_only_where_one_explains_it_badly() {
+    let (singles, pairs) = doublets();
+    let shape = atom_shape(1.0 / 2.6, bell(0.6));
+    let all: Vec<_> = singles.iter().chain(&pairs).map(|&place| (place, 1.0)).collect();
+    for noise in [0.0, 0.01] {
+        let mut map = density(&all, &shape, 60, 0.5);
+        let highest = map.iter().copied().fold(0.0f32, f32::max);
+        add_noise(&mut map, noise * f64::from(highest), 3);
+        let options =
+            TraceOptions { min_separation: Some(1.5), largest_gap: 6.0, noise_cut: Some(0.3), ..species(&["Pt"]) };
+        let model = trace(map.clone(), 0.5, &options);
+        let places: Vec<_> = all.iter().map(|(place, _)| *place).collect();
+        println!(
+            "noise {noise}: {} of {} atoms, worst {:.1} pm",
+            model.len(),
+            all.len(),
+            largest(&errors(&model, &places))
+        );
+        assert_eq!(model.len(), all.len(), "noise {noise}");
+        assert!(largest(&errors(&model, &places)) < 30.0, "noise {noise}");
+        // two are not put nearer than what is asked for
+        let farther = trace(map, 0.5, &TraceOptions { min_separation: Some(2.4), ..options });
+        assert_eq!(farther.len(), singles.len() + pairs.len() / 2, "noise {noise}");
+    }
 }

@@ -1,7 +1,7 @@
 //! How sure the element of each atom is: a mixture of one bell curve a class.
 //!
 //! The noise of an intensity is that of the images, the same for all atoms, but errors of poses and contrasts grow with the intensity: bells are about equally wide, and not narrower
-//! than the noise.
+//! than the noise but by chance.
 //! Where bells overlap, a hundred atoms do not tell exactly where each is; the best ones claim more certainty than there is. So the probabilities are means over
 //! all bells that the atoms allow, drawn by turns with the classes (Gibbs sampling; Diebolt and Robert, J. R. Stat. Soc. B 56 (1994) 363).
 //!
@@ -195,7 +195,9 @@ impl Bells<'_> {
         let mut bells: Vec<(f64, f64, f64, usize)> = Vec::with_capacity(count);
         for (class, (mean, size)) in means.into_iter().zip(sizes).enumerate() {
             let square = (squares[class] + PRIOR_DEVIATIONS * common) / (size + PRIOR_DEVIATIONS);
-            let deviation = square.sqrt().max(least);
+            // as few atoms scatter less than the noise by chance
+            let by_chance = 1.0 - (2.0 * size.max(1.0)).sqrt().recip();
+            let deviation = square.sqrt().max(by_chance * least);
             let off = deviation / size.max(1.0).sqrt() * rng.sample::<f64, _>(StandardNormal);
             let weight = Gamma::new(size + PRIOR_ATOMS, 1.0).expect("a positive shape").sample(rng);
             bells.push((mean + off, deviation, weight, class));

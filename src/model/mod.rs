@@ -28,7 +28,9 @@
 
 pub mod analysis;
 mod compare;
+mod doublet;
 mod fit;
+mod halves;
 mod mixture;
 mod parts;
 mod peaks;
@@ -36,6 +38,7 @@ mod profile;
 mod pulls;
 mod refine;
 mod species;
+mod sweep;
 mod trace;
 mod trend;
 
@@ -48,6 +51,7 @@ use crate::structure::{Atom, Element, Structure};
 use crate::task::Cancelled;
 
 pub use compare::{CompareOptions, Comparison, Pair, compare};
+pub use halves::with_halves;
 pub use parts::Parts;
 pub use pulls::pulls;
 pub use refine::{
@@ -74,6 +78,10 @@ pub enum Error {
     Composition { got: usize, species: usize },
     #[error("the density holds NaN or infinite values; nothing can be traced in it")]
     NotFinite,
+    #[error(
+        "a half map is {half} voxels of {half_voxel} Å wide and the density {size} of {voxel} Å; give the halves of the same reconstruction"
+    )]
+    OtherHalf { half: usize, half_voxel: f64, size: usize, voxel: f64 },
     #[error("the volume is {edge:.1} Å wide, too small to hold an atom and its surroundings; check its pixel size")]
     TooSmall { edge: f64 },
     #[error("no peak of the density lies within {radius:.1} Å of the centre; check the volume and the radius")]
@@ -132,6 +140,17 @@ pub struct Peak {
     pub intensity_deviation: Option<f64>,
     /// B factor above the mean of the atoms of its element, and its standard deviation \[Å²\]; known after [`refine`].
     pub b_factor: Option<[f64; 2]>,
+    /// How well two half maps agree about it, if there were any.
+    pub halves: Option<HalfMaps>,
+}
+
+/// What two maps of independent halves of the images say of one peak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HalfMaps {
+    /// Distance between its places in both \[Å\]; 0.5 where one shows no peak within that.
+    pub shift: f64,
+    /// Difference of its intensities over their mean; 2 where one shows nothing.
+    pub difference: f64,
 }
 
 /// One atom read from a density.
@@ -164,6 +183,7 @@ struct Inner {
     classes: Vec<Class>,
     noise_cut: f64,
     noise_gap: f64,
+    min_separation: f64,
     trend: Trend,
     slope: Vector3<f64>,
 }
@@ -216,6 +236,11 @@ impl Model {
     /// Intensity of the weakest atom over that of the strongest peak taken for noise; infinite if there is none.
     pub fn noise_gap(&self) -> f64 {
         self.0.noise_gap
+    }
+
+    /// How far apart its peaks are at least \[Å\].
+    pub fn min_separation(&self) -> f64 {
+        self.0.min_separation
     }
 
     /// How the intensity changes towards the surface, as fitted to all atoms; of amount 0 unless it is clear.
@@ -321,6 +346,10 @@ impl Model {
         if self.0.atoms.iter().all(|atom| atom.peak.b_factor.is_some()) {
             columns.push(("relative_B_A2", column(|atom| atom.peak.b_factor.map_or(f64::NAN, |factor| factor[0]))));
             columns.push(("sigma_B_A2", column(|atom| atom.peak.b_factor.map_or(f64::NAN, |factor| factor[1]))));
+        }
+        if self.0.atoms.iter().all(|atom| atom.peak.halves.is_some()) {
+            columns.push(("half_shift_A", column(|atom| atom.peak.halves.map_or(f64::NAN, |half| half.shift))));
+            columns.push(("half_difference", column(|atom| atom.peak.halves.map_or(f64::NAN, |half| half.difference))));
         }
         columns
     }

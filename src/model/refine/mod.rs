@@ -139,7 +139,7 @@ pub fn refine(
     let views = Views::new(particles, low_pass);
     let stage = task.stage("refine atoms", options.rounds);
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
-    let trace = options.classes(&elements);
+    let trace = TraceOptions { min_separation: Some(model.min_separation()), ..options.classes(&elements) };
     trace.check()?;
 
     let (possible, hopeless) = possible_atoms(model);
@@ -215,11 +215,11 @@ fn apart(model: &Model, elements: &[Element]) -> (Atoms, Vec<Peak>) {
 
 /// Rejected peaks that the images may still show to be atoms, and the others: in a gap of the particle, and not much fainter than what was taken for an atom.
 fn possible_atoms(model: &Model) -> (Vec<Peak>, Vec<Peak>) {
-    let TraceOptions { min_separation, largest_gap, .. } = TraceOptions::default();
+    let TraceOptions { largest_gap, .. } = TraceOptions::default();
     let fits = |peak: &Peak| {
         let nearest = model.atoms().iter().map(|atom| (atom.peak.position - peak.position).norm());
         let nearest = nearest.fold(f64::INFINITY, f64::min);
-        peak.intensity > POSSIBLE * model.noise_cut() && (min_separation..largest_gap).contains(&nearest)
+        peak.intensity > POSSIBLE * model.noise_cut() && (model.min_separation()..largest_gap).contains(&nearest)
     };
     let (mut possible, mut hopeless): (Vec<Peak>, Vec<Peak>) = model.rejected().iter().partition(|peak| fits(peak));
     let most = (MOST_POSSIBLE * model.len() as f64).ceil() as usize;

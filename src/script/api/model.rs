@@ -33,7 +33,9 @@ pub mod api {
     ///
     /// * `species` (needed): one to three symbols in any order; the heavier an element, the brighter its atoms;
     /// * `radius` (Å, default: as far as the box allows): atoms are sought within it;
-    /// * `min_separation` (Å, default 1.4): of two nearer peaks the brighter one stays;
+    /// * `halves` (default none): two Volumes, each from half of the images, as `volume::reconstruct` and the strategies give them: what both say of each atom is in the `columns`;
+    /// * `min_separation` (Å, default: 0.55 of the distance between neighbours among the bright peaks, 1 to 2): of two nearer peaks the brighter one stays, at the place of both where one atom
+    ///   explains them as well; a peak that one atom explains badly becomes two atoms farther apart than this, where they are clearly needed;
     /// * `noise_cut` (default: the largest gap between 0.06 and 0.38): peaks below this part of the bright ones are noise;
     /// * `largest_gap` (Å, default 4): what is farther from all other atoms is not part of the particle;
     /// * `composition` (default: left to the intensities): parts of the species, in any unit;
@@ -50,8 +52,16 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn trace(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Model> {
+        let mut options = options;
+        let halves = super::halves(&mut options)?;
         let options: TraceOptions = options::parse(&call, &options)?;
-        run(&call, |task| model::trace(&volume, &options, task))
+        run(&call, |task| {
+            let model = model::trace(&volume, &options, task)?;
+            match &halves {
+                Some([one, two]) => model::with_halves(model, &volume, [one, two], &options, task),
+                None => Ok(model),
+            }
+        })
     }
 
     /// Refines atoms and poses against the raw images, by Newton's method on all positions.
@@ -301,7 +311,8 @@ pub mod api {
     /// `probability` (of its element, by the intensities of all atoms, and in a density their widths where these say more), `intensity`, `width_A` (standard
     /// deviation of the Gaussian in the density), `radius_A` (from the centre of mass), `fit_residual`, and of
     /// refined atoms `sigma_A` and `sigma_intensity`, the standard deviations of a position along an axis and of the intensity; `relative_B_A2`, the B factor (Å²)
-    /// less the mean of the element's, and `sigma_B_A2`. Where electrons scatter more than once outer atoms seem to vibrate more: see `multislice_model`.
+    /// less the mean of the element's, and `sigma_B_A2`; and of atoms traced with `halves`, as the half maps show them, `half_shift_A`, how far its places in both are apart (0.5 where one shows no
+    /// peak), and `half_difference`, the difference of its intensities over their mean. Where electrons scatter more than once outer atoms seem to vibrate more: see `multislice_model`.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
@@ -392,6 +403,14 @@ pub mod api {
         }
         text
     }
+}
+
+/// Takes the half maps out of a map of options.
+fn halves(options: &mut Map) -> ScriptResult<Option<[Volume; 2]>> {
+    let Some(halves) = options::take::<Array>(options, "halves", "an array of two Volumes")? else { return Ok(None) };
+    let wrong = || fault("option \"halves\" must be an array of two Volumes, each from half of the images");
+    let volumes: Option<Vec<Volume>> = halves.into_iter().map(Dynamic::try_cast).collect();
+    volumes.and_then(|volumes| volumes.try_into().ok()).map(Some).ok_or_else(wrong)
 }
 
 fn class_map(class: &Class) -> Map {
