@@ -386,6 +386,7 @@ fn the_model_tells_what_it_was_decided_by() {
     });
     let doubtful = model::classify(blurred.collect(), &species(&["Se", "Pb"])).unwrap();
     assert_eq!(doubtful.doubts().len(), 1, "{doubtful} {:?}", doubtful.doubts());
+    assert!(doubtful.doubts()[0].contains("the intensities show 1 group, not 2"), "{:?}", doubtful.doubts());
 }
 
 #[test]
@@ -469,5 +470,31 @@ fn a_spot_is_two_atoms_only_where_one_explains_it_badly() {
         // two are not put nearer than what is asked for
         let farther = trace(map, 0.5, &TraceOptions { min_separation: Some(2.4), ..options });
         assert_eq!(farther.len(), singles.len() + pairs.len() / 2, "noise {noise}");
+    }
+}
+
+#[test]
+fn groups_are_counted_without_knowing_the_species() {
+    let places = block([9.0, 9.0, 6.0]);
+    let counted = |means: &[f64], seed: u64| {
+        let mut rng = random::stream(seed, "groups", 0);
+        let intensities: Vec<f64> = (0..places.len())
+            .map(|i| {
+                (means[i % means.len()] + 0.05 * rng.sample::<f64, _>(StandardNormal))
+                    * (1.0 + 1e-3 * places[i].norm_squared())
+            })
+            .collect();
+        let peaks = peaks_at(&places, |i| [intensities[i], 0.5]);
+        ["Pt", "Fe Pt", "Fe Pd Pt"].map(|symbols| {
+            let symbols: Vec<&str> = symbols.split(' ').collect();
+            model::classify(peaks.clone(), &species(&symbols)).unwrap().groups().count
+        })
+    };
+    for seed in 0..5 {
+        assert_eq!(counted(&[1.0], seed), [1; 3], "seed {seed}");
+        assert_eq!(counted(&[0.7, 1.0], seed), [2; 3], "seed {seed}");
+        assert_eq!(counted(&[0.5, 0.75, 1.0], seed), [3; 3], "seed {seed}");
+        // two standard deviations apart: they are there, but who is who cannot be told
+        assert_eq!(counted(&[0.9, 1.0], seed), [1; 3], "seed {seed}");
     }
 }

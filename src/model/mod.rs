@@ -30,6 +30,7 @@ pub mod analysis;
 mod compare;
 mod doublet;
 mod fit;
+mod groups;
 mod halves;
 mod mixture;
 mod parts;
@@ -51,6 +52,7 @@ use crate::structure::{Atom, Element, Structure};
 use crate::task::Cancelled;
 
 pub use compare::{CompareOptions, Comparison, Pair, compare};
+pub use groups::Groups;
 pub use halves::with_halves;
 pub use parts::Parts;
 pub use pulls::pulls;
@@ -284,8 +286,9 @@ impl Model {
         let mut doubts = Vec::new();
         let separation = self.separation();
         if separation < CLEAR_SEPARATION {
+            let fewer = self.fewer_groups().map_or_else(String::new, |fewer| format!("; {fewer}"));
             doubts.push(format!(
-                "the species are hardly told apart by intensity (classes {separation:.1} standard deviations apart, clear above {CLEAR_SEPARATION})"
+                "the species are hardly told apart by intensity (classes {separation:.1} standard deviations apart, clear above {CLEAR_SEPARATION}{fewer})"
             ));
         }
         if self.noise_gap() < CLEAR_NOISE_GAP {

@@ -214,7 +214,7 @@ impl Attempt {
 ///
 /// Of several `exposures` the first one counts unless another is clearly better; and none that is not clearly better than no trend.
 /// `shares`, if given, are the parts of the classes from faint to bright and replace the cuts.
-fn partition(intensities: &[f64], exposures: &[Exposure], k: usize, shares: Option<&[f64]>) -> Partition {
+pub(super) fn partition(intensities: &[f64], exposures: &[Exposure], k: usize, shares: Option<&[f64]>) -> Partition {
     let none = Trend { variable: Variable::Radial, amount: 0.0 };
     let level = Attempt::new(intensities, &vec![0.0; intensities.len()], none, k, shares);
     let exposures = if intensities.len() < ATOMS_FOR_TREND * k { &[] } else { exposures };

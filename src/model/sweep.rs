@@ -103,9 +103,12 @@ pub(super) fn split(
     reach: f64,
 ) -> Vec<Candidate> {
     let cut = cut_of(&candidates);
-    let surroundings = Surroundings::new(spectrum, grid, &mut candidates, cut, reach);
     let residuals: Vec<f64> = candidates.iter().filter(|c| c.intensity > cut).map(|c| c.residual).collect();
-    let Some(limit) = doublet::worse_than(&residuals) else { return candidates };
+    let limit = doublet::worse_than(&residuals).unwrap_or(f64::INFINITY);
+    if residuals.iter().all(|&residual| residual <= limit) {
+        return candidates;
+    }
+    let surroundings = Surroundings::new(spectrum, grid, &mut candidates, cut, reach);
     let is_free = |place: &Vector3<f64>, but: usize| {
         let far = |other: &Candidate| (other.gaussian.center - place).norm() >= separation;
         candidates.iter().enumerate().all(|(i, other)| i == but || other.intensity <= cut || far(other))

@@ -306,6 +306,21 @@ pub mod api {
         model.classes().iter().map(|class| Dynamic::from_map(super::class_map(class))).collect()
     }
 
+    /// How many groups of intensity the atoms show, one to three, whatever species were given.
+    ///
+    /// For who does not know how many elements there are, or wants to know whether the intensities show them. Gives a map: `count`, and `evidence`, the integrated completed
+    /// log-likelihoods of one, two and three groups less that of `count`: −5 and less speaks clearly against a number. Groups of fewer than five atoms do not count.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Pt"] }).groups().count);      // 2
+    /// ```
+    #[rhai_fn(global)]
+    pub fn groups(model: Model) -> Map {
+        let found = model.groups();
+        Map::from([("count".into(), (found.count as i64).into()), ("evidence".into(), array(&found.evidence).into())])
+    }
+
     /// Columns of numbers, one an atom.
     ///
     /// `probability` (of its element, by the intensities of all atoms, and in a density their widths where these say more), `intensity`, `width_A` (standard
