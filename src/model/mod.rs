@@ -6,17 +6,21 @@
 //!
 //! [`trace`] goes through four steps, each in its own file:
 //!
-//! 1. `peaks`: local maxima of the density on a finer grid (zero padding in Fourier space), at least
-//!    1.4 Å apart, the brighter one kept.
+//! 1. `peaks`: local maxima of the density on a finer grid (zero padding in Fourier space), farther apart than about half the distance that
+//!    bright ones have from each other, the brighter one kept.
 //! 2. `profile` and `fit`: all atoms of a map share one shape: the Fourier transform of the contrast transfer and of the limit of
 //!    resolution, with negative rings that reach the neighbours. The shape is measured from the map itself (one regression a Fourier
 //!    shell, as PSF photometry does with stars: Stetson 1987, PASP 99, 191), everybody else is subtracted, and a 3D Gaussian
 //!    plus a constant is fitted to what is left of each atom (Levenberg–Marquardt): its centre is the position, the height of the shared
-//!    shape there the intensity. Repeated until neighbours agree.
+//!    shape there the intensity. Repeated until neighbours agree (`sweep`). A spot that one atom explains clearly worse than two becomes two, two near each other that one
+//!    explains as well become one (`doublet`).
 //! 3. `species`, noise: peaks are cut off at the largest gap in log intensity between 6 and 38 % of the bright
 //!    peaks, and what hangs together without gaps wider than 4 Å is the particle.
 //! 4. `species`, elements: one to three classes of intensity (Otsu 1979, IEEE Trans. SMC 9, 62, with more classes and jointly with a
-//!    decline or growth of intensity towards the surface); the heavier the element, the brighter. `mixture`: how sure that is.
+//!    decline or growth of intensity towards the surface, `trend`); the heavier the element, the brighter. `mixture`: how sure that is, by the widths too where these clearly
+//!    tell more. `groups`: how many classes the intensities show by themselves.
+//!
+//! [`with_halves`] adds what two maps of half the images say of each atom.
 //!
 //! [`refine`] then fits the atoms to the raw images, with the poses and the transfer functions of the elements; [`corrected`] takes off what several
 //! scatterings of one electron do to the positions. [`Predictor`] shows the images as the refined atoms explain them.

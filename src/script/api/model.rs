@@ -44,11 +44,12 @@ pub mod api {
     ///   fitted too, if there clearly is one, but with `"none"`;
     /// * `voxel` (Å, default 0.25): of the grid that the density is interpolated on; `fit_radius` (Å, default 1).
     ///
-    /// An unknown or repeated element, a density without peaks, and fewer atoms than species are errors.
+    /// An unknown or repeated element, a density without peaks, fewer atoms than species, and half maps of another size are errors.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
     /// print(model::trace(density, #{ species: ["Fe", "Pt"] }));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"], trend: "surface" }).info());
     /// ```
     #[rhai_fn(return_raw)]
     pub fn trace(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Model> {
