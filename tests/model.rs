@@ -282,7 +282,8 @@ fn the_trend_follows_what_the_intensities_follow() {
     let radial = |place: &Vector3<f64>| (place.norm() / outermost).powi(2);
     let surface = |place: &Vector3<f64>| (1.0 - depth(place) / deepest).powi(2);
     let coordination = |place: &Vector3<f64>| 1.0 - neighbours(place) / 6.0;
-    let cases: [(&dyn Fn(&Vector3<f64>) -> f64, f64, Variable); 3] = [
+    type Exposure<'a> = &'a dyn Fn(&Vector3<f64>) -> f64;
+    let cases: [(Exposure, f64, Variable); 3] = [
         (&radial, 0.4, Variable::Radial),
         (&surface, 0.3, Variable::Surface),
         (&coordination, 0.6, Variable::Coordination),
