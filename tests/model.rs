@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use nalgebra::Vector3;
 use ndarray::Array3;
-use pedesis::model::{self, Model, TraceOptions};
+use pedesis::model::{self, Model, TraceOptions, Trend, TrendChoice, Variable};
 use pedesis::random;
 use pedesis::structure::{Atom, Element, Structure, bundled};
 use pedesis::task::Task;
@@ -177,11 +177,131 @@ fn a_trend_towards_the_surface_does_not_mix_the_species_up() {
         let map = density(&changed, &shape, 72, 0.5);
         let with_trend = trace(map.clone(), 0.5, &species(&["Pb", "Se"]));
         assert_eq!((with_trend.len(), species_accuracy(&with_trend, &truth)), (truth.len(), 1.0), "{with_trend}");
-        assert!((with_trend.radial_trend() - trend).abs() < 0.08, "{}", with_trend.radial_trend());
+        assert!((with_trend.trend().amount - trend).abs() < 0.08, "{}", with_trend.trend().amount);
         assert!(with_trend.doubts().is_empty(), "{:?}", with_trend.doubts());
-        let without = trace(map, 0.5, &TraceOptions { radial_trend: false, ..species(&["Pb", "Se"]) });
+        let without = trace(map, 0.5, &TraceOptions { trend: TrendChoice::None, ..species(&["Pb", "Se"]) });
         assert!(species_accuracy(&without, &truth) < 0.98, "a trend of {trend} is too weak to show anything");
     }
+}
+
+/// Peaks at places, with intensities and widths.
+fn peaks_at(places: &[Vector3<f64>], values: impl Fn(usize) -> [f64; 2]) -> Vec<model::Peak> {
+    let peak = |(i, &place): (usize, &Vector3<f64>)| {
+        let [intensity, width] = values(i);
+        model::Peak {
+            position: place.into(),
+            intensity,
+            width,
+            residual: 0.01,
+            deviation: None,
+            intensity_deviation: None,
+            b_factor: None,
+            halves: None,
+        }
+    };
+    places.iter().enumerate().map(peak).collect()
+}
+
+/// Places on a simple cubic lattice of 3 Å within a block of three half edges [Å].
+fn block(edges: [f64; 3]) -> Vec<Vector3<f64>> {
+    let steps = edges.map(|edge| (edge / 3.0).floor() as i32);
+    let rows = (-steps[0]..=steps[0]).flat_map(|x| (-steps[1]..=steps[1]).map(move |y| (x, y)));
+    rows.flat_map(|(x, y)| (-steps[2]..=steps[2]).map(move |z| Vector3::new(x as f64, y as f64, z as f64) * 3.0))
+        .collect()
+}
+
+/// Whether each atom of a model is platinum; the model's atoms lie at `places`, in any order.
+fn heavy_at(model: &Model, places: &[Vector3<f64>]) -> Vec<(bool, f64)> {
+    let at = |place: &Vector3<f64>| {
+        let atom = model.atoms().iter().find(|atom| (atom.peak.position.coords - place).norm() < 1e-6).unwrap();
+        (atom.element.symbol() == "Pt", atom.probability)
+    };
+    places.iter().map(at).collect()
+}
+
+#[test]
+fn widths_tell_elements_apart_only_where_they_differ() {
+    let places = block([9.0, 9.0, 6.0]);
+    let (mut by_both, mut by_intensity, mut said, mut count) = (0.0, 0.0, 0.0, 0.0);
+    for seed in 0..8 {
+        let mut rng = random::stream(seed, "widths", 0);
+        let mut normal = || rng.sample::<f64, _>(StandardNormal);
+        let drawn: Vec<(bool, [f64; 3])> =
+            places.iter().map(|_| (normal() > 0.0, [normal(), normal(), normal()])).collect();
+        let of = |width: &dyn Fn(usize) -> f64| {
+            let intensity = |i: usize| if drawn[i].0 { 1.3 } else { 1.0 } + 0.12 * drawn[i].1[0];
+            let peaks = peaks_at(&places, |i| [intensity(i), width(i)]);
+            heavy_at(&model::classify(peaks, &species(&["Pd", "Pt"])).unwrap(), &places)
+        };
+        let right = |found: &[(bool, f64)]| {
+            found.iter().zip(&drawn).filter(|((heavy, _), (truth, _))| heavy == truth).count() as f64
+        };
+        let alike = of(&|_| 0.5);
+        // noise, and what grows towards the surface, say nothing: not a bit changes
+        assert_eq!(of(&|i| 0.5 + 0.02 * drawn[i].1[1]), alike, "seed {seed}");
+        assert_eq!(of(&|i| 0.5 + 1e-3 * places[i].norm() + 0.005 * drawn[i].1[1]), alike, "seed {seed}");
+        let told = of(&|i| if drawn[i].0 { 0.54 } else { 0.5 } + 0.02 * drawn[i].1[1]);
+        by_both += right(&told);
+        by_intensity += right(&alike);
+        said += told.iter().map(|(_, probability)| probability).sum::<f64>();
+        count += places.len() as f64;
+    }
+    let [by_both, by_intensity, said] = [by_both, by_intensity, said].map(|sum| sum / count);
+    println!("right by intensity {by_intensity:.3}, by both {by_both:.3}, said {said:.3}");
+    // bells 2.5 and 2 standard deviations apart: 10.6 % and, together, 5.5 % are on the wrong side
+    assert!((by_intensity - 0.894).abs() < 0.03 && (by_both - 0.945).abs() < 0.025, "{by_intensity} {by_both}");
+    assert!((said - by_both).abs() < 0.02, "{said} {by_both}");
+}
+
+#[test]
+fn the_trend_follows_what_the_intensities_follow() {
+    // a plate: its faces are near the centre, and its rim is far
+    let places = block([12.0, 12.0, 4.0]);
+    let truth: Vec<bool> = (0..places.len()).map(|i| (i * 7 + i / 5) % 3 == 0).collect();
+    let neighbours = |place: &Vector3<f64>| {
+        places.iter().filter(|other| (0.1..3.1).contains(&(*other - place).norm())).count() as f64
+    };
+    let (edges, at_rim) = ([12.0, 12.0, 3.0], |place: &Vector3<f64>, i: usize| place[i].abs());
+    let depth = |place: &Vector3<f64>| (0..3).map(|i| edges[i] - at_rim(place, i)).fold(f64::INFINITY, f64::min);
+    let deepest = places.iter().map(depth).fold(0.0, f64::max);
+    let outermost = places.iter().map(Vector3::norm).fold(0.0, f64::max);
+    let mut rng = random::stream(4, "trend", 0);
+    let noise: Vec<f64> = places.iter().map(|_| 0.03 * rng.sample::<f64, _>(StandardNormal)).collect();
+    let traced = |exposure: &dyn Fn(&Vector3<f64>) -> f64, amount: f64, trend: TrendChoice| {
+        let intensity = |i: usize| {
+            let inside: f64 = if truth[i] { 1.0 } else { 0.77 };
+            inside * (1.0 - amount * exposure(&places[i])) + noise[i]
+        };
+        let peaks = peaks_at(&places, |i| [intensity(i), 0.5]);
+        let options = TraceOptions { trend, ..species(&["Pd", "Pt"]) };
+        let model = model::classify(peaks, &options).unwrap();
+        let found = heavy_at(&model, &places);
+        let right = found.iter().zip(&truth).filter(|((heavy, _), truth)| heavy == *truth).count() as f64;
+        (model, right / places.len() as f64)
+    };
+    let radial = |place: &Vector3<f64>| (place.norm() / outermost).powi(2);
+    let surface = |place: &Vector3<f64>| (1.0 - depth(place) / deepest).powi(2);
+    let coordination = |place: &Vector3<f64>| 1.0 - neighbours(place) / 6.0;
+    type Exposure<'a> = &'a dyn Fn(&Vector3<f64>) -> f64;
+    let cases: [(Exposure, f64, Variable); 3] = [
+        (&radial, 0.4, Variable::Radial),
+        (&surface, 0.3, Variable::Surface),
+        (&coordination, 0.6, Variable::Coordination),
+    ];
+    for (exposure, amount, variable) in cases {
+        let (model, right) = traced(exposure, amount, TrendChoice::Auto);
+        println!("{variable:?}: {:?}, {right:.3} right", model.trend());
+        assert_eq!(model.trend().variable, variable);
+        assert!((model.trend().amount - amount).abs() < 0.06, "{:?}", model.trend());
+        assert!(right > 0.99, "{variable:?} {right}");
+        let without = traced(exposure, amount, TrendChoice::None).1;
+        assert!(without < 0.97, "{variable:?}: the trend is too weak to show anything: {without}");
+    }
+    // nothing to follow: none is found
+    assert_eq!(traced(&|_| 0.0, 0.0, TrendChoice::Auto).0.trend(), Trend { variable: Variable::Radial, amount: 0.0 });
+    // and who asks for one gets that one
+    let asked = traced(&coordination, 0.6, TrendChoice::Surface).0;
+    assert_eq!(asked.trend().variable, Variable::Surface);
 }
 
 #[test]
@@ -223,7 +343,8 @@ fn composition_settles_what_intensity_leaves_open() {
         atoms.push((point, mean + 0.3 * (rng.random::<f64>() - 0.5)));
     }
     let map = density(&atoms, &atom_shape(1.0 / 1.2, bell(0.45)), 56, 0.5);
-    let options = TraceOptions { composition: Some(vec![1.0, 5.0]), radial_trend: false, ..species(&["Pt", "Fe"]) };
+    let options =
+        TraceOptions { composition: Some(vec![1.0, 5.0]), trend: TrendChoice::None, ..species(&["Pt", "Fe"]) };
     let model = trace(map, 0.5, &options);
     assert_eq!(model.classes()[0].element.symbol(), "Fe");
     assert_eq!((model.classes()[0].count, model.classes()[1].count), (50, 10));
@@ -266,6 +387,7 @@ fn the_model_tells_what_it_was_decided_by() {
     });
     let doubtful = model::classify(blurred.collect(), &species(&["Se", "Pb"])).unwrap();
     assert_eq!(doubtful.doubts().len(), 1, "{doubtful} {:?}", doubtful.doubts());
+    assert!(doubtful.doubts()[0].contains("the intensities show 1 group, not 2"), "{:?}", doubtful.doubts());
 }
 
 #[test]
@@ -280,7 +402,7 @@ fn bad_requests_are_refused_in_one_sentence() {
     assert!(refusal(&species(&["Pt", "Fe", "Pt"])).contains("Pt is given twice"));
     assert!(refusal(&species(&["Fe", "Pt"])).contains("1 atoms were found"));
     assert!(refusal(&TraceOptions { radius: Some(-1.0), ..pt() }).contains("radius is -1"));
-    assert!(refusal(&TraceOptions { min_separation: f64::NAN, ..pt() }).contains("min_separation is NaN"));
+    assert!(refusal(&TraceOptions { min_separation: Some(f64::NAN), ..pt() }).contains("min_separation is NaN"));
     assert!(refusal(&TraceOptions { noise_cut: Some(2.0), ..pt() }).contains("noise_cut is 2"));
     assert!(refusal(&TraceOptions { composition: Some(vec![1.0, 1.0]), ..pt() }).contains("2 numbers for 1 species"));
     assert!(refusal(&TraceOptions { composition: Some(vec![0.0]), ..pt() }).contains("composition is 0"));
@@ -291,4 +413,89 @@ fn bad_requests_are_refused_in_one_sentence() {
     let mut broken = map.clone();
     broken[[1, 2, 3]] = f32::NAN;
     assert_eq!(model::trace(&Volume::new(broken, 0.5), &pt(), &Task::silent()), Err(model::Error::NotFinite));
+}
+
+#[test]
+fn the_minimum_separation_is_that_of_the_data() {
+    let lattice = |a: f64| -> Vec<(Vector3<f64>, f64)> {
+        block([9.0; 3])
+            .into_iter()
+            .map(|place| (place * (a / 3.0), 1.0))
+            .filter(|(place, _)| place.norm() < 8.0)
+            .collect()
+    };
+    for (a, expected) in [(2.25, 1.24), (3.0, 1.65), (4.0, 2.0)] {
+        let map = density(&lattice(a), &atom_shape(1.0 / 1.2, phase_contrast(0.45)), 52, 0.5);
+        let options = TraceOptions { largest_gap: 5.0, ..species(&["Pt"]) };
+        let model = trace(map.clone(), 0.5, &options);
+        assert!((model.min_separation() - expected).abs() < 0.01, "{a}: {}", model.min_separation());
+        assert_eq!(model.len(), lattice(a).len());
+        let asked = trace(map, 0.5, &TraceOptions { min_separation: Some(1.9), ..options });
+        assert_eq!(asked.min_separation(), 1.9);
+    }
+}
+
+/// Scattered atoms, the first 20 with a neighbour 1.9 Å away that the limit of 2.6 Å does not part from it.
+fn doublets() -> (Vec<Vector3<f64>>, Vec<Vector3<f64>>) {
+    let mut singles = scattered(24, 10.0, 3.9, 5);
+    let mut rng = random::stream(6, "neighbours", 0);
+    let mut pairs = Vec::new();
+    for place in singles.split_off(20) {
+        let direction = Vector3::from_fn(|_, _| rng.sample::<f64, _>(StandardNormal)).normalize();
+        pairs.extend([place - direction * 0.95, place + direction * 0.95]);
+    }
+    (singles, pairs)
+}
+
+#[test]
+fn a_spot_is_two_atoms_only_where_one_explains_it_badly() {
+    let (singles, pairs) = doublets();
+    let shape = atom_shape(1.0 / 2.6, bell(0.6));
+    let all: Vec<_> = singles.iter().chain(&pairs).map(|&place| (place, 1.0)).collect();
+    for noise in [0.0, 0.01] {
+        let mut map = density(&all, &shape, 60, 0.5);
+        let highest = map.iter().copied().fold(0.0f32, f32::max);
+        add_noise(&mut map, noise * f64::from(highest), 3);
+        let options =
+            TraceOptions { min_separation: Some(1.5), largest_gap: 6.0, noise_cut: Some(0.3), ..species(&["Pt"]) };
+        let model = trace(map.clone(), 0.5, &options);
+        let places: Vec<_> = all.iter().map(|(place, _)| *place).collect();
+        println!(
+            "noise {noise}: {} of {} atoms, worst {:.1} pm",
+            model.len(),
+            all.len(),
+            largest(&errors(&model, &places))
+        );
+        assert_eq!(model.len(), all.len(), "noise {noise}");
+        assert!(largest(&errors(&model, &places)) < 30.0, "noise {noise}");
+        // two are not put nearer than what is asked for
+        let farther = trace(map, 0.5, &TraceOptions { min_separation: Some(2.4), ..options });
+        assert_eq!(farther.len(), singles.len() + pairs.len() / 2, "noise {noise}");
+    }
+}
+
+#[test]
+fn groups_are_counted_without_knowing_the_species() {
+    let places = block([9.0, 9.0, 6.0]);
+    let counted = |means: &[f64], seed: u64| {
+        let mut rng = random::stream(seed, "groups", 0);
+        let intensities: Vec<f64> = (0..places.len())
+            .map(|i| {
+                (means[i % means.len()] + 0.05 * rng.sample::<f64, _>(StandardNormal))
+                    * (1.0 + 1e-3 * places[i].norm_squared())
+            })
+            .collect();
+        let peaks = peaks_at(&places, |i| [intensities[i], 0.5]);
+        ["Pt", "Fe Pt", "Fe Pd Pt"].map(|symbols| {
+            let symbols: Vec<&str> = symbols.split(' ').collect();
+            model::classify(peaks.clone(), &species(&symbols)).unwrap().groups().count
+        })
+    };
+    for seed in 0..5 {
+        assert_eq!(counted(&[1.0], seed), [1; 3], "seed {seed}");
+        assert_eq!(counted(&[0.7, 1.0], seed), [2; 3], "seed {seed}");
+        assert_eq!(counted(&[0.5, 0.75, 1.0], seed), [3; 3], "seed {seed}");
+        // two standard deviations apart: they are there, but who is who cannot be told
+        assert_eq!(counted(&[0.9, 1.0], seed), [1; 3], "seed {seed}");
+    }
 }

@@ -226,9 +226,9 @@ fn elements_are_told_apart_where_the_surface_vibrates_more() {
         }).invert().normalize().add_noise(#{ snr: 0.5, seed: 1 });
         let particles = images.prepare(#{ diameter: truth.diameter() + 1, tolerance: 0 });
         let density = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1 }).volume;
-        for trend in [true, false] {
-            let traced = model::trace(density, #{ species: pair, radial_trend: trend });
-            let atoms = model::refine(traced, particles, images.true_poses(), #{ radial_trend: trend }).atoms;
+        for trend in ["auto", "none"] {
+            let traced = model::trace(density, #{ species: pair, trend: trend });
+            let atoms = model::refine(traced, particles, images.true_poses(), #{ trend: trend }).atoms;
             let found = atoms.compare(truth);
             let classes = traced.classes();
             let apart = (classes[1].mean - classes[0].mean) / (classes[0].deviation + classes[1].deviation);
@@ -280,4 +280,48 @@ fn b_factors_rise_where_atoms_vibrate_more() {
     assert!(correlation > 0.65 && (0.65..1.35).contains(&slope), "{correlation} {slope}");
     // five configurations of vibrating atoms an image are a noise of their own
     assert!(error < 2.0 * mean(&|atom| atom[1]), "{error}");
+}
+
+/// Each half has √2 the noise of all images, and two differ by √2 of that: atoms lie twice as far apart in them as they are from the truth.
+#[test]
+fn half_maps_differ_by_twice_the_error_of_the_whole() {
+    let script = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        let scope = microscope::paper(#{ cell_height: 50 });
+        let images = microscope::simulate(truth, scope, #{ method: "kinematic", n: 100, size: 100, seed: 2 })
+            .invert().normalize().add_noise(#{ snr: 0.1, seed: 2 });
+        let particles = images.prepare(#{ diameter: 15, tolerance: 0 });
+        let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1 });
+        let species = ["Fe", "Pt"];
+        let traced = model::trace(map.volume, #{ species: species, halves: map.halves });
+        let same = model::trace(map.volume, #{ species: species, halves: [map.volume, map.volume] }).columns();
+        let refined = model::refine(traced, particles, images.true_poses(), #{ rounds: 4 }).atoms.columns();
+        let columns = traced.columns();
+        let square = 0.0;
+        for shift in columns.half_shift_A { square += shift * shift / columns.half_shift_A.len(); }
+        print(`${square.sqrt()} ${traced.compare(truth).rmsd_pm / 100}`);
+        print(`${columns.half_difference.reduce(|sum, x| sum + x, 0.0) / traced.len()}`);
+        print(`${same.half_shift_A.reduce(|most, x| max(most, x), 0.0)} ${same.half_difference.reduce(|most, x| max(most, x), 0.0)}`);
+        print(`${refined.half_shift_A.len() / refined.intensity.len()}`);
+        print(if "half_shift_A" in model::trace(map.volume, #{ species: species }).columns() { 1 } else { 0 });
+        for halves in [[map.volume], [map.volume, 3], [map.volume, volume::of_structure(truth)]] {
+            try {
+                model::trace(map.volume, #{ species: species, halves: halves });
+                print(0);
+            } catch (error) {
+                let error = error.to_string();
+                print(if error.contains("two Volumes") || error.contains("halves of the same reconstruction") { 1 } else { 0 });
+            }
+        }
+    "#;
+    let [shift, error, difference, same_shift, same_difference, kept, unasked, refused @ ..] =
+        &numbers(script, &[])[..]
+    else {
+        panic!("too few numbers")
+    };
+    println!("shift {shift}, error {error}, difference {difference}");
+    assert!((1.5..2.6).contains(&(shift / error)), "{shift} {error}");
+    assert!((0.005..0.3).contains(difference), "{difference}");
+    assert_eq!([*same_shift, *same_difference, *kept, *unasked], [0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(refused, [1.0; 3]);
 }

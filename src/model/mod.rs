@@ -6,17 +6,21 @@
 //!
 //! [`trace`] goes through four steps, each in its own file:
 //!
-//! 1. `peaks`: local maxima of the density on a finer grid (zero padding in Fourier space), at least
-//!    1.4 Å apart, the brighter one kept.
+//! 1. `peaks`: local maxima of the density on a finer grid (zero padding in Fourier space), farther apart than about half the distance that
+//!    bright ones have from each other, the brighter one kept.
 //! 2. `profile` and `fit`: all atoms of a map share one shape: the Fourier transform of the contrast transfer and of the limit of
 //!    resolution, with negative rings that reach the neighbours. The shape is measured from the map itself (one regression a Fourier
 //!    shell, as PSF photometry does with stars: Stetson 1987, PASP 99, 191), everybody else is subtracted, and a 3D Gaussian
 //!    plus a constant is fitted to what is left of each atom (Levenberg–Marquardt): its centre is the position, the height of the shared
-//!    shape there the intensity. Repeated until neighbours agree.
+//!    shape there the intensity. Repeated until neighbours agree (`sweep`). A spot that one atom explains clearly worse than two becomes two, two near each other that one
+//!    explains as well become one (`doublet`).
 //! 3. `species`, noise: peaks are cut off at the largest gap in log intensity between 6 and 38 % of the bright
 //!    peaks, and what hangs together without gaps wider than 4 Å is the particle.
 //! 4. `species`, elements: one to three classes of intensity (Otsu 1979, IEEE Trans. SMC 9, 62, with more classes and jointly with a
-//!    decline or growth of intensity towards the surface); the heavier the element, the brighter. `mixture`: how sure that is.
+//!    decline or growth of intensity towards the surface, `trend`); the heavier the element, the brighter. `mixture`: how sure that is, by the widths too where these clearly
+//!    tell more. `groups`: how many classes the intensities show by themselves.
+//!
+//! [`with_halves`] adds what two maps of half the images say of each atom.
 //!
 //! [`refine`] then fits the atoms to the raw images, with the poses and the transfer functions of the elements; [`corrected`] takes off what several
 //! scatterings of one electron do to the positions. [`Predictor`] shows the images as the refined atoms explain them.
@@ -28,7 +32,10 @@
 
 pub mod analysis;
 mod compare;
+mod doublet;
 mod fit;
+mod groups;
+mod halves;
 mod mixture;
 mod parts;
 mod peaks;
@@ -36,7 +43,9 @@ mod profile;
 mod pulls;
 mod refine;
 mod species;
+mod sweep;
 mod trace;
+mod trend;
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,13 +56,16 @@ use crate::structure::{Atom, Element, Structure};
 use crate::task::Cancelled;
 
 pub use compare::{CompareOptions, Comparison, Pair, compare};
+pub use groups::Groups;
+pub use halves::with_halves;
 pub use parts::Parts;
 pub use pulls::pulls;
 pub use refine::{
     Fitted, Hand, Predicted, Predictor, RefineOptions, Refinement, Residuals, TransferCurve, corrected, hand, refine,
 };
-use trace::reclassify;
 pub use trace::{TraceOptions, check_species, classify, trace};
+use trace::{by_intensity, reclassify};
+pub use trend::{Exposure, Trend, TrendChoice, Variable};
 
 /// What can be wrong with a request to trace or compare atoms.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -72,6 +84,10 @@ pub enum Error {
     Composition { got: usize, species: usize },
     #[error("the density holds NaN or infinite values; nothing can be traced in it")]
     NotFinite,
+    #[error(
+        "a half map is {half} voxels of {half_voxel} Å wide and the density {size} of {voxel} Å; give the halves of the same reconstruction"
+    )]
+    OtherHalf { half: usize, half_voxel: f64, size: usize, voxel: f64 },
     #[error("the volume is {edge:.1} Å wide, too small to hold an atom and its surroundings; check its pixel size")]
     TooSmall { edge: f64 },
     #[error("no peak of the density lies within {radius:.1} Å of the centre; check the volume and the radius")]
@@ -130,6 +146,17 @@ pub struct Peak {
     pub intensity_deviation: Option<f64>,
     /// B factor above the mean of the atoms of its element, and its standard deviation \[Å²\]; known after [`refine`].
     pub b_factor: Option<[f64; 2]>,
+    /// How well two half maps agree about it, if there were any.
+    pub halves: Option<HalfMaps>,
+}
+
+/// What two maps of independent halves of the images say of one peak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HalfMaps {
+    /// Distance between its places in both \[Å\]; 0.5 where one shows no peak within that.
+    pub shift: f64,
+    /// Difference of its intensities over their mean; 2 where one shows nothing.
+    pub difference: f64,
 }
 
 /// One atom read from a density.
@@ -148,7 +175,7 @@ pub struct TracedAtom {
 pub struct Class {
     pub element: Element,
     pub count: usize,
-    /// Mean intensity without the slope, brought to the particle's centre by the radial trend.
+    /// Mean intensity without the slope, brought to the inside of the particle by the trend.
     pub mean: f64,
     /// Standard deviation of the same.
     pub deviation: f64,
@@ -162,7 +189,8 @@ struct Inner {
     classes: Vec<Class>,
     noise_cut: f64,
     noise_gap: f64,
-    radial_trend: f64,
+    min_separation: f64,
+    trend: Trend,
     slope: Vector3<f64>,
 }
 
@@ -216,10 +244,22 @@ impl Model {
         self.0.noise_gap
     }
 
-    /// Part of the intensity that is lost from the centre to the outermost atom, as fitted to all atoms; negative if it grows
-    /// (−1 … 0.6).
-    pub fn radial_trend(&self) -> f64 {
-        self.0.radial_trend
+    /// How far apart its peaks are at least \[Å\].
+    pub fn min_separation(&self) -> f64 {
+        self.0.min_separation
+    }
+
+    /// How the intensity changes towards the surface, as fitted to all atoms; of amount 0 unless it is clear.
+    pub fn trend(&self) -> Trend {
+        self.0.trend
+    }
+
+    /// What the trend follows, at every atom.
+    pub fn exposure(&self) -> Exposure {
+        let points: Vec<Point3<f64>> = self.0.atoms.iter().map(|atom| atom.peak.position).collect();
+        let variable = self.0.trend.variable;
+        let none = || Exposure { variable, values: vec![0.0; points.len()], largest: 0.0 };
+        Exposure::of(&points, variable).unwrap_or_else(none)
     }
 
     /// Part of the intensity that is gained from side to side, along a vector, as fitted to all atoms [1/Å]; zero unless it is clear.
@@ -250,8 +290,9 @@ impl Model {
         let mut doubts = Vec::new();
         let separation = self.separation();
         if separation < CLEAR_SEPARATION {
+            let fewer = self.fewer_groups().map_or_else(String::new, |fewer| format!("; {fewer}"));
             doubts.push(format!(
-                "the species are hardly told apart by intensity (classes {separation:.1} standard deviations apart, clear above {CLEAR_SEPARATION})"
+                "the species are hardly told apart by intensity (classes {separation:.1} standard deviations apart, clear above {CLEAR_SEPARATION}{fewer})"
             ));
         }
         if self.noise_gap() < CLEAR_NOISE_GAP {
@@ -312,6 +353,10 @@ impl Model {
         if self.0.atoms.iter().all(|atom| atom.peak.b_factor.is_some()) {
             columns.push(("relative_B_A2", column(|atom| atom.peak.b_factor.map_or(f64::NAN, |factor| factor[0]))));
             columns.push(("sigma_B_A2", column(|atom| atom.peak.b_factor.map_or(f64::NAN, |factor| factor[1]))));
+        }
+        if self.0.atoms.iter().all(|atom| atom.peak.halves.is_some()) {
+            columns.push(("half_shift_A", column(|atom| atom.peak.halves.map_or(f64::NAN, |half| half.shift))));
+            columns.push(("half_difference", column(|atom| atom.peak.halves.map_or(f64::NAN, |half| half.difference))));
         }
         columns
     }

@@ -34,9 +34,15 @@ pub(super) fn find(density: &Array3<f32>, voxel: f64, radius: f64, separation: f
     let mut maxima = planes.concat();
     // a stable sort: equal heights stay in the order of the grid
     maxima.sort_by(|a, b| b.height.total_cmp(&a.height));
+    apart(&maxima, |_| separation)
+}
+
+/// Maxima, highest first, without those that are nearer to a higher one than their `separation` \[Å\].
+pub(super) fn apart(maxima: &[Maximum], separation: impl Fn(&Maximum) -> f64) -> Vec<Maximum> {
     let mut kept: Vec<Maximum> = Vec::new();
-    for maximum in maxima {
-        if kept.iter().all(|other| (other.position - maximum.position).norm() >= separation) {
+    for &maximum in maxima {
+        let least = separation(&maximum);
+        if kept.iter().all(|other| (other.position - maximum.position).norm() >= least) {
             kept.push(maximum);
         }
     }

@@ -60,6 +60,11 @@ impl Spectrum {
         self.size
     }
 
+    /// Independent values of the density in 1 Å³: Fourier coefficients within the limit, over the volume of the box.
+    pub fn freedom(&self) -> f64 {
+        4.0 / 3.0 * std::f64::consts::PI * (self.limit as f64 / self.length).powi(3)
+    }
+
     /// The density on a grid of `fft`'s size over the same box.
     pub fn density(&self, size: usize, fft: &Fft3) -> Array3<f32> {
         self.on_grid(&self.values, size, fft)
@@ -196,6 +201,12 @@ impl Profile {
         let position = r / PROFILE_STEP;
         let (i, t) = (position as usize, position.fract());
         if i + 1 < self.0.len() { self.0[i] * (1.0 - t) + self.0[i + 1] * t } else { 0.0 }
+    }
+
+    /// Its slope there [1/Å].
+    pub fn slope(&self, r: f64) -> f64 {
+        let i = (r / PROFILE_STEP) as usize;
+        if i + 1 < self.0.len() { (self.0[i + 1] - self.0[i]) / PROFILE_STEP } else { 0.0 }
     }
 }
 

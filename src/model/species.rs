@@ -2,12 +2,14 @@
 
 use nalgebra::{Matrix4, Point3, Vector3, Vector4};
 
+use super::trend::{Exposure, Trend, Variable};
+
 /// The range of the noise cut, as parts of the bright peaks' intensity. A wider range would take the gap between two
 /// elements (Fe is 0.33 of Pt in amplitude) for the gap above the noise.
 const CUT_RANGE: (f64, f64) = (0.06, 0.38);
 /// Peaks weaker than this part of the bright ones do not take part in saying how bright the bright ones are.
 const FAINT: f64 = 0.25;
-/// Declines of intensity from centre to surface that are tried, as parts of the intensity at the centre, and the step. Blurred
+/// Declines of intensity from inside to surface that are tried, as parts of the intensity inside, and the step. Blurred
 /// poses make the surface fainter, dynamical scattering makes it brighter (negative).
 const TRENDS: (f64, f64) = (-1.0, 0.6);
 const TREND_STEP: f64 = 0.01;
@@ -83,10 +85,9 @@ pub(super) fn largest_cluster(points: &[Point3<f64>], gap: f64) -> Vec<usize> {
 pub(super) struct Partition {
     /// Class of each atom, 0 the faintest.
     pub classes: Vec<usize>,
-    /// Intensity each atom would have at the centre.
+    /// Intensity each atom would have if it were not exposed.
     pub corrected: Vec<f64>,
-    /// Part of the intensity lost from the centre to the outermost atom; negative if it grows.
-    pub trend: f64,
+    pub trend: Trend,
     /// Part of the intensity gained from side to side, along a vector [1/Å].
     pub slope: Vector3<f64>,
 }
@@ -116,20 +117,20 @@ const SLOPE_STEPS: usize = 20;
 /// A slope counts if it leaves less than this part of the spread within the classes: chance takes a little away, a true one most.
 const SLOPE_LEAVES: f64 = 0.5;
 
-/// As [`partition`], for atoms at `places` about the centre, with a slope of intensity from side to side where there clearly is one.
+/// As [`partition`], for atoms at `places` about the centre, with a slope of intensity from side to side where there clearly is one. Without `exposures` there is
+/// neither trend nor slope.
 ///
 /// Where a particle's symmetry lets poses choose, they choose what makes one side brighter: along the beam atoms lie at different defocus.
 /// Found by turns with the classes, beginning from none.
 pub(super) fn partition_on_slope(
     intensities: &[f64],
     places: &[Vector3<f64>],
+    exposures: &[Exposure],
     k: usize,
-    with_trend: bool,
     shares: Option<&[f64]>,
 ) -> Partition {
-    let radii: Vec<f64> = places.iter().map(|place| place.norm()).collect();
-    let level = partition(intensities, &radii, k, with_trend, shares);
-    if !with_trend || intensities.len() < ATOMS_FOR_TREND * k {
+    let level = partition(intensities, exposures, k, shares);
+    if exposures.is_empty() || intensities.len() < ATOMS_FOR_TREND * k {
         return level;
     }
     let mut sloping = level.clone();
@@ -137,7 +138,7 @@ pub(super) fn partition_on_slope(
         let slope = slope_of(&sloping, places);
         let levelled: Vec<f64> =
             intensities.iter().zip(places).map(|(value, place)| value / rise(&slope, place)).collect();
-        let next = Partition { slope, ..partition(&levelled, &radii, k, with_trend, shares) };
+        let next = Partition { slope, ..partition(&levelled, exposures, k, shares) };
         let settled = next.classes == sloping.classes && (slope - sloping.slope).norm() < 1e-4;
         sloping = next;
         if settled {
@@ -152,7 +153,7 @@ pub(super) fn rise(slope: &Vector3<f64>, place: &Vector3<f64>) -> f64 {
     (1.0 + slope.dot(place)).max(0.1)
 }
 
-/// The slope that the intensities, over their classes' means and the radial trend, have by least squares.
+/// The slope that the intensities, over their classes' means and the trend, have by least squares.
 fn slope_of(partition: &Partition, places: &[Vector3<f64>]) -> Vector3<f64> {
     let means = partition.means();
     let (mut matrix, mut target) = (Matrix4::zeros(), Vector4::zeros());
@@ -167,35 +168,67 @@ fn slope_of(partition: &Partition, places: &[Vector3<f64>]) -> Vector3<f64> {
     Vector3::new(fitted.y, fitted.z, fitted.w) / fitted.x
 }
 
-/// Divides intensities into `k` (1 … 3) classes by least squares, aⱼ ≈ c_class·(1 − trend·(rⱼ/r_max)²): Otsu's
-/// criterion where the trend is zero, found exactly for every trend by going through all cuts of the sorted corrected intensities.
-///
-/// `shares`, if given, are the parts of the classes from faint to bright and replace the cuts.
-fn partition(intensities: &[f64], radii: &[f64], k: usize, with_trend: bool, shares: Option<&[f64]>) -> Partition {
-    let outermost = radii.iter().copied().fold(1e-9, f64::max);
-    let many = intensities.len() >= ATOMS_FOR_TREND * k;
-    let range = |limit: f64| if with_trend && many { (limit / TREND_STEP).round() as i32 } else { 0 };
-    let attempt = |step: i32| {
-        let trend = f64::from(step) * TREND_STEP;
-        let decline: Vec<f64> = radii.iter().map(|r| 1.0 - trend * (r / outermost).powi(2)).collect();
+/// A division into classes for one trend.
+struct Attempt {
+    /// Sum of squares that it leaves.
+    left: f64,
+    trend: Trend,
+    decline: Vec<f64>,
+    order: Vec<usize>,
+    cuts: Vec<usize>,
+}
+
+impl Attempt {
+    fn new(intensities: &[f64], exposure: &[f64], trend: Trend, k: usize, shares: Option<&[f64]>) -> Self {
+        let decline: Vec<f64> = exposure.iter().map(|part| 1.0 - trend.amount * part).collect();
         let sorted = Sorted::new(intensities, &decline);
         let cuts = match shares {
             Some(shares) => sorted.cuts_by_share(shares),
             None => sorted.best_cuts(k),
         };
-        (sorted.explained(&cuts), trend, decline, sorted, cuts)
+        let total: f64 = intensities.iter().map(|value| value * value).sum();
+        Self { left: (total - sorted.explained(&cuts)).max(0.0), trend, decline, order: sorted.order, cuts }
+    }
+
+    /// The one of all amounts of a trend that leaves least.
+    fn best(intensities: &[f64], exposure: &Exposure, k: usize, shares: Option<&[f64]>) -> Self {
+        let parts = exposure.parts();
+        let attempt = |step: i32| {
+            let trend = Trend { variable: exposure.variable, amount: f64::from(step) * TREND_STEP };
+            Self::new(intensities, &parts, trend, k, shares)
+        };
+        let step = |limit: f64| (limit / TREND_STEP).round() as i32;
+        let better = |a: Self, b: Self| if b.left < a.left { b } else { a };
+        (step(TRENDS.0)..=step(TRENDS.1)).map(attempt).fold(attempt(0), better)
+    }
+
+    /// Whether it explains so much more than another that this is no accident.
+    fn is_clearly_better(&self, other: &Self) -> bool {
+        let count = self.order.len() as f64;
+        self.left <= other.left * (-TREND_GAIN * count.ln() / count).exp()
+    }
+}
+
+/// Divides intensities into `k` (1 … 3) classes by least squares, aⱼ ≈ c_class·(1 − amount·exposureⱼ): Otsu's
+/// criterion where the trend is zero, found exactly for every trend by going through all cuts of the sorted corrected intensities.
+///
+/// Of several `exposures` the first one counts unless another is clearly better; and none that is not clearly better than no trend.
+/// `shares`, if given, are the parts of the classes from faint to bright and replace the cuts.
+pub(super) fn partition(intensities: &[f64], exposures: &[Exposure], k: usize, shares: Option<&[f64]>) -> Partition {
+    let none = Trend { variable: Variable::Radial, amount: 0.0 };
+    let level = Attempt::new(intensities, &vec![0.0; intensities.len()], none, k, shares);
+    let exposures = if intensities.len() < ATOMS_FOR_TREND * k { &[] } else { exposures };
+    let mut attempts = exposures.iter().map(|exposure| Attempt::best(intensities, exposure, k, shares));
+    let first = attempts.next();
+    let others = attempts.reduce(|a, b| if b.left < a.left { b } else { a });
+    let chosen = match (first, others) {
+        (Some(first), Some(other)) if other.is_clearly_better(&first) => Some(other),
+        (first, _) => first,
     };
-    let better = |a: (f64, _, _, _, _), b: (f64, _, _, _, _)| if b.0 > a.0 { b } else { a };
-    let steps = range(TRENDS.0)..=range(TRENDS.1);
-    let level = attempt(0);
-    let total: f64 = intensities.iter().map(|value| value * value).sum();
-    let left = |explained: f64| (total - explained).max(0.0);
-    let count = intensities.len() as f64;
-    let clear = left(level.0) * (-TREND_GAIN * count.ln() / count).exp();
-    let best = steps.map(attempt).fold(attempt(0), better);
-    let (_, trend, decline, sorted, cuts) = if left(best.0) <= clear { best } else { level };
+    let Attempt { trend, decline, order, cuts, .. } =
+        chosen.filter(|chosen| chosen.is_clearly_better(&level)).unwrap_or(level);
     let mut classes = vec![0; intensities.len()];
-    for (rank, &atom) in sorted.order.iter().enumerate() {
+    for (rank, &atom) in order.iter().enumerate() {
         classes[atom] = cuts.iter().filter(|&&cut| rank >= cut).count();
     }
     let corrected = intensities.iter().zip(&decline).map(|(a, g)| a / g).collect();
@@ -323,21 +356,25 @@ mod tests {
             .zip(&truth)
             .map(|(place, &class)| (2.1 + 0.8 * class as f64) * (1.0 + slope.dot(place)))
             .collect();
-        let found = partition_on_slope(&intensities, &places, 2, true, None);
+        let radial = [Exposure {
+            variable: Variable::Radial,
+            values: places.iter().map(Vector3::norm).collect(),
+            largest: 7.5 * 3.0_f64.sqrt(),
+        }];
+        let found = partition_on_slope(&intensities, &places, &radial, 2, None);
         assert_eq!(found.classes, truth);
         assert!((found.slope - slope).norm() < 1e-3, "{}", found.slope);
         // elements that differ from side to side are no slope
         let sides: Vec<f64> = places.iter().map(|place| if place.x > 0.0 { 1.0 } else { 0.5 }).collect();
-        assert_eq!(partition_on_slope(&sides, &places, 2, true, None).slope, Vector3::zeros());
+        assert_eq!(partition_on_slope(&sides, &places, &radial, 2, None).slope, Vector3::zeros());
     }
 
     #[test]
     fn classes_are_those_of_the_least_sum_of_squares() {
         let intensities = [1.0, 5.1, 1.1, 5.0, 0.9, 9.0, 5.2, 9.1];
-        let radii = [0.0; 8];
-        assert_eq!(partition(&intensities, &radii, 3, true, None).classes, [0, 1, 0, 1, 0, 2, 1, 2]);
-        assert_eq!(partition(&intensities, &radii, 1, true, None).classes, [0; 8]);
-        let halves = partition(&intensities, &radii, 2, false, Some(&[1.0, 1.0]));
+        assert_eq!(partition(&intensities, &[], 3, None).classes, [0, 1, 0, 1, 0, 2, 1, 2]);
+        assert_eq!(partition(&intensities, &[], 1, None).classes, [0; 8]);
+        let halves = partition(&intensities, &[], 2, Some(&[1.0, 1.0]));
         assert_eq!(halves.classes, [0, 1, 0, 0, 0, 1, 1, 1]);
     }
 }

@@ -9,16 +9,19 @@ use super::style::{
     self, ALARM, Area, BOTTOM, FAINT, INK, LABEL, LEFT, LEGEND_ROW, NOTE, Symbol, TITLE_STRIP, anchored, drawing,
 };
 use super::{Error, Figure};
-use crate::model::{Class, Comparison, Model, TracedAtom};
+use crate::model::{Class, Comparison, Exposure, Model, TracedAtom, Variable};
 use crate::structure::{Atom, Element, Structure};
 
 /// Atoms whose element is less probable than this are marked.
 const SURE: f64 = 0.9;
+/// Multiples of it are evenly spread between whole numbers.
+const GOLDEN: f64 = 0.618_033_988_749_895;
 /// Room beside the plot for the colour bars of probability \[pixels\].
 const BARS: u32 = 240;
 
-/// The intensity of each traced atom against its distance from the centre of mass, coloured by element; what was taken for
-/// noise in grey, the noise cut dashed, and for each element the mean with its decline towards the surface.
+/// The intensity of each traced atom against what its trend follows: distance from the centre of mass, distance from the surface, or number of
+/// neighbours. Coloured by element; what was taken for noise in grey (where its distance from the centre counts), the noise cut dashed, and for each element the mean with
+/// its trend.
 ///
 /// Atoms whose element is less than 90 % sure have a dark edge, and the greyer a colour the less probable it is.
 pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
@@ -26,44 +29,62 @@ pub fn radial_intensity(model: &Model) -> Result<Figure, Error> {
         return Err(Error::Empty("the model has no atoms"));
     }
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
-    let outermost = model.atoms().iter().map(|atom| atom.radius).fold(0.0, f64::max);
+    let exposure = Exposure { values: places(model), ..model.exposure() };
+    let variable = exposure.variable;
+    let largest = exposure.values.iter().copied().fold(0.0, f64::max);
     let intensities = model.levelled_intensities();
     let brightest = intensities.iter().copied().fold(0.0, f64::max);
-    let ranges = [0.0..1.15 * outermost.max(1.0), 0.0..1.08 * brightest];
+    let least = if variable == Variable::Radial { 0.0 } else { -0.05 * largest };
+    let ranges = [least..1.15 * largest.max(1.0), 0.0..1.08 * brightest];
     let rejected: Vec<(f64, f64)> = model
         .rejected()
         .iter()
+        .filter(|_| variable == Variable::Radial)
         .map(|peak| ((peak.position - model.center()).norm(), peak.intensity))
         .filter(|&(radius, intensity)| ranges[0].contains(&radius) && ranges[1].contains(&intensity))
         .collect();
     let unsure = model.atoms().iter().filter(|atom| atom.probability < SURE).count();
     let items = radial_items(model, &elements, unsure, !rejected.is_empty());
+    let along = match variable {
+        Variable::Radial => "distance from the centre of mass [Å]",
+        Variable::Surface => "distance from the surface [Å]",
+        Variable::Coordination => "number of neighbours",
+    };
     style::render((1600, 1000), "Intensity of the traced atoms", |area| {
         let below = style::legend(area, &items)?;
         let intensity = if model.slope().norm() > 0.0 { "intensity, without its slope" } else { "intensity" };
-        let titles = ["distance from the centre of mass [Å]", intensity];
         let right = if unsure > 0 { BARS } else { 40 };
-        let mut chart = style::axes(&below, ranges.clone(), titles, [10, right], true)?;
+        let mut chart = style::axes(&below, ranges.clone(), [along, intensity], [10, right], true)?;
         chart.draw_series(rejected.iter().map(|&point| Circle::new(point, 5, FAINT.filled()))).map_err(drawing)?;
         for class in model.classes() {
             let color = style::element_color(class.element, &elements);
-            let decline = (0..=24).map(|i| f64::from(i) / 24.0 * outermost).map(|radius| {
-                (radius, class.mean * (1.0 - model.radial_trend() * (radius / outermost.max(1e-9)).powi(2)))
-            });
-            chart.draw_series(LineSeries::new(decline, color.mix(0.5).stroke_width(3))).map_err(drawing)?;
+            let trend = (0..=24)
+                .map(|i| f64::from(i) / 24.0 * largest)
+                .map(|value| (value, class.mean * (1.0 - model.trend().amount * exposure.at(value))));
+            chart.draw_series(LineSeries::new(trend, color.mix(0.5).stroke_width(3))).map_err(drawing)?;
         }
         // doubtful ones last, so that no sure one hides them
         for doubtful in [false, true] {
-            for (atom, &intensity) in model.atoms().iter().zip(&intensities) {
-                if (atom.probability < SURE) == doubtful {
-                    draw_atom(&chart, atom, intensity, &elements)?;
-                }
+            for (i, atom) in model.atoms().iter().enumerate().filter(|(_, atom)| (atom.probability < SURE) == doubtful)
+            {
+                draw_atom(&chart, atom, (exposure.values[i], intensities[i]), &elements)?;
             }
         }
-        let cut = [(0.0, model.noise_cut()), (ranges[0].end, model.noise_cut())];
+        let cut = [(ranges[0].start, model.noise_cut()), (ranges[0].end, model.noise_cut())];
         chart.draw_series(DashedLineSeries::new(cut, 14, 10, ALARM.stroke_width(3))).map_err(drawing)?;
         if unsure > 0 { probability_bars(&below, &chart, &elements) } else { Ok(()) }
     })
+}
+
+/// Where each atom is drawn: what the trend follows; numbers of neighbours a little apart, so that atoms do not hide each other.
+fn places(model: &Model) -> Vec<f64> {
+    let exposure = model.exposure();
+    let apart = |(i, value): (usize, f64)| match exposure.variable {
+        Variable::Radial => model.atoms()[i].radius,
+        Variable::Surface => value,
+        Variable::Coordination => value + 0.5 * ((i as f64 * GOLDEN).fract() - 0.5),
+    };
+    exposure.values.iter().copied().enumerate().map(apart).collect()
 }
 
 fn radial_items(
@@ -77,7 +98,7 @@ fn radial_items(
     };
     let mut items: Vec<_> = model.classes().iter().rev().map(of_class).collect();
     items.push((Symbol::Ring, INK, format!("{unsure} unsure (p < {SURE})")));
-    let change = -100.0 * model.radial_trend();
+    let change = -100.0 * model.trend().amount;
     let trend = match style::tick_label(change.round()).as_str() {
         "0" => "fitted trend (flat)".to_owned(),
         percent if change > 0.0 => format!("fitted trend (+{percent} % outwards)"),
@@ -92,9 +113,9 @@ fn radial_items(
 }
 
 /// A disc: in full colour if its element is sure, else with a dark edge and grey by its doubt.
-fn draw_atom(chart: &style::Chart, atom: &TracedAtom, intensity: f64, elements: &[Element]) -> Result<(), Error> {
+fn draw_atom(chart: &style::Chart, atom: &TracedAtom, at: (f64, f64), elements: &[Element]) -> Result<(), Error> {
     let color = style::element_color(atom.element, elements);
-    let (area, at) = (chart.plotting_area(), (atom.radius, intensity));
+    let area = chart.plotting_area();
     if atom.probability >= SURE {
         return area.draw(&Circle::new(at, 9, color.mix(0.75).filled())).map_err(drawing);
     }

@@ -5,7 +5,7 @@
 //! leaves second-order errors only (indirect inference: Gouriéroux, Monfort and Renault, J. Appl. Econometrics 8 (1993) S85).
 
 use super::RefineOptions;
-use crate::model::{Error, Model, Peak, reclassify};
+use crate::model::{Error, Model, Peak, TraceOptions, reclassify};
 use crate::structure::Element;
 
 /// Farthest that the simulation leads an atom astray \[Å\]; what is farther is another atom.
@@ -43,7 +43,7 @@ pub fn corrected(refined: &Model, misled: &Model, options: &RefineOptions) -> Re
             ..atom.peak
         }
     });
-    let classes = options.classes(&elements);
+    let classes = TraceOptions { min_separation: Some(refined.min_separation()), ..options.classes(&elements) };
     classes.check()?;
     let model = reclassify(peaks.collect(), refined.rejected().to_vec(), refined.noise_cut(), &classes);
     Ok(model.with_relative_b_factors())

@@ -28,7 +28,7 @@ pub use self::predict::{Fitted, Predicted, Predictor, Residuals};
 use self::rounds::State;
 use self::views::Views;
 use self::waves::Atoms;
-use super::{Error, Model, Peak, TraceOptions, classify, reclassify};
+use super::{Error, Model, Peak, TraceOptions, TrendChoice, by_intensity, reclassify};
 use crate::images::Particles;
 use crate::orient::unexplained;
 use crate::pose::Poses;
@@ -49,13 +49,13 @@ pub struct RefineOptions {
     pub max_shift: f64,
     /// Parts of the species, lightest first, any scale; default: left to the intensities.
     pub composition: Option<Vec<f64>>,
-    /// Fit a decline or growth of intensity towards the surface together with the species; default true.
-    pub radial_trend: bool,
+    /// Decline or growth of intensity towards the surface that is fitted together with the species; default: the radial one, or another that is clearly better.
+    pub trend: TrendChoice,
 }
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { low_pass: None, rounds: 12, energy: 200.0, max_shift: 2.0, composition: None, radial_trend: true }
+        Self { low_pass: None, rounds: 12, energy: 200.0, max_shift: 2.0, composition: None, trend: TrendChoice::Auto }
     }
 }
 
@@ -139,7 +139,7 @@ pub fn refine(
     let views = Views::new(particles, low_pass, task)?;
     let stage = task.stage("refine atoms", options.rounds);
     let elements: Vec<Element> = model.classes().iter().map(|class| class.element).collect();
-    let trace = options.classes(&elements);
+    let trace = TraceOptions { min_separation: Some(model.min_separation()), ..options.classes(&elements) };
     trace.check()?;
 
     let (possible, hopeless) = possible_atoms(model);
@@ -151,7 +151,7 @@ pub fn refine(
         stage.advance(1)?;
     }
     let freed = state.peaks(&peaks, state.amplitudes());
-    let strong = classify([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat(), &trace)?;
+    let strong = by_intensity([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat(), &trace)?;
     let (atoms, peaks) = apart(&strong, &elements);
     state.take(atoms);
     while rounds < options.rounds {
@@ -215,11 +215,11 @@ fn apart(model: &Model, elements: &[Element]) -> (Atoms, Vec<Peak>) {
 
 /// Rejected peaks that the images may still show to be atoms, and the others: in a gap of the particle, and not much fainter than what was taken for an atom.
 fn possible_atoms(model: &Model) -> (Vec<Peak>, Vec<Peak>) {
-    let TraceOptions { min_separation, largest_gap, .. } = TraceOptions::default();
+    let TraceOptions { largest_gap, .. } = TraceOptions::default();
     let fits = |peak: &Peak| {
         let nearest = model.atoms().iter().map(|atom| (atom.peak.position - peak.position).norm());
         let nearest = nearest.fold(f64::INFINITY, f64::min);
-        peak.intensity > POSSIBLE * model.noise_cut() && (min_separation..largest_gap).contains(&nearest)
+        peak.intensity > POSSIBLE * model.noise_cut() && (model.min_separation()..largest_gap).contains(&nearest)
     };
     let (mut possible, mut hopeless): (Vec<Peak>, Vec<Peak>) = model.rejected().iter().partition(|peak| fits(peak));
     let most = (MOST_POSSIBLE * model.len() as f64).ceil() as usize;
@@ -243,7 +243,7 @@ impl RefineOptions {
         TraceOptions {
             species: elements.to_vec(),
             composition: self.composition.clone(),
-            radial_trend: self.radial_trend,
+            trend: self.trend,
             ..TraceOptions::default()
         }
     }

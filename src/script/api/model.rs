@@ -33,30 +33,43 @@ pub mod api {
     ///
     /// * `species` (needed): one to three symbols in any order; the heavier an element, the brighter its atoms;
     /// * `radius` (Å, default: as far as the box allows): atoms are sought within it;
-    /// * `min_separation` (Å, default 1.4): of two nearer peaks the brighter one stays;
+    /// * `halves` (default none): two Volumes, each from half of the images, as `volume::reconstruct` and the strategies give them: what both say of each atom is in the `columns`;
+    /// * `min_separation` (Å, default: 0.55 of the distance between neighbours among the bright peaks, 1 to 2): of two nearer peaks the brighter one stays, at the place of both where one atom
+    ///   explains them as well; a peak that one atom explains badly becomes two atoms farther apart than this, where they are clearly needed;
     /// * `noise_cut` (default: the largest gap between 0.06 and 0.38): peaks below this part of the bright ones are noise;
     /// * `largest_gap` (Å, default 4): what is farther from all other atoms is not part of the particle;
     /// * `composition` (default: left to the intensities): parts of the species, in any unit;
-    /// * `radial_trend` (default true): fit a decline or growth of intensity towards the surface, and a slope from side to side if there clearly is one;
+    /// * `trend` (default `"auto"`): decline or growth of intensity towards the surface, fitted with the species: `"radial"` by the distance from the centre, `"surface"` by that
+    ///   from the nearest surface atom, `"coordination"` by the number of neighbours; `"auto"` is radial unless another is clearly better; or `"none"`. A slope from side to side is
+    ///   fitted too, if there clearly is one, but with `"none"`;
     /// * `voxel` (Å, default 0.25): of the grid that the density is interpolated on; `fit_radius` (Å, default 1).
     ///
-    /// An unknown or repeated element, a density without peaks, and fewer atoms than species are errors.
+    /// An unknown or repeated element, a density without peaks, fewer atoms than species, and half maps of another size are errors.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
     /// print(model::trace(density, #{ species: ["Fe", "Pt"] }));
+    /// print(model::trace(density, #{ species: ["Fe", "Pt"], trend: "surface" }).info());
     /// ```
     #[rhai_fn(return_raw)]
     pub fn trace(call: NativeCallContext, volume: Volume, options: Map) -> ScriptResult<Model> {
+        let mut options = options;
+        let halves = super::halves(&mut options)?;
         let options: TraceOptions = options::parse(&call, &options)?;
-        run(&call, |task| model::trace(&volume, &options, task))
+        run(&call, |task| {
+            let model = model::trace(&volume, &options, task)?;
+            match &halves {
+                Some([one, two]) => model::with_halves(model, &volume, [one, two], &options, task),
+                None => Ok(model),
+            }
+        })
     }
 
     /// Refines atoms and poses against the raw images, by Newton's method on all positions.
     ///
     /// * `atoms`, `poses`: of the same reconstruction; `particles`: the images it was made from.
     /// * options: `low_pass` (Å, default 1.0, or what the particles carry), resolution to which images and atoms are compared; `rounds` (default 12), at most; `energy` (kV, default
-    ///   200); `max_shift` (Å, default 2.0); `radial_trend` (default true) and `composition` (parts, lightest element first) as for `trace`.
+    ///   200); `max_shift` (Å, default 2.0); `trend` and `composition` (parts, lightest element first) as for `trace`.
     ///
     /// In each round the transfer function of each element is found from the images, with the defocus that an atom has by its height along the beam; then
     /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths; from then on
@@ -310,11 +323,28 @@ pub mod api {
         model.classes().iter().map(|class| Dynamic::from_map(super::class_map(class))).collect()
     }
 
+    /// How many groups of intensity the atoms show, one to three, whatever species were given.
+    ///
+    /// For who does not know how many elements there are, or wants to know whether the intensities show them. Gives a map: `count`, and `evidence`, the integrated completed
+    /// log-likelihoods of one, two and three groups less that of `count`: −5 and less speaks clearly against a number. Groups of fewer than five atoms do not count.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
+    /// print(model::trace(density, #{ species: ["Pt"] }).groups().count);      // 2
+    /// ```
+    #[rhai_fn(global)]
+    pub fn groups(model: Model) -> Map {
+        let found = model.groups();
+        Map::from([("count".into(), (found.count as i64).into()), ("evidence".into(), array(&found.evidence).into())])
+    }
+
     /// Columns of numbers, one an atom.
     ///
-    /// `probability` (of its element, by the intensities of all atoms), `intensity`, `width_A`, `radius_A` (from the centre of mass), `fit_residual`, and of
+    /// `probability` (of its element, by the intensities of all atoms, and in a density their widths where these say more), `intensity`, `width_A` (standard
+    /// deviation of the Gaussian in the density), `radius_A` (from the centre of mass), `fit_residual`, and of
     /// refined atoms `sigma_A` and `sigma_intensity`, the standard deviations of a position along an axis and of the intensity; `relative_B_A2`, the B factor (Å²)
-    /// less the mean of the element's, and `sigma_B_A2`. Where electrons scatter more than once outer atoms seem to vibrate more: see `multislice_model`.
+    /// less the mean of the element's, and `sigma_B_A2`; and of atoms traced with `halves`, as the half maps show them, `half_shift_A`, how far its places in both are apart (0.5 where one shows no
+    /// peak), and `half_difference`, the difference of its intensities over their mean. Where electrons scatter more than once outer atoms seem to vibrate more: see `multislice_model`.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
@@ -391,12 +421,10 @@ pub mod api {
     #[rhai_fn(global)]
     pub fn info(model: Model) -> String {
         let mut text = format!(
-            "{model}\nweakest atom over strongest noise {:.2}; species {:.1} standard deviations apart; intensity {} by {:.0} % \
-             from centre to surface",
+            "{model}\nweakest atom over strongest noise {:.2}; species {:.1} standard deviations apart; intensity {}",
             model.noise_gap(),
             model.separation(),
-            if model.radial_trend() < 0.0 { "grows" } else { "falls" },
-            100.0 * model.radial_trend().abs()
+            model.trend(),
         );
         if model.slope().norm() > 0.0 {
             text += &format!("; by {:.1} % an Å from side to side", 100.0 * model.slope().norm());
@@ -407,6 +435,14 @@ pub mod api {
         }
         text
     }
+}
+
+/// Takes the half maps out of a map of options.
+fn halves(options: &mut Map) -> ScriptResult<Option<[Volume; 2]>> {
+    let Some(halves) = options::take::<Array>(options, "halves", "an array of two Volumes")? else { return Ok(None) };
+    let wrong = || fault("option \"halves\" must be an array of two Volumes, each from half of the images");
+    let volumes: Option<Vec<Volume>> = halves.into_iter().map(Dynamic::try_cast).collect();
+    volumes.and_then(|volumes| volumes.try_into().ok()).map(Some).ok_or_else(wrong)
 }
 
 fn class_map(class: &Class) -> Map {

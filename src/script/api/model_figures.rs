@@ -14,10 +14,11 @@ use crate::volume::Volume;
 
 #[export_module(manifest)]
 pub mod api {
-    /// The intensity of each traced atom against its distance from the centre of mass, coloured by element.
+    /// The intensity of each traced atom against what its trend follows, coloured by element.
     ///
     /// Atoms whose element is less than 90 % sure (`probability` of `columns`) have a dark edge, and the greyer their colour the less sure they are. The lines
-    /// are the mean of each element with the trend from centre to surface that was fitted.
+    /// are the mean of each element with the trend that was fitted: along the distance from the centre of mass, or from the surface, or the number of neighbours (`trend` of
+    /// `model::trace`).
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"));
