@@ -13,7 +13,7 @@ use super::structure::Constants;
 use super::sweep::Seed;
 use super::volume::DensityOptions;
 use crate::cell::{Cell, RadialOptions};
-use crate::images::{Detector, LineOptions, Noise, PrepareOptions};
+use crate::images::{ChooseOptions, Detector, LagOptions, LineOptions, Noise, PrepareOptions, WindowOptions};
 use crate::microscope::{Brownian, Microscope, Simulation};
 use crate::model::analysis::{
     CoreShellOptions, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
@@ -55,6 +55,9 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<Detector>("images::detect"),
     Accepted::of::<LineOptions>("images::line_power"),
     Accepted::of::<PrepareOptions>("images::prepare"),
+    Accepted::of::<WindowOptions>("images::average"),
+    Accepted::of::<LagOptions>("images::lag_correlation"),
+    Accepted::of::<ChooseOptions>("images::choose_window"),
     Accepted::of::<AbInitioOptions>("orient::ab_initio"),
     Accepted::of::<SearchOptions>("orient::search"),
     Accepted::of::<CandidateOptions>("orient::candidates"),

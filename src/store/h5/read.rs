@@ -336,7 +336,8 @@ fn read_images(group: &Group) -> Result<Images, Problem> {
     if rows != columns {
         return Err(Problem(format!("images must be square, these have {columns}×{rows} pixels")));
     }
-    let images = Images::new(data, pixel_size(group)?);
+    let redundancy = number(group, "redundancy").filter(|value| value.is_finite() && *value >= 1.0);
+    let images = Images::new(data, pixel_size(group)?).with_redundancy(redundancy.unwrap_or(1.0));
     if !group.link_exists("true_poses") {
         return Ok(images);
     }
