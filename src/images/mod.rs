@@ -22,7 +22,10 @@ use crate::pose::Poses;
 use crate::task::Cancelled;
 
 pub use detector::{Detector, Readout};
-pub use film::{Choice, ChooseOptions, LagCorrelation, LagOptions, Order, Shape, Trade, WindowOptions};
+pub use film::{
+    AlignOptions, Aligned, Choice, ChooseOptions, DeformOptions, LagCorrelation, LagOptions, LatticeRemoved, Motion,
+    Order, RemoveLatticeOptions, RepairOptions, Repaired, Shape, Sheet, Trade, WindowOptions,
+};
 pub use particles::{MASK_EDGE, Measures, NoiseSpectrum, Particles, PrepareOptions, soft_disc};
 pub use power::RadialPower;
 pub use prepare::{Noise, NoiseReport, Region};
@@ -98,8 +101,8 @@ pub enum Error {
     TooFewFrames(usize, usize),
     #[error("the frames do not show how fast the particle moves: {0}")]
     NoMotion(&'static str),
-    #[error("motion of {motion_frames} frames {motion_edge} Å wide does not fit {frames} frames {edge} Å wide")]
-    OtherFilm { motion_frames: usize, motion_edge: f64, frames: usize, edge: f64 },
+    #[error(transparent)]
+    Memory(#[from] crate::memory::NotEnough),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }

@@ -3,13 +3,13 @@
 //! The correlation of frames against lag ([`LagCorrelation`]) says at each frequency how strong the particle is, how strong its surroundings, and how fast either is
 //! forgotten: a rotational and a translational diffusion coefficient are fitted to all of it together. A window of weights hᵢ then
 //!
-//! * keeps the part A = Σhᵢρ(i − middle) of the amplitude of its middle frame, ρ the particle's correlation;
+//! * keeps the part A = Σhᵢρ(i − t) of the amplitude at the time t whose pose is found, that of the middle, ρ the particle's correlation;
 //! * adds, as noise, what the particle shows in other poses: S·(Σhᵢhⱼρ(i − j) − A²);
 //! * leaves Σhᵢhⱼ·N(i − j) of the surroundings, and 1/Σhᵢ² times fewer independent images.
 //!
 //! With known poses one frame an image would be best, since a reconstruction averages anyway. But poses come from the images: the Fisher information of
 //! rotation and shift in an image of this signal and noise gives the variance with which they are found at best (Kay, Fundamentals of Statistical Signal Processing, vol. 1
-//! (1993), section 3.9), which blurs the density as a B factor would; and an image with too little signal is taken for one of another direction, the more easily the more
+//! (1993), chapter 3), which blurs the density as a B factor would; and an image with too little signal is taken for one of another direction, the more easily the more
 //! directions can be told apart. What is left of Fisher information on the positions of atoms, Σ n·(2πk)²·SNR·blur over all images, is what the window is
 //! chosen by; its inverse square root is the r.m.s. error of positions up to a factor that all windows share.
 
@@ -114,7 +114,8 @@ impl Choice {
         let lag = LagCorrelation::of(frames, &LagOptions { diameter, low_pass, max_lag }, task)?;
         let fit = Fit::of(&lag)?;
         let film = Film { lag: &lag, fit: &fit, first: 1.0 / first_low_pass };
-        let mut judged: Vec<(Trade, f64)> = (1..=widest).map(|width| film.judge(&weights.weights(width))).collect();
+        let mut judged: Vec<(Trade, f64)> =
+            (1..=widest).map(|width| film.judge_best(&weights.weights(width))).collect();
         let best = judged.iter().fold(0.0f64, |best, (_, information)| best.max(*information));
         for (trade, information) in &mut judged {
             trade.rmsd = (best / information.max(1e-12 * best)).sqrt();
@@ -233,9 +234,16 @@ struct Left {
 }
 
 impl Film<'_> {
-    /// What a window of such weights does, and the information that it leaves.
-    fn judge(&self, weights: &[f64]) -> (Trade, f64) {
-        let left: Vec<Left> = (1..self.lag.frequencies.len()).map(|ring| self.left(ring, weights)).collect();
+    /// As `judge`, of the pose that explains an image best: that in the middle of its window, or of the frame before, which is sharper where frames hardly agree.
+    fn judge_best(&self, weights: &[f64]) -> (Trade, f64) {
+        let middle = (weights.len() as f64 - 1.0) / 2.0;
+        let (between, on_frame) = (self.judge(weights, middle), self.judge(weights, middle.floor()));
+        if on_frame.1 > between.1 { on_frame } else { between }
+    }
+
+    /// What a window of such weights does if its pose is that at the time `at`, in frames from its first, and the information that it leaves.
+    fn judge(&self, weights: &[f64], at: f64) -> (Trade, f64) {
+        let left: Vec<Left> = (1..self.lag.frequencies.len()).map(|ring| self.left(ring, weights, at)).collect();
         let radius = self.lag.diameter / 2.0;
         let square = |left: &Left| (TAU * left.frequency).powi(2);
         let snr = |left: &Left| if left.signal > 0.0 { left.signal / left.noise.max(f64::MIN_POSITIVE) } else { 0.0 };
@@ -251,7 +259,7 @@ impl Film<'_> {
         let told = 1.0 / (1.0 + directions.max(1.0) * tail((evidence / 2.0).sqrt()));
         let information = sum(&|left| left.count * snr(left) * square(left) * (-square(left) * blur).exp());
         let power: f64 = weights.iter().map(|weight| weight * weight).sum();
-        let of_frame = |ring: usize| self.left(ring, &[1.0]);
+        let of_frame = |ring: usize| self.left(ring, &[1.0], 0.0);
         let share = |part: &dyn Fn(&Left) -> f64| {
             let whole: f64 = (1..self.lag.frequencies.len()).map(|ring| part(&of_frame(ring))).sum();
             if whole > 0.0 { sum(part) / whole } else { 0.0 }
@@ -271,13 +279,11 @@ impl Film<'_> {
         (trade, information * power * told * told)
     }
 
-    fn left(&self, ring: usize, weights: &[f64]) -> Left {
+    fn left(&self, ring: usize, weights: &[f64], at: f64) -> Left {
         let lag = self.lag;
         let frequency = lag.frequencies[ring];
         let kept = |time: f64| kept(frequency, lag.diameter / 2.0, self.fit.turn * time, self.fit.step * time);
-        let middle = (weights.len() as f64 - 1.0) / 2.0;
-        let amplitude: f64 =
-            weights.iter().enumerate().map(|(i, weight)| weight * kept((i as f64 - middle).abs())).sum();
+        let amplitude: f64 = weights.iter().enumerate().map(|(i, weight)| weight * kept((i as f64 - at).abs())).sum();
         // Σhᵢhⱼ over pairs that are so far apart
         let apart = |tau: usize| {
             let pairs: f64 = weights.iter().zip(&weights[tau..]).map(|(a, b)| a * b).sum();

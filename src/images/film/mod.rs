@@ -7,12 +7,21 @@
 //! [`Images::without_lattice`](super::Images::without_lattice) takes graphene off, [`Images::aligned`](super::Images::aligned) takes back what the beam
 //! and the stage moved.
 
+mod align;
 mod choice;
 mod lag;
+mod lattice;
+mod motion;
+mod repair;
+mod warp;
 mod window;
 
+pub use align::{AlignOptions, Aligned};
 pub use choice::{Choice, ChooseOptions, Trade};
 pub use lag::{LagCorrelation, LagOptions};
+pub use lattice::{LatticeRemoved, RemoveLatticeOptions, Sheet};
+pub use motion::{DeformOptions, Motion};
+pub use repair::{RepairOptions, Repaired};
 pub use window::{Order, Shape, WindowOptions};
 
 /// The middle of some numbers, the upper of two; 0 of none.

@@ -183,7 +183,8 @@ fn random_motion(frames: usize, edge: f64, options: &DeformOptions, seed: u64) -
                 let deviate: f64 = rng.sample(StandardNormal);
                 let weight = deviate / ((1 + a + b) * in_time) as f64;
                 for frame in 0..frames {
-                    motion.coefficients[[frame, axis, term]] += weight * legendre(in_time, time(frame, frames))[in_time];
+                    motion.coefficients[[frame, axis, term]] +=
+                        weight * legendre(in_time, time(frame, frames))[in_time];
                 }
             }
         }

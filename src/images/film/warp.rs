@@ -97,10 +97,12 @@ mod tests {
         for size in [32, 45] {
             let centre = (size / 2) as f64;
             for (waves, tolerance) in [(3.0, 1e-4), (8.0, 2e-3), (13.0, 1.5e-2)] {
-                let value = |y: f64, x: f64| (TAU * (waves * (x - centre) - 2.0 * (y - centre)) / size as f64 + 0.3).cos();
+                let value =
+                    |y: f64, x: f64| (TAU * (waves * (x - centre) - 2.0 * (y - centre)) / size as f64 + 0.3).cos();
                 let pixels: Vec<f32> =
                     (0..size * size).map(|i| value((i / size) as f64, (i % size) as f64) as f32).collect();
-                let moved: Vec<[f32; 2]> = (0..size * size).map(|i| [(i % 7) as f32 / 5.0 - 0.6, (i % 11) as f32 / 9.0 - 0.5]).collect();
+                let moved: Vec<[f32; 2]> =
+                    (0..size * size).map(|i| [(i % 7) as f32 / 5.0 - 0.6, (i % 11) as f32 / 9.0 - 0.5]).collect();
                 let found = Warp::new(size).prepared(&pixels, |_| 1.0).warped(&moved);
                 for (i, (found, [dx, dy])) in found.iter().zip(&moved).enumerate() {
                     let expected = value((i / size) as f64 + f64::from(*dy), (i % size) as f64 + f64::from(*dx));

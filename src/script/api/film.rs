@@ -4,7 +4,7 @@ use rhai::plugin::*;
 use rhai::{Array, Map};
 
 use super::array;
-use crate::images::{Choice, LagCorrelation, Trade};
+use crate::images::{Choice, Images, LagCorrelation, Motion, Trade};
 use crate::script::{ScriptResult, Table, fault};
 
 /// A table of numbers, one array a lag.
@@ -45,12 +45,35 @@ fn choice_map(choice: &Choice) -> ScriptResult<Map> {
     ]))
 }
 
+/// Points along an edge at which a motion is told.
+const POINTS: usize = 9;
+
+/// Frames and their motion, told on a square of points.
+fn motion_map(images: Images, motion: &Motion) -> Map {
+    let at = |i: usize| ((i as f64 + 0.5) / POINTS as f64 - 0.5) * motion.edge;
+    let points: Vec<[f64; 2]> = (0..POINTS * POINTS).map(|i| [at(i % POINTS), at(i / POINTS)]).collect();
+    let of_frame = |frame: usize| -> Array {
+        points.iter().map(|&[x, y]| Dynamic::from(array(&motion.at(frame, x, y)))).collect()
+    };
+    Map::from([
+        ("images".into(), Dynamic::from(images)),
+        ("positions".into(), points.iter().map(|point| Dynamic::from(array(point))).collect::<Array>().into()),
+        (
+            "displacements".into(),
+            (0..motion.len()).map(|frame| Dynamic::from(of_frame(frame))).collect::<Array>().into(),
+        ),
+    ])
+}
+
 /// Frames of a film: averages, how fast the particle moves, which window to average over.
 #[export_module(manifest)]
 pub mod api {
     use rhai::Map;
 
-    use crate::images::{Choice, ChooseOptions, Images, LagCorrelation, LagOptions, WindowOptions};
+    use crate::images::{
+        AlignOptions, Choice, ChooseOptions, DeformOptions, Images, LagCorrelation, LagOptions, RemoveLatticeOptions,
+        RepairOptions, WindowOptions,
+    };
     use crate::script::{ScriptResult, fault, options, run};
 
     /// Means of consecutive frames, which show the particle in nearly the same direction: liquid and noise get less.
@@ -147,5 +170,118 @@ pub mod api {
     pub fn choose_window(call: NativeCallContext, frames: Images, options: Map) -> ScriptResult<Map> {
         let options: ChooseOptions = options::parse(&call, &options)?;
         super::choice_map(&run(&call, |task| Choice::of(&frames, &options, task))?)
+    }
+
+    /// Takes back the drift of frames and a deformation that is smooth in place and time, as a beam causes it.
+    ///
+    /// Coefficients of a polynomial of place and time are found together from all frames, as those by which they agree best; jumps of single frames by cross-correlation with the mean of the
+    /// others. Do this before averaging.
+    ///
+    /// * `order` (default 2): of the polynomial of place; 0 is drift alone; `time_order` (default 3): of its course in time;
+    /// * `window` (default: all): frames on either side that each is compared with; give it where the particle turns: so many as show the same view;
+    /// * `low_pass` (Å, default 2.0, or 3 pixels where that is coarser): finest resolution that is used;
+    /// * `max_jump` (Å, default 1.0): of a frame from the smooth course; more than half a lattice spacing may be taken for less, 0 allows none.
+    ///
+    /// Gives a map: `images`, the frames at rest; `positions`, points `[x, y]` (Å from the centre) all over the frame; `displacements`, for every frame an array with where each of
+    /// these points had moved to, `[dx, dy]` (Å), mean 0 over the frames. It is an error if there are fewer frames than `time_order` + 2.
+    ///
+    /// ```rhai
+    /// let still = microscope::trajectory(#{ n: 12, rotational_diffusion: 0, seed: 1 });
+    /// let film = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", poses: still, size: 96 });
+    /// let moved = film.deformed(#{ amplitude: 1.5, seed: 3 });
+    /// let found = moved.images.align_frames(#{});
+    /// print(found.displacements[0][40]);
+    /// print(moved.displacements[0][40]);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn align_frames(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Map> {
+        let options: AlignOptions = options::parse(&call, &options)?;
+        let aligned = run(&call, |task| images.aligned(&options, task))?;
+        Ok(super::motion_map(aligned.images, &aligned.motion))
+    }
+
+    /// Frames moved and deformed as a beam may do it, at random, smoothly in place and time: to try `align_frames` on.
+    ///
+    /// * `amplitude` (Å, default 2): largest displacement in any frame, within a circle that touches its edges;
+    /// * `order` (default 2) and `time_order` (default 3): of the polynomials of place and time; `seed` (default 0).
+    ///
+    /// Gives a map as `align_frames`: `images`, `positions` and `displacements`.
+    ///
+    /// ```rhai
+    /// let still = microscope::trajectory(#{ n: 12, rotational_diffusion: 0, seed: 1 });
+    /// let film = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", poses: still, size: 96 });
+    /// print(film.deformed(#{ amplitude: 1, seed: 2 }).images);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn deformed(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Map> {
+        let options: DeformOptions = options::parse(&call, &options)?;
+        let (moved, motion) = run(&call, |task| images.deformed(&options, task))?;
+        Ok(super::motion_map(moved, &motion))
+    }
+
+    /// Replaces broken pixels and spikes by the median of what is whole around them, and tells which frames are not like the others.
+    ///
+    /// A pixel is broken that is always too bright or dark beside its neighbours, never changes, or changes too much; a spike is one pixel of one frame. For films of
+    /// a particle that tumbles.
+    ///
+    /// * `threshold` (default 8): robust standard deviations from which a pixel is broken (a spike: 1.25 times as many);
+    /// * `frame_threshold` (default 6): those from which the mean of a frame, or the logarithm of its variance, is not like the others'.
+    ///
+    /// Gives a map: `images`; `pixels`, `[y, x]` of those broken in all frames; `spikes`, their number; `frames`, the numbers of those that are not like the others, which are left as they are:
+    /// give them to `average` as `leave_out`. It is an error if there are fewer than 8 frames.
+    ///
+    /// ```rhai
+    /// let film = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 12, size: 96 });
+    /// let repaired = film.add_noise(#{ snr: 0.2 }).repair(#{});
+    /// print(repaired.pixels);
+    /// print(repaired.images.average(#{ width: 3, leave_out: repaired.frames }));
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn repair(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Map> {
+        let options: RepairOptions = options::parse(&call, &options)?;
+        let repaired = run(&call, |task| images.repair(&options, task))?;
+        let pair = |[y, x]: &[usize; 2]| Dynamic::from(Array::from([(*y as i64).into(), (*x as i64).into()]));
+        Ok(Map::from([
+            ("pixels".into(), repaired.pixels.iter().map(pair).collect::<Array>().into()),
+            ("spikes".into(), Dynamic::from(repaired.spikes as i64)),
+            ("frames".into(), repaired.frames.iter().map(|&i| Dynamic::from(i as i64)).collect::<Array>().into()),
+            ("images".into(), Dynamic::from(repaired.images)),
+        ]))
+    }
+
+    /// Subtracts the sheets of graphene that close the cell: found by their peaks at 1/2.13 Å and finer, at any angle.
+    ///
+    /// The sheets' waves are fitted in each frame to what is outside the particle, and subtracted everywhere: what the particle itself scatters at these frequencies stays.
+    /// The sheets must keep still over the film.
+    ///
+    /// * `diameter` of the particle (Å, must be given); `sheets` (default 4), looked for at most;
+    /// * `threshold` (default 8): robust standard deviations by which a sheet stands out of other angles;
+    /// * `low_pass` (Å, default 1.0, or 2 pixels where that is coarser): finest spacing that is taken off.
+    ///
+    /// Gives a map: `images`, and `sheets`, each with `angle` (° from x towards y, 0 to 60), `constant` of its lattice (Å) and `significance` (standard deviations). Where none
+    /// is found, the images are as they were.
+    ///
+    /// ```rhai
+    /// let cell = cell::build(#{ size: [32, 32, 30], graphene: #{ rotation: 17 } });
+    /// let film = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(#{ cell_height: 30 }),
+    ///     #{ method: "multislice", n: 4, cell: cell, slice_thickness: 2, configurations: 1, spread: "envelope" });
+    /// let clean = film.remove_lattice(#{ diameter: 15 });
+    /// print(clean.sheets);
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn remove_lattice(call: NativeCallContext, images: Images, options: Map) -> ScriptResult<Map> {
+        let options: RemoveLatticeOptions = options::parse(&call, &options)?;
+        let removed = run(&call, |task| images.without_lattice(&options, task))?;
+        let sheet = |sheet: &crate::images::Sheet| {
+            Dynamic::from_map(Map::from([
+                ("angle".into(), sheet.angle.into()),
+                ("constant".into(), sheet.constant.into()),
+                ("significance".into(), sheet.significance.into()),
+            ]))
+        };
+        Ok(Map::from([
+            ("sheets".into(), removed.sheets.iter().map(sheet).collect::<Array>().into()),
+            ("images".into(), Dynamic::from(removed.images)),
+        ]))
     }
 }
