@@ -231,6 +231,8 @@ struct Left {
     count: f64,
     signal: f64,
     noise: f64,
+    /// Of the noise, that of the surroundings.
+    surroundings: f64,
 }
 
 impl Film<'_> {
@@ -264,8 +266,9 @@ impl Film<'_> {
             let whole: f64 = (1..self.lag.frequencies.len()).map(|ring| part(&of_frame(ring))).sum();
             if whole > 0.0 { sum(part) / whole } else { 0.0 }
         };
-        let in_halo =
-            |left: &Left| if (HALO[0]..HALO[1]).contains(&left.frequency) { left.count * left.noise } else { 0.0 };
+        let in_halo = |left: &Left| {
+            if (HALO[0]..HALO[1]).contains(&left.frequency) { left.count * left.surroundings } else { 0.0 }
+        };
         let signal = |left: &Left| left.count * left.signal;
         let trade = Trade {
             width: weights.len(),
@@ -301,6 +304,7 @@ impl Film<'_> {
             count: 2.0 * lag.coefficients[ring],
             signal: power * amplitude * amplitude,
             noise: noise.max(0.0) + others,
+            surroundings: noise,
         }
     }
 

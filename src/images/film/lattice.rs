@@ -10,7 +10,7 @@
 use std::f64::consts::{PI, TAU};
 
 use nalgebra::{DMatrix, DVector};
-use ndarray::{ArrayView2, Axis};
+use ndarray::Axis;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,9 @@ impl Images {
         if !(threshold.is_finite() && threshold >= 1.0) {
             return Err(Error::Option { name: "threshold", range: "at least 1 standard deviation", value: threshold });
         }
+        if !(1..=12).contains(&sheets) {
+            return Err(Error::Option { name: "sheets", range: "from 1 to 12", value: sheets as f64 });
+        }
         let finest = low_pass.unwrap_or((2.0 * pixel).max(1.0));
         if !(finest.is_finite() && finest >= 2.0 * pixel && finest < first_spacing(CONSTANT)) {
             return Err(Error::LowPass { low_pass: finest, finest: 2.0 * pixel });
@@ -103,15 +106,27 @@ impl Images {
         let stage = task.stage("remove lattice", self.len() + MOST_FRAMES);
         let outside: Vec<f32> =
             (0..size * size).map(|i| 1.0 - soft_disc(i / size, i % size, size, pixel, radius)).collect();
-        let looked_at = Windowed::new(self, &outside, || stage.advance(1))?;
-        let found = looked_at.sheets(sheets, threshold);
+        let mut some = Sample::new(self, &outside);
+        let mut found: Vec<Sheet> = Vec::new();
+        while found.len() < sheets {
+            stage.advance(MOST_FRAMES / sheets)?;
+            let Some(sheet) = some.strongest(threshold) else { break };
+            // what is left of a sheet that is known is no other
+            if found.iter().any(|known| apart(known.angle, sheet.angle) < SAME) {
+                break;
+            }
+            found.push(sheet);
+            let waves = Waves::new(&found, size, pixel, finest, &outside);
+            some = Sample::new(self, &outside);
+            some.subtract(&waves, &outside);
+        }
         if found.is_empty() {
             return Ok(LatticeRemoved { images: self.clone(), sheets: found });
         }
         let waves = Waves::new(&found, size, pixel, finest, &outside);
         let mut data = self.data().clone();
         data.outer_iter_mut().into_par_iter().try_for_each(|mut image| {
-            let lattice = waves.fitted(image.view(), &outside);
+            let lattice = waves.fitted(image.as_slice().expect("images are contiguous"), &outside);
             image.iter_mut().zip(lattice).for_each(|(value, of_lattice)| *value -= of_lattice);
             stage.advance(1)
         })?;
@@ -124,34 +139,50 @@ fn first_spacing(constant: f64) -> f64 {
     constant * 3f64.sqrt() / 2.0
 }
 
-/// Some frames outside the particle, falling to 0 at the edges so that peaks have no wings.
-struct Windowed {
+/// Angle between two sheets \[°\].
+fn apart(one: f64, other: f64) -> f64 {
+    ((one - other + 30.0).rem_euclid(60.0) - 30.0).abs()
+}
+
+/// Some frames, looked at outside the particle, through a window that falls to 0 at the edges so that peaks have no wings.
+struct Sample {
     frames: Vec<Vec<f32>>,
+    window: Vec<f32>,
     size: usize,
     pixel: f64,
 }
 
-impl Windowed {
-    fn new(
-        images: &Images,
-        outside: &[f32],
-        advance: impl Fn() -> Result<(), crate::task::Cancelled> + Sync,
-    ) -> Result<Self, Error> {
+impl Sample {
+    fn new(images: &Images, outside: &[f32]) -> Self {
         let size = images.size();
-        let along = |i: usize| 0.5 - 0.5 * (TAU * (i as f64 + 0.5) / size as f64).cos();
+        let along = |i: usize| (0.5 - 0.5 * (TAU * (i as f64 + 0.5) / size as f64).cos()) as f32;
         let stride = images.len().div_ceil(MOST_FRAMES);
-        let chosen: Vec<usize> = (0..images.len()).step_by(stride).collect();
-        let window = |i: usize| along(i / size) * along(i % size) * f64::from(outside[i]);
-        let window: Vec<f64> = (0..size * size).map(window).collect();
-        let total: f64 = window.iter().sum();
-        let of_frame = |&frame: &usize| {
-            advance()?;
-            let image = images.data().index_axis(Axis(0), frame);
-            let mean = image.iter().zip(&window).map(|(&value, w)| f64::from(value) * w).sum::<f64>() / total;
-            Ok(image.iter().zip(&window).map(|(&value, w)| ((f64::from(value) - mean) * w) as f32).collect())
+        let frame = |i: usize| images.data().index_axis(Axis(0), i).iter().copied().collect();
+        let mut some = Self {
+            frames: (0..images.len()).step_by(stride).map(frame).collect(),
+            window: (0..size * size).map(|i| along(i / size) * along(i % size) * outside[i]).collect(),
+            size,
+            pixel: images.pixel_size(),
         };
-        let frames = chosen.par_iter().map(of_frame).collect::<Result<_, Error>>()?;
-        Ok(Self { frames, size, pixel: images.pixel_size() })
+        some.level();
+        some
+    }
+
+    /// Takes off the mean, as the window sees it.
+    fn level(&mut self) {
+        let total: f64 = self.window.iter().map(|&w| f64::from(w)).sum();
+        for frame in &mut self.frames {
+            let sum: f64 = frame.iter().zip(&self.window).map(|(&value, &w)| f64::from(value) * f64::from(w)).sum();
+            frame.iter_mut().for_each(|value| *value -= (sum / total) as f32);
+        }
+    }
+
+    fn subtract(&mut self, waves: &Waves, outside: &[f32]) {
+        self.frames.par_iter_mut().for_each(|frame| {
+            let lattice = waves.fitted(frame, outside);
+            frame.iter_mut().zip(lattice).for_each(|(value, of_lattice)| *value -= of_lattice);
+        });
+        self.level();
     }
 
     /// Mean power at a frequency (x, y) [1/Å].
@@ -163,11 +194,12 @@ impl Windowed {
         let (of_x, of_y) = (phases(kx), phases(ky));
         let of_frame = |frame: &Vec<f32>| {
             let (mut re, mut im) = (0.0f64, 0.0f64);
-            for (row, [c, s]) in frame.chunks_exact(self.size).zip(&of_y) {
+            let rows = frame.chunks_exact(self.size).zip(self.window.chunks_exact(self.size));
+            for ((row, window), [c, s]) in rows.zip(&of_y) {
                 let (mut a, mut b) = (0.0f32, 0.0f32);
-                for (value, [c, s]) in row.iter().zip(&of_x) {
-                    a += value * c;
-                    b += value * s;
+                for ((value, w), [c, s]) in row.iter().zip(window).zip(&of_x) {
+                    a += value * w * c;
+                    b += value * w * s;
                 }
                 re += f64::from(a * c - b * s);
                 im += f64::from(a * s + b * c);
@@ -177,58 +209,39 @@ impl Windowed {
         self.frames.iter().map(of_frame).sum::<f64>() / self.frames.len() as f64
     }
 
-    /// Mean logarithm of the power of the three first pairs of a sheet: all three must be there.
-    fn score(&self, angle: f64, constant: f64) -> f64 {
+    /// Power of the three first pairs of a sheet.
+    fn pairs(&self, angle: f64, constant: f64) -> [f64; 3] {
         let length = 1.0 / first_spacing(constant);
-        let of_pair = |i: usize| {
-            let (sine, cosine) = (angle + 60.0 * i as f64).to_radians().sin_cos();
-            self.power([length * cosine, length * sine]).max(f64::MIN_POSITIVE).ln()
-        };
-        (0..3).map(of_pair).sum::<f64>() / 3.0
+        [0.0, 60.0, 120.0].map(|turn| {
+            let (sine, cosine) = (angle + turn).to_radians().sin_cos();
+            self.power([length * cosine, length * sine])
+        })
     }
 
-    /// Sheets that stand out of what is at other angles.
-    fn sheets(&self, most: usize, threshold: f64) -> Vec<Sheet> {
+    /// The sheet that stands out most of what is at other angles, if any does: by the weakest of its three pairs, for all must be there.
+    fn strongest(&self, threshold: f64) -> Option<Sheet> {
         let angles: Vec<f64> = (0..(60.0 / STEP) as usize).map(|i| i as f64 * STEP).collect();
-        // the best of a few constants, so that a strained one is not overlooked
-        let best = |angle: &f64| {
-            [-STRETCH, -STRETCH / 2.0, 0.0, STRETCH / 2.0, STRETCH]
-                .map(|stretch| self.score(*angle, CONSTANT * (1.0 + stretch)))
-                .into_iter()
-                .fold(f64::NEG_INFINITY, f64::max)
-        };
-        let scores: Vec<f64> = angles.par_iter().map(best).collect();
+        let weakest = |angle: &f64| self.pairs(*angle, CONSTANT).into_iter().fold(f64::INFINITY, f64::min);
+        let scores: Vec<f64> = angles.par_iter().map(weakest).collect();
         let (middle, deviation) = robust(&scores);
-        let mut found: Vec<Sheet> = Vec::new();
-        while found.len() < most {
-            let apart = |angle: f64, other: f64| ((angle - other + 30.0).rem_euclid(60.0) - 30.0).abs();
-            let free = (0..angles.len()).filter(|&i| found.iter().all(|sheet| apart(angles[i], sheet.angle) >= SAME));
-            let Some(top) = free.max_by(|&a, &b| scores[a].total_cmp(&scores[b])) else { break };
-            let significance = (scores[top] - middle) / deviation.max(1e-9);
-            if significance < threshold {
-                break;
-            }
-            let (angle, constant) = self.refined(angles[top]);
-            // wings of a sheet that is known already are no other
-            if found.iter().any(|sheet| apart(angle, sheet.angle) < SAME) {
-                break;
-            }
-            found.push(Sheet { angle: angle.rem_euclid(60.0), constant, significance });
-        }
-        found
+        let top = (0..angles.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]))?;
+        let significance = (scores[top] - middle) / deviation.max(f64::MIN_POSITIVE);
+        let (angle, constant) = self.refined(angles[top]);
+        (significance >= threshold).then(|| Sheet { angle: angle.rem_euclid(60.0), constant, significance })
     }
 
     /// Angle and constant near `angle` at which a sheet is strongest.
     fn refined(&self, angle: f64) -> (f64, f64) {
         let (mut at, mut steps) = ((angle, CONSTANT), (STEP, STRETCH * CONSTANT / 2.0));
-        let mut best = self.score(at.0, at.1);
+        let score = |angle, constant| self.pairs(angle, constant).iter().sum::<f64>();
+        let mut best = score(at.0, at.1);
         for _ in 0..9 {
             let grid = (0..25).map(|i| {
                 (at.0 + steps.0 * (f64::from(i % 5) - 2.0) / 2.0, at.1 + steps.1 * (f64::from(i / 5) - 2.0) / 2.0)
             });
             let grid: Vec<(f64, f64)> =
                 grid.filter(|(_, constant)| (constant / CONSTANT - 1.0).abs() <= STRETCH).collect();
-            let scores: Vec<f64> = grid.par_iter().map(|&(angle, constant)| self.score(angle, constant)).collect();
+            let scores: Vec<f64> = grid.par_iter().map(|&(angle, constant)| score(angle, constant)).collect();
             for (place, score) in grid.into_iter().zip(scores) {
                 if score > best {
                     (best, at) = (score, place);
@@ -274,9 +287,8 @@ impl Waves {
     }
 
     /// The lattice in a frame, without the constant that stands for its mean.
-    fn fitted(&self, image: ArrayView2<f32>, outside: &[f32]) -> Vec<f32> {
-        let pixels: Vec<f32> = image.iter().copied().collect();
-        let right: Vec<f64> = self.functions.iter().map(|function| product(function, &pixels, outside)).collect();
+    fn fitted(&self, pixels: &[f32], outside: &[f32]) -> Vec<f32> {
+        let right: Vec<f64> = self.functions.iter().map(|function| product(function, pixels, outside)).collect();
         let amplitudes = &self.inverse * DVector::from_vec(right);
         let mut lattice = vec![0.0f32; pixels.len()];
         for (function, amplitude) in self.functions.iter().zip(amplitudes.iter()).skip(1) {

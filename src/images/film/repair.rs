@@ -1,10 +1,10 @@
 //! Pixels that are broken, and frames that are not like the others.
 //!
 //! What is looked at is how far a pixel is from the median of its eight neighbours: of one frame for a spike, as an X-ray leaves it; the mean over all frames for a pixel that is always too bright or
-//! too dark; the variance over frames for one that never changes, or too much. Each is compared with the same number of all other pixels by median and median
-//! deviation, which the broken ones do not move. A particle that tumbles is not mistaken for one: its atoms are wider than a pixel, and stay nowhere.
+//! too dark; the variance over frames, beside that of the neighbours, for one that changes too much or not at all. Each is compared with the same number of all other
+//! pixels by median and median deviation, which the broken ones do not move. A particle that tumbles is not mistaken for one: its atoms are wider than a pixel, and stay nowhere.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,11 @@ use crate::task::Task;
 const FEWEST: usize = 8;
 /// A spike is this many times as far from its neighbours as a broken pixel's mean needs to be from others' means, in standard deviations: there are many more of them to be wrong about.
 const RARER: f64 = 1.25;
+
+/// A pixel that changes less than this part of what its neighbours do is dead.
+const STILL: f64 = 0.05;
+/// Least standard deviation of the logarithm of a pixel's variance beside its neighbours': where there is no noise, the particle's own.
+const NOISELESS: f64 = 0.3;
 
 /// Options of [`Images::repair`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,7 +71,7 @@ impl Images {
             .into_par_iter()
             .map(|image| stage.advance(1).map(|()| from_neighbours(image)))
             .collect::<Result<_, _>>()?;
-        let broken = broken(&odd, options.threshold);
+        let broken = broken(&odd, self, options.threshold);
         let mut data = self.data().clone();
         let spikes: Vec<usize> = data
             .axis_iter_mut(Axis(0))
@@ -136,33 +141,48 @@ fn from_neighbours(image: ArrayView2<f32>) -> Array2<f32> {
     })
 }
 
-/// Pixels that are broken in all frames.
-fn broken(odd: &[Array2<f32>], threshold: f64) -> Array2<bool> {
+/// Pixels that are broken in all frames: too bright or dark beside their neighbours, with too much variance or too little beside theirs, or without any.
+fn broken(odd: &[Array2<f32>], frames: &Images, threshold: f64) -> Array2<bool> {
     let shape = odd[0].dim();
-    let count = odd.len() as f64;
-    let moments: Vec<[f64; 2]> = (0..shape.0)
-        .into_par_iter()
-        .flat_map_iter(|y| {
-            (0..shape.1).map(move |x| {
-                let values = || odd.iter().map(move |frame| f64::from(frame[(y, x)]));
-                let mean = values().sum::<f64>() / count;
-                [mean, values().map(|value| (value - mean).powi(2)).sum::<f64>() / count]
-            })
-        })
-        .collect();
-    let means: Vec<f64> = moments.iter().map(|moments| moments[0]).collect();
-    let largest = moments.iter().fold(0.0f64, |largest, moments| largest.max(moments[1]));
-    let logs: Vec<f64> =
-        moments.iter().map(|moments| moments[1].max(1e-12 * largest).max(f64::MIN_POSITIVE).ln()).collect();
+    let size = shape.0;
+    let of_pixel = |i: usize| {
+        let (y, x) = (i / size, i % size);
+        let [mean, variance] = trimmed(odd.iter().map(|frame| f64::from(frame[(y, x)])).collect());
+        let own = frames.data().slice(s![.., y, x]);
+        let level = f64::from(own[0]);
+        let square = own.iter().map(|&value| (f64::from(value) - level).powi(2)).sum::<f64>() / own.len() as f64;
+        [mean, variance, square.sqrt()]
+    };
+    let moments: Vec<[f64; 3]> = (0..size * size).into_par_iter().map(of_pixel).collect();
+    let column = |which: usize| moments.iter().map(move |moments| moments[which]);
+    let means: Vec<f64> = column(0).collect();
+    let largest = column(1).fold(f64::MIN_POSITIVE, f64::max);
+    let logs =
+        Array2::from_shape_vec(shape, column(1).map(|variance| (variance.max(1e-9 * largest)).ln() as f32).collect());
+    let logs: Vec<f64> = from_neighbours(logs.expect("one a pixel").view()).iter().map(|&log| f64::from(log)).collect();
     let ((mean, of_mean), (log, of_log)) = (robust(&means), robust(&logs));
     // without noise nothing can be told from the particle
-    let of_mean = of_mean.max(0.25 * (means.iter().map(|mean| mean * mean).sum::<f64>() / means.len() as f64).sqrt());
-    let is_broken = |(mean_here, log_here): (&f64, &f64)| {
-        (mean_here - mean).abs() > threshold * of_mean.max(f64::MIN_POSITIVE)
-            || (log_here - log).abs() > threshold * of_log.max(1e-6)
+    let of_mean = of_mean.max((means.iter().map(|mean| mean * mean).sum::<f64>() / means.len() as f64).sqrt());
+    let of_log = of_log.max(NOISELESS);
+    let is_broken = |i: usize| {
+        let mut around: Vec<f64> =
+            neighbours(size, i / size, i % size, 1).map(|(y, x)| moments[y * size + x][2]).collect();
+        (means[i] - mean).abs() > threshold * of_mean
+            || (logs[i] - log).abs() > threshold * of_log
+            || moments[i][2] < STILL * median(&mut around)
     };
-    let flags = means.iter().zip(&logs).map(is_broken).collect();
+    let flags = (0..size * size).map(is_broken).collect();
     Array2::from_shape_vec(shape, flags).expect("one flag a pixel")
+}
+
+/// Mean and variance without the twentieth part, one at least, that is farthest from the median: a spike is no fault of its pixel.
+fn trimmed(mut values: Vec<f64>) -> [f64; 2] {
+    let middle = median(&mut values);
+    values.sort_unstable_by(|a, b| (a - middle).abs().total_cmp(&(b - middle).abs()));
+    values.truncate(values.len() - (values.len() / 20).max(1));
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    [mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count]
 }
 
 /// Pixels of one frame that are far from their neighbours.
@@ -171,7 +191,7 @@ fn spikes(odd: &Array2<f32>, threshold: f64) -> Array2<bool> {
     let (middle, deviation) = robust(&values);
     // without noise nothing can be told from the particle
     let root = (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt();
-    let limit = threshold * deviation.max(0.5 * root);
+    let limit = threshold * deviation.max(root);
     odd.mapv(|value| (f64::from(value) - middle).abs() > limit)
 }
 
