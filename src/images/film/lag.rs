@@ -251,7 +251,8 @@ mod tests {
     fn a_ball_of_atoms_forgets_its_image_as_foretold() {
         let mut rng = random::stream(2, "lag test", 0);
         let radius = 7.5;
-        for (k, turn, step) in [(0.2, 0.002, 0.0), (0.45, 0.001, 0.0), (0.45, 0.0004, 0.03), (0.8, 0.004, 0.0)] {
+        for (k, turn, step) in [(0.2, 0.002_f64, 0.0_f64), (0.45, 0.001, 0.0), (0.45, 0.0004, 0.03), (0.8, 0.004, 0.0)]
+        {
             let mut sum = 0.0;
             for _ in 0..60_000 {
                 let distance = radius * rng.random::<f64>().cbrt();

@@ -17,6 +17,8 @@ const FEWEST: usize = 8;
 /// A spike is this many times as far from its neighbours as a broken pixel's mean needs to be from others' means, in standard deviations: there are many more of them to be wrong about.
 const RARER: f64 = 1.25;
 
+/// An atom is seen in neighbouring pixels too: what is broken differs from them by this many times what they differ by.
+const ALONE: f32 = 3.0;
 /// A pixel that changes less than this part of what its neighbours do is dead.
 const STILL: f64 = 0.05;
 /// Least standard deviation of the logarithm of a pixel's variance beside its neighbours': where there is no noise, the particle's own.
@@ -79,7 +81,7 @@ impl Images {
             .zip(&odd)
             .map(|(mut image, odd)| {
                 stage.advance(1)?;
-                let mut bad = spikes(odd, RARER * options.threshold);
+                let mut bad = spikes(odd, image.view(), RARER * options.threshold);
                 let before = bad.iter().zip(&broken).filter(|(spike, broken)| **spike && !**broken).count();
                 bad.iter_mut().zip(&broken).for_each(|(bad, broken)| *bad |= broken);
                 let whole = image.to_owned();
@@ -141,7 +143,7 @@ fn from_neighbours(image: ArrayView2<f32>) -> Array2<f32> {
     })
 }
 
-/// Pixels that are broken in all frames: too bright or dark beside their neighbours, with too much variance or too little beside theirs, or without any.
+/// Pixels that are broken in all frames: too bright or dark beside their neighbours, with too much variance beside theirs, or with none.
 fn broken(odd: &[Array2<f32>], frames: &Images, threshold: f64) -> Array2<bool> {
     let shape = odd[0].dim();
     let size = shape.0;
@@ -164,11 +166,13 @@ fn broken(odd: &[Array2<f32>], frames: &Images, threshold: f64) -> Array2<bool> 
     // without noise nothing can be told from the particle
     let of_mean = of_mean.max((means.iter().map(|mean| mean * mean).sum::<f64>() / means.len() as f64).sqrt());
     let of_log = of_log.max(NOISELESS);
+    let most_around =
+        |i: usize| neighbours(size, i / size, i % size, 1).map(|(y, x)| moments[y * size + x][1]).fold(0.0, f64::max);
     let is_broken = |i: usize| {
         let mut around: Vec<f64> =
             neighbours(size, i / size, i % size, 1).map(|(y, x)| moments[y * size + x][2]).collect();
         (means[i] - mean).abs() > threshold * of_mean
-            || (logs[i] - log).abs() > threshold * of_log
+            || logs[i] - log > threshold * of_log && moments[i][1] > f64::from(ALONE) * most_around(i)
             || moments[i][2] < STILL * median(&mut around)
     };
     let flags = (0..size * size).map(is_broken).collect();
@@ -185,14 +189,22 @@ fn trimmed(mut values: Vec<f64>) -> [f64; 2] {
     [mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count]
 }
 
-/// Pixels of one frame that are far from their neighbours.
-fn spikes(odd: &Array2<f32>, threshold: f64) -> Array2<bool> {
+/// Pixels of one frame that are far from their neighbours, farther than these are from each other.
+fn spikes(odd: &Array2<f32>, image: ArrayView2<f32>, threshold: f64) -> Array2<bool> {
     let values: Vec<f64> = odd.iter().map(|&value| f64::from(value)).collect();
     let (middle, deviation) = robust(&values);
     // without noise nothing can be told from the particle
     let root = (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt();
     let limit = threshold * deviation.max(root);
-    odd.mapv(|value| (f64::from(value) - middle).abs() > limit)
+    let is_alone = |y: usize, x: usize, off: f32| {
+        let around = || neighbours(image.nrows(), y, x, 1).map(|at| image[at]);
+        let range = around().fold(f32::NEG_INFINITY, f32::max) - around().fold(f32::INFINITY, f32::min);
+        off.abs() > ALONE * range
+    };
+    Array2::from_shape_fn(odd.dim(), |(y, x)| {
+        let off = odd[(y, x)];
+        (f64::from(off) - middle).abs() > limit && is_alone(y, x, off)
+    })
 }
 
 /// Median of the nearest whole pixels.
