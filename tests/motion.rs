@@ -31,6 +31,7 @@ fn residual(snr: f64, seed: u64, options: &str) -> [f64; 2] {
         "#
     );
     let run = run_script(&script, &[]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
     let found: Vec<f64> = run.stdout.lines().map(|line| line.parse().unwrap()).collect();
     found.try_into().unwrap_or_else(|_| panic!("{}", run.stderr))
 }

@@ -246,76 +246,29 @@ impl<'a> Search<'a> {
         let (frames, size) = (self.frames.len(), self.size());
         let still = self.warped(stage)?;
         let others = sums_of_others(&still, window);
-        let place = |i: usize| (i as f64 - (size / 2) as f64) / (size as f64 / 2.0);
-        let along: Vec<Vec<f64>> = (0..size).map(|i| legendre(self.motion.order, place(i))).collect();
-        let terms = terms(self.motion.order);
-        let shape = |term: usize, y: usize, x: usize| along[x][terms[term].0] * along[y][terms[term].1];
-        let slopes = |frame: usize| {
-            let row = |values: &Array2<f32>| gradient(values.row(frame).to_slice().expect("contiguous"), size);
-            let (y, rest) = (still.row(frame), others.row(frame));
-            let (of_y, of_rest) = (row(&still), row(&others));
-            // gradient by term and axis
-            let mut pull = vec![0.0; 2 * terms.len()];
-            for py in 0..size {
-                // products of a row with each power of x
-                let mut of_row = vec![[0.0; 2]; self.motion.order + 1];
-                for px in 0..size {
-                    let i = py * size + px;
-                    for axis in 0..2 {
-                        let g = 0.5 * f64::from(rest[i] * of_y[i][axis] - y[i] * of_rest[i][axis]);
-                        of_row.iter_mut().zip(&along[px]).for_each(|(sum, p)| sum[axis] += g * p);
-                    }
-                }
-                for (term, &(a, b)) in terms.iter().enumerate() {
-                    for axis in 0..2 {
-                        pull[axis * terms.len() + term] += of_row[a][axis] * along[py][b];
-                    }
-                }
-            }
-            (pull, of_y, of_rest)
-        };
+        let basis = Basis::new(self.motion.order, size);
         let blocks: Vec<usize> = (0..frames).step_by(BLOCK).collect();
-        let of_blocks: Vec<(Vec<Vec<f64>>, Vec<[f64; 3]>)> = blocks
+        let of_blocks = blocks
             .into_par_iter()
             .map(|first| {
-                let mut products = vec![[0.0; 3]; size * size];
-                let mut pulls = Vec::new();
+                let mut slopes = Slopes { pulls: Vec::new(), products: vec![[0.0; 3]; size * size] };
                 for frame in first..(first + BLOCK).min(frames) {
                     stage.advance(0)?;
-                    let (pull, of_y, of_rest) = slopes(frame);
-                    for ((sum, a), b) in products.iter_mut().zip(&of_y).zip(&of_rest) {
-                        let [ax, ay, bx, by] = [a[0], a[1], b[0], b[1]].map(f64::from);
-                        *sum = [sum[0] + ax * bx, sum[1] + 0.5 * (ax * by + ay * bx), sum[2] + ay * by];
-                    }
-                    pulls.push(pull);
+                    let row = |values: &Array2<f32>| values.row(frame).to_vec();
+                    slopes.add(&basis, &row(&still), &row(&others));
                 }
-                Ok((pulls, products))
+                Ok(slopes)
             })
-            .collect::<Result<_, Error>>()?;
+            .collect::<Result<Vec<Slopes>, Error>>()?;
         let mut products = vec![[0.0; 3]; size * size];
-        for (_, of_block) in &of_blocks {
-            products.iter_mut().zip(of_block).for_each(|(sum, part)| (0..3).for_each(|i| sum[i] += part[i]));
+        for of_block in &of_blocks {
+            products.iter_mut().zip(&of_block.products).for_each(|(sum, part)| (0..3).for_each(|i| sum[i] += part[i]));
         }
-        let pulls: Vec<&Vec<f64>> = of_blocks.iter().flat_map(|(pulls, _)| pulls).collect();
-        let pairs = met(frames, window).iter().sum::<f64>();
-        let count = terms.len();
-        let mut curvature = DMatrix::<f64>::zeros(2 * count, 2 * count);
-        for p in 0..count {
-            for q in 0..=p {
-                let mut sums = [0.0; 3];
-                for (i, product) in products.iter().enumerate() {
-                    let both = shape(p, i / size, i % size) * shape(q, i / size, i % size);
-                    (0..3).for_each(|k| sums[k] += both * product[k]);
-                }
-                for (row, column, value) in [(0, 0, sums[0]), (0, 1, sums[1]), (1, 0, sums[1]), (1, 1, sums[2])] {
-                    curvature[(row * count + p, column * count + q)] = value / pairs;
-                    curvature[(row * count + q, column * count + p)] = value / pairs;
-                }
-            }
-        }
+        let pulls: Vec<&Vec<f64>> = of_blocks.iter().flat_map(|slopes| &slopes.pulls).collect();
+        let curvature = basis.curvature(&products) / met(frames, window).iter().sum::<f64>();
         let steps = self.solved(curvature, &pulls, window);
         // displacements were in pixels
-        let pixel = self.frames.pixel_size();
+        let (pixel, count) = (self.frames.pixel_size(), basis.terms.len());
         for frame in 0..frames {
             let of_time = &legendre(self.time_order, time(frame, frames))[1..];
             for (j, p) in of_time.iter().enumerate() {
@@ -347,6 +300,82 @@ impl<'a> Search<'a> {
             right += DVector::from_column_slice(pull) * of_time.transpose();
         }
         inverse(curvature) * right * inverse(in_time)
+    }
+}
+
+/// The polynomials of place on the pixels of a frame.
+struct Basis {
+    size: usize,
+    terms: Vec<(usize, usize)>,
+    /// Legendre polynomials at each pixel along an axis.
+    along: Vec<Vec<f64>>,
+}
+
+impl Basis {
+    fn new(order: usize, size: usize) -> Self {
+        let place = |i: usize| (i as f64 - (size / 2) as f64) / (size as f64 / 2.0);
+        Self { size, terms: terms(order), along: (0..size).map(|i| legendre(order, place(i))).collect() }
+    }
+
+    /// Σφφ' × the products of slopes xx, xy, yy: `[axis and term][axis and term]`.
+    fn curvature(&self, products: &[[f64; 3]]) -> DMatrix<f64> {
+        let count = self.terms.len();
+        let shape = |term: usize, i: usize| {
+            self.along[i % self.size][self.terms[term].0] * self.along[i / self.size][self.terms[term].1]
+        };
+        let mut curvature = DMatrix::<f64>::zeros(2 * count, 2 * count);
+        for p in 0..count {
+            for q in 0..=p {
+                let mut sums = [0.0; 3];
+                for (i, product) in products.iter().enumerate() {
+                    let both = shape(p, i) * shape(q, i);
+                    (0..3).for_each(|k| sums[k] += both * product[k]);
+                }
+                for (row, column, value) in [(0, 0, sums[0]), (0, 1, sums[1]), (1, 0, sums[1]), (1, 1, sums[2])] {
+                    curvature[(row * count + p, column * count + q)] = value;
+                    curvature[(row * count + q, column * count + p)] = value;
+                }
+            }
+        }
+        curvature
+    }
+}
+
+/// What some frames say of the motion.
+struct Slopes {
+    /// Gradient by axis and term, of each frame.
+    pulls: Vec<Vec<f64>>,
+    /// Products xx, xy, yy of the slopes of a frame and of its others, summed over frames, at each pixel.
+    products: Vec<[f64; 3]>,
+}
+
+impl Slopes {
+    /// Adds what a frame and the sum of its others say.
+    fn add(&mut self, basis: &Basis, frame: &[f32], others: &[f32]) {
+        let (size, count) = (basis.size, basis.terms.len());
+        let (of_frame, of_others) = (gradient(frame, size), gradient(others, size));
+        let mut pull = vec![0.0; 2 * count];
+        for (y, of_y) in basis.along.iter().enumerate() {
+            // products of a row with each polynomial of x
+            let mut of_row = vec![[0.0; 2]; of_y.len()];
+            for (x, of_x) in basis.along.iter().enumerate() {
+                let i = y * size + x;
+                for axis in 0..2 {
+                    let g = 0.5 * f64::from(others[i] * of_frame[i][axis] - frame[i] * of_others[i][axis]);
+                    of_row.iter_mut().zip(of_x).for_each(|(sum, p)| sum[axis] += g * p);
+                }
+            }
+            for (term, &(a, b)) in basis.terms.iter().enumerate() {
+                for axis in 0..2 {
+                    pull[axis * count + term] += of_row[a][axis] * of_y[b];
+                }
+            }
+        }
+        self.pulls.push(pull);
+        for ((sum, a), b) in self.products.iter_mut().zip(&of_frame).zip(&of_others) {
+            let [ax, ay, bx, by] = [a[0], a[1], b[0], b[1]].map(f64::from);
+            *sum = [sum[0] + ax * bx, sum[1] + 0.5 * (ax * by + ay * bx), sum[2] + ay * by];
+        }
     }
 }
 

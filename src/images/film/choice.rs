@@ -199,7 +199,7 @@ fn measured(lag: &LagCorrelation, ring: usize) -> Ring {
         frequency: lag.frequencies[ring],
         values: (0..lags).map(|tau| lag.signal[[tau, ring]]).collect(),
         // a film that shows nothing but zeros weighs nothing
-        weights: (0..lags).map(|tau| variance(tau)).map(|v| if v > 0.0 { 1.0 / v } else { 0.0 }).collect(),
+        weights: (0..lags).map(variance).map(|v| if v > 0.0 { 1.0 / v } else { 0.0 }).collect(),
     }
 }
 

@@ -164,7 +164,7 @@ fn broken(odd: &[Array2<f32>], frames: &Images, threshold: f64) -> Array2<bool> 
     let logs: Vec<f64> = from_neighbours(logs.expect("one a pixel").view()).iter().map(|&log| f64::from(log)).collect();
     let ((mean, of_mean), (log, of_log)) = (robust(&means), robust(&logs));
     // without noise nothing can be told from the particle
-    let of_mean = of_mean.max((means.iter().map(|mean| mean * mean).sum::<f64>() / means.len() as f64).sqrt());
+    let of_mean = of_mean.max(1.5 * (means.iter().map(|mean| mean * mean).sum::<f64>() / means.len() as f64).sqrt());
     let of_log = of_log.max(NOISELESS);
     let most_around =
         |i: usize| neighbours(size, i / size, i % size, 1).map(|(y, x)| moments[y * size + x][1]).fold(0.0, f64::max);
