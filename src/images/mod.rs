@@ -6,6 +6,7 @@
 
 mod detector;
 mod extent;
+mod film;
 mod particles;
 mod power;
 mod prepare;
@@ -21,6 +22,10 @@ use crate::pose::Poses;
 use crate::task::{Cancelled, Task};
 
 pub use detector::{Detector, Readout};
+pub use film::{
+    AlignOptions, Aligned, Choice, ChooseOptions, DeformOptions, LagCorrelation, LagOptions, LatticeRemoved, Motion,
+    Order, RemoveLatticeOptions, RepairOptions, Repaired, Shape, Sheet, Trade, WindowOptions,
+};
 pub use particles::{MASK_EDGE, Measures, NoiseSpectrum, Particles, PrepareOptions, soft_disc};
 pub use power::RadialPower;
 pub use prepare::{Noise, NoiseReport, Region};
@@ -79,6 +84,25 @@ pub enum Error {
         "images of {first} and {second} pixels, or {first_count} and {second_count} of them, cannot be subtracted: give as many, or one"
     )]
     Subtract { first: usize, second: usize, first_count: usize, second_count: usize },
+    #[error("a window of {width} frames cannot be cut from a film of {frames}; give a width from 1 to {frames}")]
+    Window { width: usize, frames: usize },
+    #[error("there is no frame {frame}: there are {frames}, counted from 0")]
+    NoFrame { frame: usize, frames: usize },
+    #[error("all frames of the window that begins at frame {0} are left out; give a larger width, or leave out fewer")]
+    EmptyWindow(usize),
+    #[error(
+        "{frames} frames are too few for two half sets of overlapping windows of {width} that share none: at least {needed}; give a smaller \
+         width, a stride of {width}, or order: \"time\" if nothing is to be divided"
+    )]
+    FilmTooShort { frames: usize, needed: usize, width: usize },
+    #[error("{name} must be {range}, got {value}")]
+    Option { name: &'static str, range: &'static str, value: f64 },
+    #[error("{0} frames are too few to follow them: at least {1}")]
+    TooFewFrames(usize, usize),
+    #[error("the frames do not show how fast the particle moves: {0}")]
+    NoMotion(&'static str),
+    #[error(transparent)]
+    Memory(#[from] crate::memory::NotEnough),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
@@ -89,6 +113,7 @@ pub struct Images {
     data: Arc<Array3<f32>>,
     pixel_size: f64,
     true_poses: Option<Poses>,
+    redundancy: f64,
 }
 
 impl Images {
@@ -100,7 +125,7 @@ impl Images {
         let (_, ny, nx) = data.dim();
         assert!(ny == nx, "images are square, got {ny}×{nx}");
         assert!(pixel_size > 0.0, "pixel size must be positive, got {pixel_size}");
-        Self { data: Arc::new(data), pixel_size, true_poses: None }
+        Self { data: Arc::new(data), pixel_size, true_poses: None, redundancy: 1.0 }
     }
 
     /// The same images with the poses they were simulated at; for evaluation, never read by a reconstruction.
@@ -158,18 +183,18 @@ impl Images {
         Ok(difference)
     }
 
-    /// Means of `count` consecutive images each, with the true pose of the first of them; what is left over is left out.
+    /// The same images, said to be worth only 1/`redundancy` as many independent ones: they share frames.
     ///
     /// # Panics
-    /// If `count` is 0.
-    pub fn averaged(&self, count: usize) -> Self {
-        let (len, size) = (self.len() / count, self.size());
-        let mut data = Array3::zeros((len, size, size));
-        for (mut mean, images) in data.outer_iter_mut().zip(self.data.axis_chunks_iter(Axis(0), count)) {
-            mean.assign(&images.mean_axis(Axis(0)).expect("at least one image"));
-        }
-        let first: Vec<usize> = (0..len).map(|i| i * count).collect();
-        Self { data: Arc::new(data), true_poses: self.true_poses.as_ref().map(|poses| poses.select(&first)), ..*self }
+    /// If `redundancy` is not 1 or more.
+    pub fn with_redundancy(self, redundancy: f64) -> Self {
+        assert!(redundancy.is_finite() && redundancy >= 1.0 - 1e-9, "at least 1, got {redundancy}");
+        Self { redundancy: redundancy.max(1.0), ..self }
+    }
+
+    /// How many times as many images there are as independent ones: 1 unless they are means of windows that share frames.
+    pub fn redundancy(&self) -> f64 {
+        self.redundancy
     }
 
     /// The images of these numbers, with their true poses.

@@ -56,6 +56,7 @@ pub struct Particles {
     diameter: f64,
     noise: Arc<NoiseSpectrum>,
     contrast: f64,
+    redundancy: f64,
 }
 
 impl Particles {
@@ -104,18 +105,20 @@ impl Particles {
             diameter,
             noise: Arc::new(noise),
             contrast,
+            redundancy: images.redundancy(),
         })
     }
 
     /// All that particles are beside their pixels.
     pub fn measures(&self) -> Measures {
-        let Self { images: _, pixel_size, mask_radius, diameter, noise, contrast } = self;
+        let Self { images: _, pixel_size, mask_radius, diameter, noise, contrast, redundancy } = self;
         Measures {
             pixel_size: *pixel_size,
             mask_radius: *mask_radius,
             diameter: *diameter,
             noise: (**noise).clone(),
             contrast: *contrast,
+            redundancy: *redundancy,
         }
     }
 
@@ -126,9 +129,9 @@ impl Particles {
     pub fn from_measures(data: Array3<f32>, measures: Measures) -> Self {
         let (_, ny, nx) = data.dim();
         assert!(ny == nx, "images are square, got {ny}×{nx}");
-        let Measures { pixel_size, mask_radius, diameter, noise, contrast } = measures;
+        let Measures { pixel_size, mask_radius, diameter, noise, contrast, redundancy } = measures;
         assert!(noise.rings.len() >= 2, "a noise spectrum has at least two rings");
-        Self { images: Arc::new(data), pixel_size, mask_radius, diameter, noise: Arc::new(noise), contrast }
+        Self { images: Arc::new(data), pixel_size, mask_radius, diameter, noise: Arc::new(noise), contrast, redundancy }
     }
 
     /// Pixels `[n][y][x]`, background 0, noise of an original pixel 1.
@@ -156,7 +159,9 @@ impl Particles {
     pub fn subset(&self, count: usize, seed: u64) -> Self {
         let mut indices = sample(&mut random::stream(seed, "subset", 0), self.len(), count.min(self.len())).into_vec();
         indices.sort_unstable();
-        self.select(&indices)
+        // those that share frames are thinned out with the others
+        let redundancy = 1.0 + (self.redundancy - 1.0) * indices.len() as f64 / self.len().max(1) as f64;
+        Self { redundancy, ..self.select(&indices) }
     }
 
     /// The same particles, of whose own signal a `share` counts as noise: for comparison with models that are wrong by about its square root,
@@ -219,6 +224,11 @@ impl Particles {
     /// Power spectral density of the noise \[Å²\] at spatial frequency `s` [1/Å].
     pub fn noise_density(&self, s: f64) -> f64 {
         self.noise.density(s)
+    }
+
+    /// How many times as many images there are as independent ones (see [`Images::redundancy`]).
+    pub fn redundancy(&self) -> f64 {
+        self.redundancy
     }
 
     /// Sign test of the contrast, in standard deviations: positive if atoms are white, negative if they are black.
@@ -320,6 +330,7 @@ pub struct Measures {
     pub diameter: f64,
     pub noise: NoiseSpectrum,
     pub contrast: f64,
+    pub redundancy: f64,
 }
 
 /// Mean power spectral density of the noise against spatial frequency.

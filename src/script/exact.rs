@@ -212,12 +212,13 @@ fn exact_columns(table: &Table) -> Vec<(String, Value)> {
 }
 
 fn record_of_particles(particles: &Particles) -> Value {
-    let Measures { pixel_size, mask_radius, diameter, noise, contrast } = particles.measures();
+    let Measures { pixel_size, mask_radius, diameter, noise, contrast, redundancy } = particles.measures();
     let parts = [
         ("images", Value::Images(Images::new(particles.data().clone(), pixel_size))),
         ("mask_radius", Value::Number(mask_radius)),
         ("diameter", Value::Number(diameter)),
         ("contrast", Value::Number(contrast)),
+        ("redundancy", Value::Number(redundancy)),
         ("noise", Value::Numbers(noise.rings)),
         ("noise_step", Value::Number(noise.step)),
         ("noise_first", Value::Number(noise.first)),
@@ -241,6 +242,7 @@ fn particles(mut parts: Taken) -> Result<Particles, String> {
         diameter: parts.number("diameter")?,
         noise,
         contrast: parts.number("contrast")?,
+        redundancy: parts.number("redundancy")?,
     };
     Ok(Particles::from_measures(images.data().clone(), measures))
 }

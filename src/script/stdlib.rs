@@ -20,6 +20,7 @@ use super::{ScriptResult, Session, fault};
 /// The built-in strategies: name, and text of `stdlib/NAME.rhai`.
 pub const STRATEGIES: &[(&str, &str)] = &[
     ("auto", include_str!("../../stdlib/auto.rhai")),
+    ("averaging", include_str!("../../stdlib/averaging.rhai")),
     ("lattice_first", include_str!("../../stdlib/lattice_first.rhai")),
     ("lattice_start", include_str!("../../stdlib/lattice_start.rhai")),
     ("marching", include_str!("../../stdlib/marching.rhai")),

@@ -57,7 +57,7 @@ fn native(value: &Dynamic) -> Option<Value> {
 
 /// Particles are kept as the images they are: cropped, on larger pixels, atoms white.
 fn prepared(particles: &Particles) -> Images {
-    Images::new(particles.data().clone(), particles.pixel_size())
+    Images::new(particles.data().clone(), particles.pixel_size()).with_redundancy(particles.redundancy())
 }
 
 fn plain(value: &Dynamic) -> Option<Value> {

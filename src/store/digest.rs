@@ -142,6 +142,7 @@ impl Digest {
         self.pixels(images.data().iter());
         self.shape(&[usize::from(images.true_poses().is_some())]);
         images.true_poses().iter().for_each(|poses| self.poses(poses));
+        self.floats(std::iter::once(images.redundancy()));
     }
 
     fn poses(&mut self, poses: &Poses) {

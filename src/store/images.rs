@@ -79,7 +79,9 @@ fn read_images_h5(path: &Path, pixel_size: Option<f64>, task: &Task) -> Result<I
     let [count, rows, columns] = stack.shape();
     let mut gathered = Gathered::new(path, columns, rows, count, task)?;
     stack.read_sections(|pixels| gathered.take(pixels))?;
-    gathered.finish(pixel_size, stack.pixel_size())
+    let mut read = gathered.finish(pixel_size, stack.pixel_size())?;
+    read.images = read.images.with_redundancy(stack.redundancy());
+    Ok(read)
 }
 
 /// Reads a cubic volume from MRC, or from HDF5 that holds exactly one.

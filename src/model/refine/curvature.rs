@@ -140,8 +140,8 @@ impl Matrix {
         of_unknown.sum::<f64>() * self.unknowns.len() as f64 / diagonal.len().max(1) as f64
     }
 
-    /// Ready for steps.
-    pub fn solved(mut self) -> Curvature {
+    /// Ready for steps; deviations are those of images that say the same `redundancy` times.
+    pub fn solved(mut self, redundancy: f64) -> Curvature {
         let width = self.unknowns.len();
         let means: Vec<f64> = (0..width).map(|i| self.mean_of(i).abs().max(f64::MIN_POSITIVE)).collect();
         let units = DVector::from_fn(self.values.nrows(), |row, _| means[row % width].sqrt().recip());
@@ -149,7 +149,8 @@ impl Matrix {
         self.values.column_iter_mut().zip(units.iter()).for_each(|(mut column, unit)| column *= *unit);
         let factors = raised(self.values);
         let variances = factors.inverse().diagonal();
-        let deviations = variances.iter().zip(units.iter()).map(|(variance, unit)| variance.sqrt() * unit).collect();
+        let deviation = |(variance, unit): (&f64, &f64)| (redundancy * variance).sqrt() * unit;
+        let deviations = variances.iter().zip(units.iter()).map(deviation).collect();
         Curvature { unknowns: self.unknowns, factors, units, deviations }
     }
 }

@@ -167,7 +167,10 @@ impl<'a> State<'a> {
             alike.transfers = alike.equations()?.solve(&self.views.ring_weights());
             let request = alike.asked()?;
             let curvature = known.get_or_insert_with(|| {
-                Matrix::mean(&alike.atoms, &alike.rings(), SHAPES).held(&alike.atoms).expecting(LIKELY_B).solved()
+                Matrix::mean(&alike.atoms, &alike.rings(), SHAPES)
+                    .held(&alike.atoms)
+                    .expecting(LIKELY_B)
+                    .solved(self.views.redundancy)
             });
             let b_slopes = alike.b_slopes(&request, LIKELY_B);
             let gradient = request.amplitudes.iter().zip(b_slopes).flat_map(|(a, b)| [*a, b]).collect();
@@ -340,7 +343,7 @@ impl<'a> State<'a> {
             .giving_way(&coupled, self.power() / chosen)
             .held(&self.atoms)
             .expecting(POSSIBLE_B);
-        Ok(matrix.solved())
+        Ok(matrix.solved(self.views.redundancy))
     }
 
     /// Sum of all images' squared contrasts, weighted.
@@ -370,13 +373,17 @@ impl<'a> State<'a> {
     /// The transfer of each element.
     pub fn curves(&self, elements: &[Element]) -> Vec<TransferCurve> {
         let rings = self.views.ring_count();
+        let redundancy = self.views.redundancy.sqrt();
+        let deviations = |part: usize, group: usize| {
+            self.transfers.deviations[part].column(group).iter().map(|deviation| deviation * redundancy).collect()
+        };
         let curve = |(group, &element): (usize, &Element)| TransferCurve {
             element,
             frequencies: (0..rings).map(|ring| ring as f64 / self.views.edge).collect(),
             even: self.transfers.even.column(group).to_vec(),
             odd: self.transfers.odd.column(group).to_vec(),
-            even_deviation: self.transfers.deviations[0].column(group).to_vec(),
-            odd_deviation: self.transfers.deviations[1].column(group).to_vec(),
+            even_deviation: deviations(0, group),
+            odd_deviation: deviations(1, group),
         };
         elements.iter().enumerate().map(curve).collect()
     }

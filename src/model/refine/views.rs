@@ -20,6 +20,8 @@ pub struct Views {
     pub rings: Vec<usize>,
     /// 1/(expected |noise|²) of each sample.
     pub weights: Vec<f32>,
+    /// How many times as many images there are as independent ones.
+    pub redundancy: f64,
     values: Array2<Complex32>,
 }
 
@@ -42,6 +44,7 @@ impl Views {
             rings: samples.lengths.iter().map(|&length| (f64::from(length) * edge).round() as usize).collect(),
             weights: samples.noise.iter().map(|noise| 1.0 / noise).collect(),
             frequencies: samples.frequencies,
+            redundancy: particles.redundancy(),
             values: samples.values,
         })
     }

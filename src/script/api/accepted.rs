@@ -13,7 +13,10 @@ use super::structure::Constants;
 use super::sweep::Seed;
 use super::volume::DensityOptions;
 use crate::cell::{Cell, RadialOptions};
-use crate::images::{Detector, LineOptions, Noise, PrepareOptions};
+use crate::images::{
+    AlignOptions, ChooseOptions, DeformOptions, Detector, LagOptions, LineOptions, Noise, PrepareOptions,
+    RemoveLatticeOptions, RepairOptions, WindowOptions,
+};
 use crate::microscope::{Brownian, Microscope, Simulation};
 use crate::model::analysis::{
     CoreShellOptions, LatticeOptions, NeighbourOptions, OrderOptions, PairOptions, StrainOptions,
@@ -55,6 +58,13 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<Detector>("images::detect"),
     Accepted::of::<LineOptions>("images::line_power"),
     Accepted::of::<PrepareOptions>("images::prepare"),
+    Accepted::of::<WindowOptions>("images::average"),
+    Accepted::of::<LagOptions>("images::lag_correlation"),
+    Accepted::of::<ChooseOptions>("images::choose_window"),
+    Accepted::of::<AlignOptions>("images::align_frames"),
+    Accepted::of::<DeformOptions>("images::deformed"),
+    Accepted::of::<RepairOptions>("images::repair"),
+    Accepted::of::<RemoveLatticeOptions>("images::remove_lattice"),
     Accepted::of::<AbInitioOptions>("orient::ab_initio"),
     Accepted::of::<SearchOptions>("orient::search"),
     Accepted::of::<CandidateOptions>("orient::candidates"),

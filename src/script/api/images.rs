@@ -192,21 +192,6 @@ pub mod api {
         Ok(profile_map(run(&call, |task| PowerSpectrum::of(&images, task))?.line(&options)))
     }
 
-    /// Means of so many consecutive images each, as of frames that were taken in the same pose.
-    ///
-    /// What is left over at the end is left out. A true pose is that of the first of them.
-    ///
-    /// ```rhai
-    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 6 });
-    /// print(raw.average(3));
-    /// ```
-    #[rhai_fn(global, return_raw)]
-    pub fn average(images: Images, count: i64) -> ScriptResult<Images> {
-        let count = usize::try_from(count).ok().filter(|count| (1..=images.len()).contains(count));
-        let count = count.ok_or_else(|| fault(format!("average takes 1 to {} images at a time", images.len())))?;
-        Ok(images.averaged(count))
-    }
-
     /// One line: number, size, pixel size and range of values of the images.
     ///
     /// ```rhai

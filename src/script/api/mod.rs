@@ -46,6 +46,7 @@ mod accepted;
 mod analysis;
 mod analysis_figures;
 mod cell;
+mod film;
 mod global;
 mod images;
 mod microscope;
@@ -104,7 +105,7 @@ pub fn namespaces() -> Vec<Namespace> {
         namespace!(structure),
         namespace!(cell),
         namespace!(microscope),
-        namespace!(images, pixels),
+        namespace!(images, pixels, film),
         namespace!(orient, poses),
         namespace!(volume),
         namespace!(model, analysis),

@@ -5,7 +5,7 @@
 //!
 //! | `pedesis_type` | members |
 //! | --- | --- |
-//! | `images` | `data` `[n][y][x]` float32, one chunk an image; perhaps `true_poses` |
+//! | `images` | `data` `[n][y][x]` float32, one chunk an image; perhaps `true_poses`, and the attribute `redundancy`: how many times as many images there are as independent ones |
 //! | `volume` | `data` `[z][y][x]` float32 |
 //! | `poses` | `quaternions` `[n][w, x, y, z]`, `shifts` `[n][x, y]` Å, `scores` `[n]` |
 //! | `structure` | `positions` `[n][x, y, z]` Å, `atomic_numbers` `[n]`, `symbols` `[n]`; attribute `name` |

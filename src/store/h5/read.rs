@@ -93,6 +93,7 @@ pub struct Stack {
     data: Dataset,
     shape: [usize; 3],
     pixel_size: Option<f64>,
+    redundancy: f64,
 }
 
 impl Stack {
@@ -122,7 +123,8 @@ impl Stack {
             };
             let given = [number(&data, "pixel_size"), number(&parent, "pixel_size")];
             let pixel_size = given.into_iter().flatten().find(|size| size.is_finite() && *size > 0.0);
-            Ok(Self { path: path.to_owned(), data, shape, pixel_size })
+            let redundancy = redundancy(&parent);
+            Ok(Self { path: path.to_owned(), data, shape, pixel_size, redundancy })
         };
         read(&open(path)?).map_err(|Problem(problem)| Error::Hdf5Read { path: path.to_owned(), problem })
     }
@@ -135,6 +137,11 @@ impl Stack {
     /// Edge of a pixel \[Å\], where an attribute `pixel_size` of the dataset or its group gives it.
     pub fn pixel_size(&self) -> Option<f64> {
         self.pixel_size
+    }
+
+    /// How many times as many images there are as independent ones, as the file says; else 1.
+    pub fn redundancy(&self) -> f64 {
+        self.redundancy
     }
 
     /// Calls `take` with the pixels `[y][x]` of each image in turn.
@@ -336,7 +343,7 @@ fn read_images(group: &Group) -> Result<Images, Problem> {
     if rows != columns {
         return Err(Problem(format!("images must be square, these have {columns}×{rows} pixels")));
     }
-    let images = Images::new(data, pixel_size(group)?);
+    let images = Images::new(data, pixel_size(group)?).with_redundancy(redundancy(group));
     if !group.link_exists("true_poses") {
         return Ok(images);
     }
@@ -345,6 +352,11 @@ fn read_images(group: &Group) -> Result<Images, Problem> {
         found if found == count => Ok(images.with_true_poses(poses)),
         found => Err(Problem(format!("there are {count} images and {found} true poses"))),
     }
+}
+
+/// How many times as many images there are as independent ones.
+fn redundancy(group: &Group) -> f64 {
+    number(group, "redundancy").filter(|value| value.is_finite() && *value >= 1.0).unwrap_or(1.0)
 }
 
 fn read_volume(group: &Group) -> Result<Volume, Problem> {

@@ -173,6 +173,9 @@ fn write_images(parent: &Group, name: &str, images: &Images, watch: &mut Watch) 
     let edge = images.size().max(1);
     let dataset = builder.chunk((1, edge, edge)).empty::<f32>().shape(images.data().dim()).create("data")?;
     write_sections(&dataset, images.data(), watch)?;
+    if images.redundancy() > 1.0 {
+        number_attribute(&group, "redundancy", images.redundancy())?;
+    }
     match images.true_poses() {
         Some(poses) => write_poses(&group, "true_poses", poses),
         None => Ok(()),
