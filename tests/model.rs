@@ -169,7 +169,7 @@ fn a_trend_towards_the_surface_does_not_mix_the_species_up() {
     let outermost = truth.atoms().iter().map(|atom| atom.position.coords.norm()).fold(0.0, f64::max);
     let shape = atom_shape(1.0 / 1.2, phase_contrast(0.45));
     // at the surface lead becomes as faint as selenium at the centre, or selenium as bright as lead at the centre
-    for trend in [0.5, -0.9] {
+    for trend in [0.55, -0.9] {
         let changed: Vec<_> = weighted(&truth, &[("Se", 0.5), ("Pb", 1.0)])
             .into_iter()
             .map(|(position, weight)| (position, weight * (1.0 - trend * (position.norm() / outermost).powi(2))))

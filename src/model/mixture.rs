@@ -1,7 +1,7 @@
 //! How sure the element of each atom is: a mixture of one bell curve a class.
 //!
-//! The noise of an intensity is that of the images, the same for all atoms, but errors of poses and contrasts grow with the intensity: bells are about equally wide, and not narrower
-//! than the noise but by chance.
+//! The noise of an intensity is that of the images, the same for all atoms, but errors of poses and contrasts grow with the intensity: bells are equally wide, or those of
+//! brighter atoms wider, and none is narrower than the noise but by chance.
 //! Where bells overlap, a hundred atoms do not tell exactly where each is; the best ones claim more certainty than there is. So the probabilities are means over
 //! all bells that the atoms allow, drawn by turns with the classes (Gibbs sampling; Diebolt and Robert, J. R. Stat. Soc. B 56 (1994) 363).
 //!
@@ -21,7 +21,7 @@ const FORGOTTEN: usize = 100;
 /// Least standard deviation, as a part of the mean: what is nearer than that is not told apart by chance.
 const LEAST_DEVIATION: f64 = 0.005;
 /// As many atoms speak for all bells being equally wide.
-const PRIOR_DEVIATIONS: f64 = 40.0;
+const PRIOR_DEVIATIONS: f64 = 20.0;
 /// What is known of the classes' sizes beforehand, as this many atoms in each: none is empty.
 const PRIOR_ATOMS: f64 = 5.0;
 /// Widths count if they gain this many times ln n of log-likelihood a class but one; Schwarz's criterion asks for half of it.
@@ -191,13 +191,12 @@ impl Bells<'_> {
         for (value, &class) in values.iter().zip(classes) {
             squares[class] += (value - means[class]).powi(2);
         }
-        let common = squares.iter().sum::<f64>() / values.len().max(1) as f64;
+        let deviations = deviations(&sizes, &means, &squares);
         let mut bells: Vec<(f64, f64, f64, usize)> = Vec::with_capacity(count);
         for (class, (mean, size)) in means.into_iter().zip(sizes).enumerate() {
-            let square = (squares[class] + PRIOR_DEVIATIONS * common) / (size + PRIOR_DEVIATIONS);
             // as few atoms scatter less than the noise by chance
             let by_chance = 1.0 - (2.0 * size.max(1.0)).sqrt().recip();
-            let deviation = square.sqrt().max(by_chance * least);
+            let deviation = deviations[class].max(by_chance * least);
             let off = deviation / size.max(1.0).sqrt() * rng.sample::<f64, _>(StandardNormal);
             let weight = Gamma::new(size + PRIOR_ATOMS, 1.0).expect("a positive shape").sample(rng);
             bells.push((mean + off, deviation, weight, class));
@@ -212,6 +211,28 @@ impl Bells<'_> {
             order: bells.iter().map(|bell| bell.3).collect(),
         }
     }
+}
+
+/// Standard deviations of classes with sums of squares about their means: in proportion to a power of the mean, from the 0th, the noise of images, to the 1st, errors of
+/// contrast.
+fn deviations(sizes: &[f64], means: &[f64], squares: &[f64]) -> Vec<f64> {
+    let total = sizes.iter().sum::<f64>().max(1.0);
+    let common = squares.iter().sum::<f64>() / total;
+    let single = |class: usize| (squares[class] + PRIOR_DEVIATIONS * common) / (sizes[class] + PRIOR_DEVIATIONS);
+    let by_mean = |&a: &usize, &b: &usize| means[a].total_cmp(&means[b]);
+    let (faintest, brightest) = ((0..means.len()).min_by(by_mean), (0..means.len()).max_by(by_mean));
+    let power = match (faintest, brightest) {
+        (Some(faintest), Some(brightest)) if means[faintest] > 0.0 && means[brightest] > means[faintest] => {
+            let rise = 0.5 * (single(brightest) / single(faintest)).ln();
+            (rise / (means[brightest] / means[faintest]).ln()).clamp(0.0, 1.0)
+        }
+        _ => 0.0,
+    };
+    // a power that is no number, of classes without any spread, is none
+    let power = if power.is_nan() { 0.0 } else { power };
+    let scale = |class: usize| if power > 0.0 { means[class].max(0.0).powf(power).max(f64::MIN_POSITIVE) } else { 1.0 };
+    let square: f64 = (0..means.len()).map(|class| squares[class] / scale(class).powi(2)).sum::<f64>() / total;
+    (0..means.len()).map(|class| square.sqrt() * scale(class)).collect()
 }
 
 /// Whether one set of probabilities changes no more atoms' most probable class than the `others` say are wrong: two standard deviations more than expected are another
@@ -281,14 +302,14 @@ impl Drawn {
 mod tests {
     use super::*;
 
-    /// Values about 0 and about `apart`, with the class that each is from; classes of the sizes that are thought likely.
+    /// Values about 5 and about 5 + `apart`, with the class that each is from; classes of the sizes that are thought likely.
     fn drawn(count: usize, apart: f64, seed: u64) -> Vec<(f64, usize)> {
         let mut rng = random::stream(seed, "sample", 0);
         let mut part = || Gamma::new(PRIOR_ATOMS, 1.0).unwrap().sample(&mut rng);
         let (first, second) = (part(), part());
         let mut value = |_| {
             let class = usize::from(rng.random::<f64>() * (first + second) > first);
-            (apart * class as f64 + rng.sample::<f64, _>(StandardNormal), class)
+            (5.0 + apart * class as f64 + rng.sample::<f64, _>(StandardNormal), class)
         };
         (0..count).map(&mut value).collect()
     }
@@ -299,7 +320,7 @@ mod tests {
         for seed in 0..200 {
             let sample = drawn(134, if seed % 2 == 0 { 2.0 } else { 3.0 }, seed);
             let values: Vec<f64> = sample.iter().map(|(value, _)| *value).collect();
-            let cut: Vec<usize> = values.iter().map(|value| usize::from(*value > 1.2)).collect();
+            let cut: Vec<usize> = values.iter().map(|value| usize::from(*value > 6.2)).collect();
             let found = Bells::default().sampled(&values, &cut, None);
             let classes = most_probable(&found).unwrap();
             for ((shares, class), (_, truth)) in found.iter().zip(classes).zip(&sample) {
