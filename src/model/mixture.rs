@@ -21,7 +21,7 @@ const FORGOTTEN: usize = 100;
 /// Least standard deviation, as a part of the mean: what is nearer than that is not told apart by chance.
 const LEAST_DEVIATION: f64 = 0.005;
 /// As many atoms speak for all bells being equally wide.
-const PRIOR_DEVIATIONS: f64 = 20.0;
+const PRIOR_DEVIATIONS: f64 = 40.0;
 /// What is known of the classes' sizes beforehand, as this many atoms in each: none is empty.
 const PRIOR_ATOMS: f64 = 5.0;
 /// Widths count if they gain this many times ln n of log-likelihood a class but one; Schwarz's criterion asks for half of it.
