@@ -20,7 +20,7 @@ pub struct Parts {
     pub classes: Array2<f64>,
     /// x, y, z of the centre of mass.
     pub center: [f64; 3],
-    /// Noise cut, noise gap, minimum separation, which trend (by its place in [`Variable::ALL`]) and how much, slope along x, y and z.
+    /// Noise cut, noise gap, minimum separation, which trend (by its place in `Variable::ALL`) and how much, slope along x, y and z.
     pub limits: [f64; 8],
 }
 
