@@ -10,6 +10,7 @@ use super::peaks::Maximum;
 use super::profile::{Profile, Source, Spectrum};
 use super::{Peak, species};
 use crate::fourier::Fft3;
+use crate::task::{Cancelled, Task};
 
 /// After the first sweep, peaks below this part of the bright ones are dropped: they are ringing and faint noise.
 const NEGLIGIBLE: f64 = 0.02;
@@ -85,13 +86,15 @@ pub(super) fn sweep(
     mut candidates: Vec<Candidate>,
     separation: f64,
     reach: f64,
-) -> Vec<Candidate> {
+    task: &Task,
+) -> Result<Vec<Candidate>, Cancelled> {
     let cut = cut_of(&candidates);
     let surroundings = Surroundings::new(spectrum, grid, &mut candidates, cut, reach);
-    let fitted: Vec<Candidate> = candidates.par_iter().filter_map(|candidate| surroundings.refit(candidate)).collect();
+    let fitted = candidates.par_iter().map(|candidate| task.check().map(|()| surroundings.refit(candidate)));
+    let fitted: Vec<Candidate> = fitted.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     let faint = NEGLIGIBLE * species::bright(&fitted.iter().map(|c| c.intensity).collect::<Vec<_>>());
     let bright: Vec<Candidate> = fitted.into_iter().filter(|candidate| candidate.intensity > faint).collect();
-    apart(bright, separation, |one, two| if two.intensity > cut { surroundings.merged(one, two) } else { None })
+    Ok(apart(bright, separation, |one, two| if two.intensity > cut { surroundings.merged(one, two) } else { None }))
 }
 
 /// As [`sweep`], but peaks that are clearly worse explained by one atom than others are tried as two atoms `separation` apart or more.

@@ -116,7 +116,7 @@ pub fn trace(volume: &Volume, options: &TraceOptions, task: &Task) -> Result<Mod
         if number == SPLIT_BEFORE {
             fitted = sweep::split(&spectrum, &grid, fitted, separation, options.fit_radius);
         }
-        fitted = sweep::sweep(&spectrum, &grid, fitted, separation, options.fit_radius);
+        fitted = sweep::sweep(&spectrum, &grid, fitted, separation, options.fit_radius, task)?;
         stage.advance(1)?;
     }
     let options = TraceOptions { min_separation: Some(separation), ..options.clone() };
