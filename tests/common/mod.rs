@@ -24,6 +24,8 @@ pub fn pedesis(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pedesis"));
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("XDG_DATA_HOME", folder.join("data"));
+    // programs that other tests start meanwhile keep the locks of HDF5 files made by this one
+    command.env("HDF5_USE_FILE_LOCKING", "FALSE");
     command
 }
 

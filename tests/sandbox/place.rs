@@ -61,8 +61,6 @@ impl Place {
     pub fn run_file(&self, script: &str, arguments: &[&str]) -> Run {
         let arguments = arguments.iter().map(|argument| self.filled(argument));
         let mut command = pedesis(&self.path("work"));
-        // programs that other tests start meanwhile keep the locks of HDF5 files made here
-        command.env("HDF5_USE_FILE_LOCKING", "FALSE");
         command.args(["run", &self.filled(script)]).args(arguments).output().expect("the binary starts").into()
     }
 
