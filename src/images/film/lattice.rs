@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::robust;
 use crate::images::{Error, Images, soft_disc};
-use crate::task::Task;
+use crate::task::{Cancelled, Task};
 
 /// Constant of graphene's lattice \[Å\].
 const CONSTANT: f64 = 2.46;
@@ -110,7 +110,7 @@ impl Images {
         let mut found: Vec<Sheet> = Vec::new();
         while found.len() < sheets {
             stage.advance(MOST_FRAMES / sheets)?;
-            let Some(sheet) = some.strongest(threshold) else { break };
+            let Some(sheet) = some.strongest(threshold, task)? else { break };
             // what is left of a sheet that is known is no other
             if found.iter().any(|known| apart(known.angle, sheet.angle) < SAME) {
                 break;
@@ -219,19 +219,20 @@ impl Sample {
     }
 
     /// The sheet that stands out most of what is at other angles, if any does: by the weakest of its three pairs, for all must be there.
-    fn strongest(&self, threshold: f64) -> Option<Sheet> {
+    fn strongest(&self, threshold: f64, task: &Task) -> Result<Option<Sheet>, Cancelled> {
         let angles: Vec<f64> = (0..(60.0 / STEP) as usize).map(|i| i as f64 * STEP).collect();
         let weakest = |angle: &f64| self.pairs(*angle, CONSTANT).into_iter().fold(f64::INFINITY, f64::min);
-        let scores: Vec<f64> = angles.par_iter().map(weakest).collect();
+        let scores = angles.par_iter().map(|angle| task.check().map(|()| weakest(angle)));
+        let scores = scores.collect::<Result<Vec<f64>, Cancelled>>()?;
         let (middle, deviation) = robust(&scores);
-        let top = (0..angles.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]))?;
+        let Some(top) = (0..angles.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])) else { return Ok(None) };
         let significance = (scores[top] - middle) / deviation.max(f64::MIN_POSITIVE);
-        let (angle, constant) = self.refined(angles[top]);
-        (significance >= threshold).then(|| Sheet { angle: angle.rem_euclid(60.0), constant, significance })
+        let (angle, constant) = self.refined(angles[top], task)?;
+        Ok((significance >= threshold).then(|| Sheet { angle: angle.rem_euclid(60.0), constant, significance }))
     }
 
     /// Angle and constant near `angle` at which a sheet is strongest.
-    fn refined(&self, angle: f64) -> (f64, f64) {
+    fn refined(&self, angle: f64, task: &Task) -> Result<(f64, f64), Cancelled> {
         let (mut at, mut steps) = ((angle, CONSTANT), (STEP, STRETCH * CONSTANT / 2.0));
         let score = |angle, constant| self.pairs(angle, constant).iter().sum::<f64>();
         let mut best = score(at.0, at.1);
@@ -241,7 +242,8 @@ impl Sample {
             });
             let grid: Vec<(f64, f64)> =
                 grid.filter(|(_, constant)| (constant / CONSTANT - 1.0).abs() <= STRETCH).collect();
-            let scores: Vec<f64> = grid.par_iter().map(|&(angle, constant)| score(angle, constant)).collect();
+            let scores = grid.par_iter().map(|&(angle, constant)| task.check().map(|()| score(angle, constant)));
+            let scores = scores.collect::<Result<Vec<f64>, Cancelled>>()?;
             for (place, score) in grid.into_iter().zip(scores) {
                 if score > best {
                     (best, at) = (score, place);
@@ -249,7 +251,7 @@ impl Sample {
             }
             steps = (0.55 * steps.0, 0.55 * steps.1);
         }
-        at
+        Ok(at)
     }
 }
 
