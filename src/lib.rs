@@ -6,7 +6,7 @@
 //! ```text
 //! structure ──► cell ──► microscope ──► images ──► orient ◄──► volume ──► model
 //! (atoms of     (liquid,  (kinematic,    (stacks,   (directions, (density:   (atoms again:
-//!  a particle)   graphene) multislice,    Fourier    search,      gridding,   positions,
+//!  a particle)   graphene) multislice,    films,     search,      gridding,   positions,
 //!                          optics, noise) samples)   refinement)  FSC)        species)
 //!
 //!                store (HDF5, MRC, XYZ, …)   plot (PNG, SVG, HTML)   sweep (many runs)
@@ -16,9 +16,9 @@
 //! ```
 //!
 //! Arrows point down only: a kernel module imports modules to its left and the foundation below it, `store` and `plot`
-//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is seven small
+//! import kernels, `script` imports all of them, and nothing imports `script` but `cli`. The foundation is eight small
 //! files: [`pose`] (where the particle is), [`rotation`] (matrices of rotations), [`fourier`] (transforms on one convention), [`product`] (matrix products),
-//! [`memory`] (refusing what does not fit), [`random`] (streams that do not depend on threads) and [`task`] (progress and
+//! [`memory`] (refusing what does not fit), `statistics` (middles that odd values do not move), [`random`] (streams that do not depend on threads) and [`task`] (progress and
 //! cancellation).
 //!
 //! Lengths are in Å, images are `[n][y][x]`, volumes `[z][y][x]`; the particle's centre is pixel N/2 (integer division).
@@ -29,6 +29,7 @@ pub mod pose;
 pub mod product;
 pub mod random;
 pub mod rotation;
+pub(crate) mod statistics;
 pub mod task;
 
 pub mod cell;

@@ -309,7 +309,7 @@ fn the_language_s_own_functions_keep_no_errors_to_themselves() {
         twice.dedup(|a, b| a == b);
         print(twice);
         print((0..3).map(|i| i * i) + (1..=2).map(|i| -i));
-        print(sqrt(4) + [1, 2.5].sum() + [1, 3].mean());
+        print(sqrt(4) + ceiling(3) - 3.0 + [1, 2.5].sum() + [1, 3].mean());
     "#;
     let run = run_script(text, &[]);
     let expected =
@@ -317,6 +317,8 @@ fn the_language_s_own_functions_keep_no_errors_to_themselves() {
     assert_eq!((run.status, run.stdout.as_str()), (Some(0), expected), "{}", run.stderr);
     let run = run_script("[1, 2, 3].sort(|a, b| { loop { } })", &["--max-time", "0.3"]);
     assert_eq!(run.status, Some(1), "{}", run.stderr);
+    let run = run_script("fail(\"\\x1b[2J\")", &[]);
+    assert!(!run.stderr.contains('\u{1b}') && run.stderr.contains("\\u{1b}[2J"), "{}", run.stderr);
     let run = run_script("[1, \"a\"].sort()", &[]);
     assert!(run.stderr.contains("cannot be sorted together"), "{}", run.stderr);
 }

@@ -270,7 +270,7 @@ impl Console {
         let bars = Arc::new(Bars::default());
         let below = bars.clone();
         let on_screen = std::io::stderr().is_terminal();
-        let tell = Box::new(move |text: &str| below.suspend(|| output::complain(&output::harmless(text, on_screen))));
+        let tell = Box::new(move |text: &str| below.suspend(|| output::complain(&output::said(text, on_screen))));
         let session = Session::new(Setup { task: bars.task(cancel.clone()), tell, ..setup })?;
         let mut engine = script::engine(&session);
         let above = bars.clone();

@@ -4,18 +4,16 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 
-/// Text of a script for the screen: on a terminal, signs that would steer it are shown, not obeyed.
-pub fn harmless(text: &str, is_terminal: bool) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !is_terminal || !text.contains(steers) {
-        return text.into();
-    }
-    text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+use crate::script::diagnostic::harmless;
+
+/// What a script says, for a screen if `is_screen`.
+pub fn said(text: &str, is_screen: bool) -> Cow<'_, str> {
+    if is_screen { harmless(text) } else { text.into() }
 }
 
 /// Writes what a script prints to standard output, as [`say`] does.
 pub fn print(text: &str) {
-    say(&harmless(text, std::io::stdout().is_terminal()));
+    say(&said(text, std::io::stdout().is_terminal()));
 }
 
 /// Writes one result to standard output. A reader that has gone away (`| head`) does not stop the computation.
@@ -51,15 +49,4 @@ pub fn color_of_results() -> bool {
 
 fn wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn a_script_does_not_steer_the_terminal() {
-        assert_eq!(harmless("\u{1b}]0;x\u{7}a\tb\n", true), "\\u{1b}]0;x\\u{7}a\tb\n");
-        assert_eq!(harmless("\u{1b}[2J", false), "\u{1b}[2J");
-    }
 }

@@ -7,7 +7,7 @@ use nalgebra::{DMatrix, DVector, Matrix3, Vector3};
 
 use super::fit::Sample;
 use super::profile::{Profile, Source};
-use crate::orient::median;
+use crate::statistics::robust;
 
 /// Numbers that describe an atom: its position and its height.
 const NUMBERS: usize = 4;
@@ -23,10 +23,8 @@ pub(super) struct Fitted {
 
 /// Where residuals begin to be clearly worse than most; nothing if there are too few to tell.
 pub(super) fn worse_than(residuals: &[f64]) -> Option<f64> {
-    let middle = median(residuals).filter(|_| residuals.len() >= 8)?;
-    let off: Vec<f64> = residuals.iter().map(|residual| (residual - middle).abs()).collect();
-    // 1.4826 median deviations are a standard deviation
-    Some(middle + CLEARLY_WORSE * 1.4826 * median(&off)?)
+    let (middle, deviation) = robust(residuals).filter(|_| residuals.len() >= 8)?;
+    Some(middle + CLEARLY_WORSE * deviation)
 }
 
 /// Whether two atoms explain so much more than one, with `independent` values of the density, that it is no accident.

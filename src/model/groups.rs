@@ -5,7 +5,7 @@
 //! told apart, where the likelihood alone would take two bells for one that is not quite a bell.
 
 use super::species;
-use super::{Class, Model};
+use super::{Class, Model, mixture};
 
 /// Most groups that are looked for.
 const MOST: usize = 3;
@@ -99,10 +99,6 @@ impl Bells {
     fn share_out(&self, value: f64, shares: &mut [f64]) -> f64 {
         let log =
             |class: usize| self.weights[class].ln() - 0.5 * ((value - self.means[class]) / self.deviation).powi(2);
-        let highest = (0..shares.len()).map(log).fold(f64::NEG_INFINITY, f64::max);
-        shares.iter_mut().enumerate().for_each(|(class, share)| *share = (log(class) - highest).exp());
-        let total: f64 = shares.iter().sum();
-        shares.iter_mut().for_each(|share| *share /= total);
-        highest + total.ln() - (self.deviation * (2.0 * std::f64::consts::PI).sqrt()).ln()
+        mixture::share_out(log, shares) - (self.deviation * (2.0 * std::f64::consts::PI).sqrt()).ln()
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::candidates::{Candidate, Grid, REACH, Surroundings};
 use super::peaks::Maximum;
 use super::profile::Spectrum;
-use super::sweep::{Candidate, Grid, REACH, Surroundings};
 use super::{Error, HalfMaps, Model, Peak, TraceOptions};
 use crate::task::Task;
 use crate::volume::Volume;

@@ -291,11 +291,17 @@ impl Drawn {
         let log = |class: usize| {
             self.weights[class].ln() + log_bell(value - self.means[class], self.deviations[class]) + other(class)
         };
-        let highest = (0..shares.len()).map(log).fold(f64::NEG_INFINITY, f64::max);
-        shares.iter_mut().enumerate().for_each(|(class, share)| *share = (log(class) - highest).exp());
-        let total: f64 = shares.iter().sum();
-        shares.iter_mut().for_each(|share| *share /= total);
+        share_out(log, shares);
     }
+}
+
+/// Shares of classes in proportion to numbers of which `log` gives the logarithms; gives that of their sum.
+pub(super) fn share_out(log: impl Fn(usize) -> f64, shares: &mut [f64]) -> f64 {
+    let highest = (0..shares.len()).map(&log).fold(f64::NEG_INFINITY, f64::max);
+    shares.iter_mut().enumerate().for_each(|(class, share)| *share = (log(class) - highest).exp());
+    let total: f64 = shares.iter().sum();
+    shares.iter_mut().for_each(|share| *share /= total);
+    highest + total.ln()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //!    resolution, with negative rings that reach the neighbours. The shape is measured from the map itself (one regression a Fourier
 //!    shell, as PSF photometry does with stars: Stetson 1987, PASP 99, 191), everybody else is subtracted, and a 3D Gaussian
 //!    plus a constant is fitted to what is left of each atom (Levenberg–Marquardt): its centre is the position, the height of the shared
-//!    shape there the intensity. Repeated until neighbours agree (`sweep`). A spot that one atom explains clearly worse than two becomes two, two near each other that one
+//!    shape there the intensity. Repeated until neighbours agree (`candidates`). A spot that one atom explains clearly worse than two becomes two, two near each other that one
 //!    explains as well become one (`doublet`).
 //! 3. `species`, noise: peaks are cut off at the largest gap in log intensity between 6 and 38 % of the bright
 //!    peaks, and what hangs together without gaps wider than 4 Å is the particle.
@@ -31,6 +31,7 @@
 //! Positions are in Å from voxel N/2 of the density, intensities in its units.
 
 pub mod analysis;
+mod candidates;
 mod compare;
 mod doublet;
 mod fit;
@@ -43,7 +44,6 @@ mod profile;
 mod pulls;
 mod refine;
 mod species;
-mod sweep;
 mod trace;
 mod trend;
 

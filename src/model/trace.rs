@@ -5,13 +5,13 @@ use std::sync::Arc;
 use nalgebra::{Point3, Vector3};
 use serde::{Deserialize, Serialize};
 
+use super::candidates::{self, Candidate, Grid};
 use super::mixture::{self, Bells, Widths};
 use super::peaks::{self, Maximum};
 use super::profile::Spectrum;
-use super::sweep::{self, Candidate, Grid};
 use super::trend::{Exposure, TrendChoice};
 use super::{Class, Error, Inner, Model, Peak, TracedAtom, center_of_mass, species};
-use crate::orient::median;
+use crate::statistics::median;
 use crate::structure::Element;
 use crate::task::Task;
 use crate::volume::Volume;
@@ -114,9 +114,9 @@ pub fn trace(volume: &Volume, options: &TraceOptions, task: &Task) -> Result<Mod
     let mut fitted: Vec<Candidate> = maxima.iter().map(Candidate::new).collect();
     for number in 0..SWEEPS {
         if number == SPLIT_BEFORE {
-            fitted = sweep::split(&spectrum, &grid, fitted, separation, options.fit_radius);
+            fitted = candidates::split(&spectrum, &grid, fitted, separation, options.fit_radius);
         }
-        fitted = sweep::sweep(&spectrum, &grid, fitted, separation, options.fit_radius, task)?;
+        fitted = candidates::sweep(&spectrum, &grid, fitted, separation, options.fit_radius, task)?;
         stage.advance(1)?;
     }
     let options = TraceOptions { min_separation: Some(separation), ..options.clone() };

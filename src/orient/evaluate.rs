@@ -2,9 +2,10 @@
 
 use nalgebra::{Matrix3, UnitQuaternion};
 
-use super::{median, mirrored_in_plane};
+use super::mirrored_in_plane;
 use crate::pose::Poses;
 use crate::rotation::{cubic, hexagonal, nearest, quaternion_of};
+use crate::statistics::median;
 use crate::structure::Structure;
 
 /// Distances between two sets of poses after the best common rotation of the body frame, in the better hand.

@@ -95,10 +95,3 @@ pub enum Error {
 fn mirrored_in_plane() -> UnitQuaternion<f64> {
     UnitQuaternion::from_axis_angle(&Vector3::z_axis(), PI)
 }
-
-/// The middle of some values, the upper one of two; none of none.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
-}

@@ -10,11 +10,12 @@ use nalgebra::{SMatrix, SVector, UnitQuaternion, Vector2, Vector3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::search::check_not_negative;
-use super::{Error, median};
 use crate::fourier::Complex32;
 use crate::images::{Particles, Samples};
 use crate::pose::{Pose, Poses};
+use crate::statistics::{median, robust};
 use crate::task::{Cancelled, Task};
 use crate::volume::{Spectrum, Volume};
 
@@ -163,10 +164,8 @@ pub(crate) fn contrasts(found: Vec<f64>) -> Vec<f64> {
 /// [`TYPICAL`] robust standard deviations (Beaton & Tukey, Technometrics 16 (1974) 147). Small residuals are no fault.
 pub(crate) fn robust_weights(chi2: &[f64]) -> Vec<f64> {
     let logs: Vec<f64> = chi2.iter().map(|chi2| chi2.max(f64::MIN_POSITIVE).ln()).collect();
-    let middle = median(&logs).unwrap_or(0.0);
-    let deviations: Vec<f64> = logs.iter().map(|log| (log - middle).abs()).collect();
-    // 1.4826 makes the median deviation the standard deviation of normal numbers
-    let width = (1.4826 * median(&deviations).unwrap_or(0.0)).max(1e-9);
+    let (middle, deviation) = robust(&logs).unwrap_or_default();
+    let width = deviation.max(1e-9);
     let weight = |log: &f64| {
         let beyond = ((log - middle) / width - TYPICAL).max(0.0) / TYPICAL;
         if beyond < 1.0 { (1.0 - beyond * beyond).powi(2) } else { 0.0 }

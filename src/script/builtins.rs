@@ -21,7 +21,7 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn("map", |call: NativeCallContext, range: RangeInclusive<i64>, closure: FnPtr| {
         map(&call, range, &closure)
     });
-    let of_whole: [(&str, OfNumber); 12] = [
+    let of_whole: [(&str, OfNumber); 13] = [
         ("sqrt", f64::sqrt),
         ("exp", f64::exp),
         ("ln", f64::ln),
@@ -34,6 +34,7 @@ pub fn register(engine: &mut Engine) {
         ("atan", f64::atan),
         ("round", f64::round),
         ("floor", f64::floor),
+        ("ceiling", f64::ceil),
     ];
     for (name, function) in of_whole {
         engine.register_fn(name, move |x: i64| function(x as f64));

@@ -88,7 +88,7 @@ impl Images {
         let bytes = 28.0 * frames as f64 * (self.size() as f64).powi(2);
         memory::require(bytes, &format!("{frames} frames while they are aligned"))?;
         let schedule = schedule(window);
-        let stage = task.stage("align frames", (schedule.len() * (STEPS + 3) + 1) * frames);
+        let stage = task.stage("align frames", schedule.len() * (STEPS + 3) * frames);
         let mut search = Search::new(self, options, low_pass / pixel);
         let last = schedule.len() - 1;
         for (round, &window) in schedule.iter().enumerate() {
@@ -104,14 +104,13 @@ impl Images {
             search.jump(window, options.max_jump / pixel, &stage)?;
         }
         let motion = search.motion.about_its_mean();
-        let mut data = self.data().clone();
-        data.outer_iter_mut().into_par_iter().enumerate().try_for_each(|(frame, mut image)| {
+        drop(stage);
+        let (images, _) = self.remade("deform back", task, |frame, image, pixels| {
             let prepared = search.warp.prepared(image.as_slice().expect("images are contiguous"), |_| 1.0);
-            let still = prepared.warped(&motion.of_pixels(frame, self.size()));
-            image.iter_mut().zip(still).for_each(|(to, from)| *to = from);
-            stage.advance(1)
+            pixels.copy_from_slice(&prepared.warped(&motion.of_pixels(frame, self.size())));
+            Ok(())
         })?;
-        Ok(Aligned { images: self.with_data(data), motion })
+        Ok(Aligned { images, motion })
     }
 }
 

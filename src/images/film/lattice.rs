@@ -14,8 +14,8 @@ use ndarray::Axis;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::robust;
 use crate::images::{Error, Images, soft_disc};
+use crate::statistics::robust;
 use crate::task::{Cancelled, Task};
 
 /// Constant of graphene's lattice \[Å\].
@@ -103,7 +103,7 @@ impl Images {
         if !(finest.is_finite() && finest >= 2.0 * pixel && finest < first_spacing(CONSTANT)) {
             return Err(Error::LowPass { low_pass: finest, finest: 2.0 * pixel });
         }
-        let stage = task.stage("remove lattice", self.len() + MOST_FRAMES);
+        let stage = task.stage("find lattice", MOST_FRAMES);
         let outside: Vec<f32> =
             (0..size * size).map(|i| 1.0 - soft_disc(i / size, i % size, size, pixel, radius)).collect();
         let mut some = Sample::new(self, &outside);
@@ -124,13 +124,13 @@ impl Images {
             return Ok(LatticeRemoved { images: self.clone(), sheets: found });
         }
         let waves = Waves::new(&found, size, pixel, finest, &outside);
-        let mut data = self.data().clone();
-        data.outer_iter_mut().into_par_iter().try_for_each(|mut image| {
+        drop(stage);
+        let (images, _) = self.remade("remove lattice", task, |_, image, pixels| {
             let lattice = waves.fitted(image.as_slice().expect("images are contiguous"), &outside);
-            image.iter_mut().zip(lattice).for_each(|(value, of_lattice)| *value -= of_lattice);
-            stage.advance(1)
+            pixels.iter_mut().zip(image.iter().zip(lattice)).for_each(|(to, (value, wave))| *to = value - wave);
+            Ok(())
         })?;
-        Ok(LatticeRemoved { images: self.with_data(data), sheets: found })
+        Ok(LatticeRemoved { images, sheets: found })
     }
 }
 
@@ -224,7 +224,7 @@ impl Sample {
         let weakest = |angle: &f64| self.pairs(*angle, CONSTANT).into_iter().fold(f64::INFINITY, f64::min);
         let scores = angles.par_iter().map(|angle| task.check().map(|()| weakest(angle)));
         let scores = scores.collect::<Result<Vec<f64>, Cancelled>>()?;
-        let (middle, deviation) = robust(&scores);
+        let (middle, deviation) = robust(&scores).unwrap_or_default();
         let Some(top) = (0..angles.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])) else { return Ok(None) };
         let significance = (scores[top] - middle) / deviation.max(f64::MIN_POSITIVE);
         let (angle, constant) = self.refined(angles[top], task)?;

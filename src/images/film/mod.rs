@@ -23,19 +23,3 @@ pub use lattice::{LatticeRemoved, RemoveLatticeOptions, Sheet};
 pub use motion::{DeformOptions, Motion};
 pub use repair::{RepairOptions, Repaired};
 pub use window::{Order, Shape, WindowOptions};
-
-/// The middle of some numbers, the upper of two; 0 of none.
-fn median(values: &mut [f64]) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
-}
-
-/// Median and robust standard deviation: 1.4826 median deviations, that of normal numbers.
-fn robust(values: &[f64]) -> (f64, f64) {
-    let middle = median(&mut values.to_vec());
-    let mut deviations: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
-    (middle, 1.4826 * median(&mut deviations))
-}

@@ -8,7 +8,6 @@ use std::f64::consts::TAU;
 use ndarray::{Array3, Axis};
 use rand::RngExt;
 use rand_distr::StandardNormal;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::warp::Warp;
@@ -143,17 +142,15 @@ impl Images {
         }
         check_orders(order, time_order)?;
         let motion = random_motion(self.len(), edge, options, seed);
-        let stage = task.stage("deform", self.len());
         let warp = Warp::new(self.size());
-        let mut data = self.data().clone();
-        data.outer_iter_mut().into_par_iter().enumerate().try_for_each(|(frame, mut image)| {
+        let (images, _) = self.remade("deform", task, |frame, image, pixels| {
             let moved = motion.of_pixels(frame, self.size());
             let back = inverse(&motion, frame, self.size(), &moved);
-            let pixels = warp.prepared(image.as_slice().expect("images are contiguous"), |_| 1.0);
-            image.iter_mut().zip(pixels.warped(&back)).for_each(|(to, from)| *to = from);
-            stage.advance(1)
+            let prepared = warp.prepared(image.as_slice().expect("images are contiguous"), |_| 1.0);
+            pixels.copy_from_slice(&prepared.warped(&back));
+            Ok(())
         })?;
-        Ok((self.with_data(data), motion))
+        Ok((images, motion))
     }
 }
 

@@ -8,8 +8,8 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{median, robust};
 use crate::images::{Error, Images};
+use crate::statistics::{median, robust};
 use crate::task::Task;
 
 /// Fewest frames of which it can be told that a pixel is broken.
@@ -66,7 +66,7 @@ impl Images {
         if self.len() < FEWEST {
             return Err(Error::TooFewFrames(self.len(), FEWEST));
         }
-        let stage = task.stage("repair", 2 * self.len());
+        let stage = task.stage("find broken pixels", self.len());
         let odd: Vec<Array2<f32>> = self
             .data()
             .axis_iter(Axis(0))
@@ -74,28 +74,20 @@ impl Images {
             .map(|image| stage.advance(1).map(|()| from_neighbours(image)))
             .collect::<Result<_, _>>()?;
         let broken = broken(&odd, self, options.threshold);
-        let mut data = self.data().clone();
-        let spikes: Vec<usize> = data
-            .axis_iter_mut(Axis(0))
-            .into_par_iter()
-            .zip(&odd)
-            .map(|(mut image, odd)| {
-                stage.advance(1)?;
-                let mut bad = spikes(odd, image.view(), RARER * options.threshold);
-                let before = bad.iter().zip(&broken).filter(|(spike, broken)| **spike && !**broken).count();
-                bad.iter_mut().zip(&broken).for_each(|(bad, broken)| *bad |= broken);
-                let whole = image.to_owned();
-                for ((y, x), _) in bad.indexed_iter().filter(|(_, bad)| **bad) {
-                    image[(y, x)] = of_whole_neighbours(&whole, &bad, y, x);
-                }
-                Ok(before)
-            })
-            .collect::<Result<_, Error>>()?;
-        let images = self.with_data(data);
+        drop(stage);
+        let (images, spikes) = self.remade("repair", task, |frame, image, pixels| {
+            let mut bad = spikes(&odd[frame], image, RARER * options.threshold);
+            let of_frame = bad.iter().zip(&broken).filter(|(spike, broken)| **spike && !**broken).count();
+            bad.iter_mut().zip(&broken).for_each(|(bad, broken)| *bad |= broken);
+            for ((at, &is_bad), pixel) in bad.indexed_iter().zip(pixels) {
+                *pixel = if is_bad { of_whole_neighbours(image, &bad, at.0, at.1) } else { image[at] };
+            }
+            Ok(of_frame)
+        })?;
         Ok(Repaired {
             frames: images.odd_frames(options.frame_threshold),
             pixels: broken.indexed_iter().filter(|(_, broken)| **broken).map(|((y, x), _)| [y, x]).collect(),
-            spikes: spikes.iter().sum(),
+            spikes: spikes.iter().sum::<usize>(),
             images,
         })
     }
@@ -110,9 +102,10 @@ impl Images {
         };
         let numbers: Vec<[f64; 3]> = self.data().axis_iter(Axis(0)).into_par_iter().map(of_frame).collect();
         let column = |which: usize| numbers.iter().map(|all| all[which]).collect::<Vec<f64>>();
-        let ([mean, of_mean], [power, of_power]) = (robust(&column(0)).into(), <[f64; 2]>::from(robust(&column(1))));
+        let of = |which: usize| robust(&column(which)).unwrap_or_default();
+        let ((mean, of_mean), (power, of_power)) = (of(0), of(1));
         // frames that were normalised have one mean: what is left is rounding
-        let noise = median(&mut column(2)).sqrt();
+        let noise = median(&column(2)).unwrap_or_default().sqrt();
         let (of_mean, of_power) = (f64::max(of_mean, 1e-3 * noise), of_power.max(1e-3));
         let is_odd = |all: &[f64; 3]| {
             (all[0] - mean).abs() > threshold * of_mean || (all[1] - power).abs() > threshold * of_power
@@ -162,18 +155,17 @@ fn broken(odd: &[Array2<f32>], frames: &Images, threshold: f64) -> Array2<bool> 
     let logs =
         Array2::from_shape_vec(shape, column(1).map(|variance| (variance.max(1e-9 * largest)).ln() as f32).collect());
     let logs: Vec<f64> = from_neighbours(logs.expect("one a pixel").view()).iter().map(|&log| f64::from(log)).collect();
-    let ((mean, of_mean), (log, of_log)) = (robust(&means), robust(&logs));
+    let ((mean, of_mean), (log, of_log)) = (robust(&means).unwrap_or_default(), robust(&logs).unwrap_or_default());
     // without noise nothing can be told from the particle
     let of_mean = of_mean.max(1.5 * (means.iter().map(|mean| mean * mean).sum::<f64>() / means.len() as f64).sqrt());
     let of_log = of_log.max(NOISELESS);
     let most_around =
         |i: usize| neighbours(size, i / size, i % size, 1).map(|(y, x)| moments[y * size + x][1]).fold(0.0, f64::max);
     let is_broken = |i: usize| {
-        let mut around: Vec<f64> =
-            neighbours(size, i / size, i % size, 1).map(|(y, x)| moments[y * size + x][2]).collect();
+        let around: Vec<f64> = neighbours(size, i / size, i % size, 1).map(|(y, x)| moments[y * size + x][2]).collect();
         (means[i] - mean).abs() > threshold * of_mean
             || logs[i] - log > threshold * of_log && moments[i][1] > f64::from(ALONE) * most_around(i)
-            || moments[i][2] < STILL * median(&mut around)
+            || moments[i][2] < STILL * median(&around).unwrap_or_default()
     };
     let flags = (0..size * size).map(is_broken).collect();
     Array2::from_shape_vec(shape, flags).expect("one flag a pixel")
@@ -181,7 +173,7 @@ fn broken(odd: &[Array2<f32>], frames: &Images, threshold: f64) -> Array2<bool> 
 
 /// Mean and variance without the twentieth part, one at least, that is farthest from the median: a spike is no fault of its pixel.
 fn trimmed(mut values: Vec<f64>) -> [f64; 2] {
-    let middle = median(&mut values);
+    let middle = median(&values).unwrap_or_default();
     values.sort_unstable_by(|a, b| (a - middle).abs().total_cmp(&(b - middle).abs()));
     values.truncate(values.len() - (values.len() / 20).max(1));
     let count = values.len() as f64;
@@ -192,7 +184,7 @@ fn trimmed(mut values: Vec<f64>) -> [f64; 2] {
 /// Pixels of one frame that are far from their neighbours, farther than these are from each other.
 fn spikes(odd: &Array2<f32>, image: ArrayView2<f32>, threshold: f64) -> Array2<bool> {
     let values: Vec<f64> = odd.iter().map(|&value| f64::from(value)).collect();
-    let (middle, deviation) = robust(&values);
+    let (middle, deviation) = robust(&values).unwrap_or_default();
     // without noise nothing can be told from the particle
     let root = (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt();
     let limit = threshold * deviation.max(root);
@@ -208,12 +200,12 @@ fn spikes(odd: &Array2<f32>, image: ArrayView2<f32>, threshold: f64) -> Array2<b
 }
 
 /// Median of the nearest whole pixels.
-fn of_whole_neighbours(image: &Array2<f32>, bad: &Array2<bool>, y: usize, x: usize) -> f32 {
+fn of_whole_neighbours(image: ArrayView2<f32>, bad: &Array2<bool>, y: usize, x: usize) -> f32 {
     for reach in 1..image.nrows() {
-        let mut whole: Vec<f64> =
+        let whole: Vec<f64> =
             neighbours(image.nrows(), y, x, reach).filter(|&at| !bad[at]).map(|at| f64::from(image[at])).collect();
-        if !whole.is_empty() {
-            return median(&mut whole) as f32;
+        if let Some(middle) = median(&whole) {
+            return middle as f32;
         }
     }
     image[(y, x)]

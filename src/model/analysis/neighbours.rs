@@ -14,7 +14,7 @@ use nalgebra::Point3;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Summary, elements, kind_pairs, kinds, pair_name, positions, smeared};
-use crate::orient::median;
+use crate::statistics::median;
 use crate::structure::{Element, Structure, within};
 
 /// Options of [`neighbours`].

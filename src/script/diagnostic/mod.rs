@@ -19,6 +19,7 @@ use rhai::{EvalAltResult, Position};
 use super::lex::is_of_name;
 pub(super) use calls::a;
 use explain::{Explained, explain};
+pub use text::harmless;
 pub(super) use text::position_of;
 
 /// A place in a script: lines and columns count from 1.
@@ -85,6 +86,8 @@ impl Diagnostic {
         };
         trace.reverse();
         let Explained { message, help, position: moved } = explain(&error, &file, sources);
+        // a script that throws a text does not steer the terminal with it
+        let (message, help) = (harmless(&message).into_owned(), help.map(|help| harmless(&help).into_owned()));
         let place = Place::new(&file, moved.unwrap_or(position));
         Self { severity: Severity::Error, message, help, place, trace }
     }

@@ -1,6 +1,17 @@
 //! What can be read off the text of a script that Rhai could not run, or not even parse.
 
+use std::borrow::Cow;
+
 use rhai::Position;
+
+/// Text of a script for a screen: signs that would steer a terminal are shown, not obeyed.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(steers) {
+        return text.into();
+    }
+    text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
 
 use crate::script::lex::{Kind, is_of_name, lex, partner};
 
@@ -105,6 +116,12 @@ mod tests {
 
     fn at(text: &str) -> Option<(&str, Option<usize>, Option<usize>)> {
         unclosed(text).map(|(bracket, place)| (bracket, place.line(), place.position()))
+    }
+
+    #[test]
+    fn a_script_does_not_steer_the_terminal() {
+        assert_eq!(harmless("\u{1b}]0;x\u{7}a\tb\n"), "\\u{1b}]0;x\\u{7}a\tb\n");
+        assert_eq!(harmless("Å ± 1"), "Å ± 1");
     }
 
     #[test]
