@@ -211,7 +211,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn sum(numbers: Array) -> ScriptResult<f64> {
-        Ok(options::numbers(&numbers, "the array")?.iter().sum())
+        Ok(options::numbers(&numbers, "an item of the array")?.iter().sum())
     }
 
     /// The mean of an array of numbers, which must not be empty.
@@ -221,7 +221,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn mean(numbers: Array) -> ScriptResult<f64> {
-        let numbers = options::numbers(&numbers, "the array")?;
+        let numbers = options::numbers(&numbers, "an item of the array")?;
         if numbers.is_empty() {
             return Err(fault("an empty array has no mean"));
         }
