@@ -343,3 +343,30 @@ fn a_diameter_that_is_wrong_by_15_percent_prepares_the_same_particles() {
     assert_eq!((small, given, difference), (large, 20.0, 0.0), "{numbers:?}");
     assert!((small - 15.1).abs() < 1.5, "{numbers:?}");
 }
+
+#[test]
+fn refined_atoms_decide_where_starts_leave_a_doubt() {
+    // Poses right, and a quarter of them wrong, each by a run that its starts left in doubt and by one that they did not.
+    let script = r#"
+        import "report" as report;
+        let images = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(#{ cell_height: 50 }), #{
+            method: "kinematic", n: 120, size: 80, seed: 3,
+        }).invert().normalize().add_noise(#{ snr: 1.0, seed: 4 });
+        let particles = images.prepare(#{ diameter: 15, low_pass: 1.2 });
+        let right = images.true_poses();
+        let some_wrong = right.select((0..120).map(|i| if i < 90 { i } else { 209 - i }));
+        for tried in [[right, "doubtful"], [right, "converged"], [some_wrong, "doubtful"], [some_wrong, "converged"]] {
+            let poses = tried[0];
+            let run = volume::reconstruct(particles, poses, #{ low_pass: 1.2 });
+            run += #{ poses: poses, particles: particles, coverage: orient::coverage(poses), verdict: tried[1], reasons: ["starts"] };
+            let found = report::modelled(images, run, #{ species: ["Fe", "Pt"] });
+            print(`${found.verdict}; ${found.reasons[1]}; ${found.doubts.len()}`);
+        }
+    "#;
+    let run = common::run_script(script, &[]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let verdicts: Vec<&str> = lines.iter().filter_map(|line| line.split(';').next()).collect();
+    println!("{}", run.stdout);
+    assert_eq!(verdicts, ["converged", "converged", "doubtful", "doubtful"], "{}", run.stdout);
+}

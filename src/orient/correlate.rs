@@ -161,9 +161,11 @@ mod tests {
     use crate::fourier::Complex64;
     use crate::images::{Images, Particles, PrepareOptions, soft_disc};
     use crate::task::Task;
-    use crate::volume::{Spectrum, density_of_atoms};
+    use crate::volume::{Spectrum, Volume, density_of_atoms};
+    use nalgebra::{Matrix3, Point3, Vector3};
     use ndarray::{Array3, Axis};
     use rand::RngExt;
+    use rayon::prelude::*;
     use std::f64::consts::TAU;
 
     /// Transform of one masked image at frequency (kx, ky), by its definition.
@@ -259,6 +261,57 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// ‖R‖² on all rings of the slices of `density` at `views`, by its definition: a sum over voxels.
+    fn exact_norms(rings: &Rings, density: &Volume, views: &[Matrix3<f64>]) -> Vec<f64> {
+        let centre = (density.size() / 2) as f64;
+        let occupied = density.data().indexed_iter().filter(|(_, value)| **value != 0.0);
+        let voxels: Vec<(Vector3<f64>, f64)> = occupied
+            .map(|((z, y, x), value)| {
+                let place = Vector3::new(x as f64, y as f64, z as f64) - Vector3::repeat(centre);
+                (place * density.pixel_size(), f64::from(*value) * density.pixel_size().powi(3))
+            })
+            .collect();
+        let of_view = |view: &Matrix3<f64>| -> f64 {
+            let on_ring = |(ring, (&s, weight)): (usize, (&f64, &f64))| {
+                let n = rings.samples[ring];
+                let power_at = |sample: usize| {
+                    let (sin, cos) = (TAU * sample as f64 / n as f64).sin_cos();
+                    let k = view.transpose() * Vector3::new(s * cos, s * sin, 0.0);
+                    let term =
+                        |(place, value): &(Vector3<f64>, f64)| Complex64::from_polar(*value, -TAU * k.dot(place));
+                    voxels.iter().map(term).sum::<Complex64>().norm_sqr()
+                };
+                (0..n).map(power_at).sum::<f64>() * weight / n as f64
+            };
+            rings.frequencies.iter().zip(&rings.weights).enumerate().map(on_ring).sum()
+        };
+        views.par_iter().map(of_view).collect()
+    }
+
+    /// What is compressed has the scores of the exact slices, up to what interpolation between a spectrum's samples leaves: less the wider the box.
+    #[test]
+    fn norms_are_those_of_exact_slices() {
+        let mut rng = crate::random::stream(9, "correlate test", 0);
+        let pixels = Array3::from_shape_simple_fn((3, 60, 60), || rng.random_range(-1.0f32..1.0));
+        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
+        let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
+        let rings = Rings::new(&particles, 2.5);
+        let mut atom = |_| {
+            let place = Vector3::from_fn(|_, _| rng.random_range(-1.0..1.0)).cap_magnitude(1.0);
+            (Point3::from(3.0 * place), rng.random_range(1.0..2.0))
+        };
+        let atoms: Vec<_> = (0..20).map(&mut atom).collect();
+        let views: Vec<_> = crate::orient::random_poses(24, 3).as_slice().iter().map(|pose| pose.matrix()).collect();
+        for (size, bound) in [(40, 6e-4), (80, 2e-4)] {
+            let density = density_of_atoms(&atoms, 0.6, size, 0.75);
+            let references = Expansion::of_slices(&rings, &Spectrum::new(&density), &views, &Task::silent()).unwrap();
+            let exact = exact_norms(&rings, &density, &views);
+            let errors = references.norms().into_iter().zip(exact).map(|(norm, exact)| f64::from(norm) / exact - 1.0);
+            let rms = (errors.map(|error| error * error).sum::<f64>() / views.len() as f64).sqrt();
+            assert!(rms < bound, "in a box of {size} voxels: {rms:e}");
         }
     }
 }

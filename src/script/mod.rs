@@ -24,6 +24,7 @@ pub mod lex;
 mod limits;
 pub mod manual;
 pub mod options;
+mod owners;
 pub mod permit;
 mod reads;
 mod session;

@@ -14,6 +14,7 @@ use rhai::{
 };
 
 use super::limits::read_script;
+use super::owners::Owners;
 use super::permit::resolve;
 use super::{ScriptResult, Session, fault};
 
@@ -79,16 +80,7 @@ pub fn compile(engine: &Engine, scope: &Scope, name: &str, text: &str) -> Script
 /// Has the session keep the texts of all modules that the script `name` would import, and those that they would: results are repeated with
 /// them, also where an import comes after the results, in another process, or in what a checkpoint spares.
 fn keep_modules(engine: &Engine, session: &Session, name: &str, ast: &AST) {
-    let mut imports = Vec::new();
-    ast.walk(&mut |path| {
-        if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = path.last()
-            && let Expr::StringConstant(path, _) = &import.0
-        {
-            imports.push(path.clone());
-        }
-        true
-    });
-    for path in imports {
+    for path in imports_of(ast) {
         // what cannot be read is said when it is imported
         let Ok(found) = find(Some(session), Some(name), &path, Position::NONE) else { continue };
         if !found.is_strategy
@@ -100,6 +92,20 @@ fn keep_modules(engine: &Engine, session: &Session, name: &str, ast: &AST) {
     }
 }
 
+/// The paths of the imports in a script, where they are written out.
+pub(super) fn imports_of(ast: &AST) -> Vec<String> {
+    let mut imports = Vec::new();
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = path.last()
+            && let Expr::StringConstant(path, _) = &import.0
+        {
+            imports.push(path.to_string());
+        }
+        true
+    });
+    imports
+}
+
 fn session_of(engine: &Engine) -> Option<std::sync::Arc<Session>> {
     engine.default_tag().clone().try_cast()
 }
@@ -108,12 +114,8 @@ fn session_of(engine: &Engine) -> Option<std::sync::Arc<Session>> {
 #[derive(Default)]
 pub struct Resolver {
     modules: Mutex<BTreeMap<String, Entry>>,
-    /// Which module owns each function that a module calls without naming the module.
-    owners: Mutex<BTreeMap<Signature, String>>,
+    owners: Mutex<Owners>,
 }
-
-/// Name and number of parameters of a function.
-type Signature = (String, usize);
 
 #[derive(Clone)]
 enum Entry {
@@ -123,33 +125,12 @@ enum Entry {
 }
 
 impl Resolver {
-    /// Takes the functions that a module calls by their bare names for its own.
-    ///
-    /// Rhai 1.27 keeps what such a name was last resolved to when a call enters another module, so that two modules with a function of one
-    /// name and number of parameters would call each other's, now and then.
-    fn own(&self, module: &str, ast: &AST) -> ScriptResult<()> {
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        for call in own_calls(ast) {
-            let owner = owners.entry(call.clone()).or_insert_with(|| module.to_owned());
-            if owner != module {
-                return Err(fault(shared_name(&call, module, owner)));
-            }
-        }
-        Ok(())
-    }
-
     /// Fails if one of an importing script's functions has a name that an imported module calls as its own.
     fn check_importer(&self, global: &GlobalRuntimeState) -> ScriptResult<()> {
-        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         let importer = global.source().unwrap_or("this script");
-        for (_, _, name, parameters, _) in global.lib.iter().flat_map(|functions| functions.iter_script_fn_info()) {
-            let function = (name.to_owned(), parameters);
-            match owners.get(&function) {
-                Some(owner) if owner != importer => return Err(fault(shared_name(&function, importer, owner))),
-                _ => {}
-            }
-        }
-        Ok(())
+        let functions = global.lib.iter().flat_map(|functions| functions.iter_script_fn_info());
+        let signatures = functions.map(|(_, _, name, parameters, _)| (name, parameters));
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).check_importer(importer, signatures)
     }
 
     fn entry(&self, name: &str) -> Option<Entry> {
@@ -184,7 +165,7 @@ impl ModuleResolver for Resolver {
         }
         let module = compile(engine, &Scope::new(), &name, &text)
             .and_then(|ast| {
-                self.own(&name, &ast)?;
+                self.owners.lock().unwrap_or_else(PoisonError::into_inner).add(&name, &ast)?;
                 Module::eval_ast_as_new(Scope::new(), &ast, engine)
             })
             .map(Shared::new);
@@ -204,29 +185,6 @@ impl ModuleResolver for Resolver {
         self.check_importer(global).map_err(|error| located(error, at))?;
         Ok(module)
     }
-}
-
-/// The functions of a script that it calls without naming a module.
-fn own_calls(ast: &AST) -> Vec<Signature> {
-    let defined: Vec<Signature> =
-        ast.iter_functions().map(|function| (function.name.to_owned(), function.params.len())).collect();
-    let mut called = Vec::new();
-    ast.walk(&mut |path| {
-        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last() {
-            let signature = (call.name.to_string(), call.args.len());
-            if call.namespace.is_empty() && defined.contains(&signature) && !called.contains(&signature) {
-                called.push(signature);
-            }
-        }
-        true
-    });
-    called
-}
-
-fn shared_name((name, parameters): &Signature, one: &str, other: &str) -> String {
-    format!(
-        "{one} and {other} both have a function {name} with {parameters} parameters, and calls of one could reach the other: rename one of them"
-    )
 }
 
 /// What `import` asks for.

@@ -24,7 +24,7 @@ impl Walker<'_> {
         if call.namespace.path.len() > 1 || root == GLOBAL {
             return;
         }
-        if let Some(local) = self.used(root) {
+        if let Some(local) = self.used_import(root) {
             if let Holds::Import(Some(module)) = &local.holds {
                 let module = module.clone();
                 self.of_module(&module, call, position);

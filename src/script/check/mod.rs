@@ -16,6 +16,7 @@ use std::sync::Arc;
 use rhai::{AST, Engine, EvalAltResult, OptimizationLevel, Position, Scope};
 
 use super::diagnostic::{Diagnostic, Severity};
+use super::owners::Owners;
 use super::stdlib::{self, Found};
 use super::{ScriptResult, Session, Setup, limits};
 use known::{Known, Module};
@@ -64,8 +65,16 @@ pub fn check_text(name: &str, text: String) -> Findings {
     let session: Arc<Session> = Session::new(setup).expect("one thread can be started");
     let mut engine = super::engine(&session);
     engine.set_strict_variables(false).set_optimization_level(OptimizationLevel::None);
-    let mut checker = Checker { engine, known: Known::new(), modules: BTreeMap::new(), findings: Findings::default() };
-    checker.script(name, text);
+    let mut checker = Checker {
+        engine,
+        known: Known::new(),
+        modules: BTreeMap::new(),
+        owners: Owners::default(),
+        findings: Findings::default(),
+    };
+    if let Some(ast) = checker.parse(name, text) {
+        checker.script(name, &ast);
+    }
     checker.findings
 }
 
@@ -74,6 +83,7 @@ struct Checker {
     known: Known,
     /// By [`Found::key`]; `None` while one is read, and if it cannot be.
     modules: BTreeMap<String, Option<Arc<Module>>>,
+    owners: Owners,
     findings: Findings,
 }
 
@@ -93,14 +103,13 @@ impl Checker {
     }
 
     /// Checks a script; gives what it offers to those that import it.
-    fn script(&mut self, name: &str, text: String) -> Option<Arc<Module>> {
-        let ast = self.parse(name, text)?;
-        let bodies = function_bodies(&ast);
-        let mut found = Walker::walk(name, &ast, &bodies, self);
+    fn script(&mut self, name: &str, ast: &AST) -> Arc<Module> {
+        let bodies = function_bodies(ast);
+        let mut found = Walker::walk(name, ast, &bodies, self);
         found.sort_by_key(|finding| finding.place.as_ref().map(|place| (place.line, place.column)));
         found.dedup();
         self.findings.found.extend(found);
-        Some(Arc::new(Module::of(&ast, &bodies)))
+        Arc::new(Module::of(ast, &bodies))
     }
 
     /// What `import "path"` in `importer` brings, or `None` if that is not known; a script that is not there is an error.
@@ -110,12 +119,19 @@ impl Checker {
             return Ok(module.clone());
         }
         self.modules.insert(key.clone(), None);
-        let module = match is_strategy {
-            true => self.engine.compile(text).ok().map(|ast| Arc::new(Module::of(&ast, &function_bodies(&ast)))),
-            false => self.script(&name, text),
+        let parsed = if is_strategy { self.engine.compile(text).ok() } else { self.parse(&name, text) };
+        let Some(ast) = parsed else { return Ok(None) };
+        let module = if is_strategy {
+            for path in stdlib::imports_of(&ast) {
+                self.module(&name, &path)?;
+            }
+            Arc::new(Module::of(&ast, &function_bodies(&ast)))
+        } else {
+            self.script(&name, &ast)
         };
-        self.modules.insert(key, module.clone());
-        Ok(module)
+        self.modules.insert(key, Some(module.clone()));
+        self.owners.add(&name, &ast)?;
+        Ok(Some(module))
     }
 }
 
@@ -150,6 +166,11 @@ mod tests {
         only("import \"two_step\" as ts;\nts::reconstrct(1, #{});", &["Error 2:5", "ts::reconstruct"]);
         only("two_step::defaults();", &["Error 1:1", "import \"two_step\" as two_step;"]);
         only("import \"none\" as none;\nnone::f();", &["Error 1:8", "there is no script \"none\""]);
+        // verdict, imported by what is imported, calls a function of its own by this name
+        only(
+            "import \"two_step\" as ts;\nfn thresholds() { ts::defaults() }\nthresholds();",
+            &["Error 1:8", "both have a function thresholds with 0 parameters"],
+        );
     }
 
     #[test]
@@ -182,6 +203,7 @@ mod tests {
         only("let x = 1;", &["Warning 1:5", "x is never used"]);
         only("let x = 1;\nx = 2;", &["Warning 1:5", "x is never used"]);
         only("import \"two_step\" as ts;", &["Warning 1:22", "ts is never used"]);
+        only("import \"two_step\" as ts;\nlet ts = 1;\nprint(ts::defaults());", &["Warning 2:5", "ts is never used"]);
         only("fn f() { 1 }\nprint(2);", &["Warning 1:4", "f is never called"]);
         only("{ let y = 1; print(y); }\nprint(y);", &["Error 2:7"]);
         assert!(found("const LIMIT = 2;\nfn f() { global::LIMIT }\nprint(f());").is_empty());

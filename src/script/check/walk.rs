@@ -169,10 +169,22 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// All that is in reach, the innermost first.
+    fn locals(&mut self) -> impl Iterator<Item = &mut Local> {
+        let inner = self.scopes.iter_mut().rev().flat_map(|scope| scope.iter_mut().rev());
+        inner.chain(self.imports.iter_mut().rev())
+    }
+
     /// The variable of this name that is in reach.
     pub(super) fn local(&mut self, name: &str) -> Option<&mut Local> {
-        let inner = self.scopes.iter_mut().rev().flat_map(|scope| scope.iter_mut().rev());
-        inner.chain(self.imports.iter_mut().rev()).find(|local| local.name == name)
+        self.locals().find(|local| local.name == name)
+    }
+
+    /// The import of this name that is in reach, and it is used: a variable of its name does not hide it.
+    pub(super) fn used_import(&mut self, name: &str) -> Option<&mut Local> {
+        let import = self.locals().find(|local| local.name == name && matches!(local.holds, Holds::Import(_)))?;
+        import.used = true;
+        Some(import)
     }
 
     /// As [`Self::local`], and it is used.
@@ -260,7 +272,12 @@ impl<'a> Walker<'a> {
             self.declare(alias, true, Holds::Import(None));
             return;
         };
-        let module = match self.checker.module(self.file, path) {
+        let functions = || self.own.iter().map(|own| (own.name.as_str(), own.parameters));
+        let module = self.checker.module(self.file, path).and_then(|module| {
+            self.checker.owners.check_importer(self.file, functions())?;
+            Ok(module)
+        });
+        let module = match module {
             Ok(module) => module,
             Err(mut error) => {
                 error.set_position(if at.is_none() { position } else { *at });
@@ -395,7 +412,7 @@ impl<'a> Walker<'a> {
                 self.constants.insert(name.to_owned());
                 return;
             }
-            let known = self.used(namespace.root()).is_some();
+            let known = self.used_import(namespace.root()).is_some();
             if !known && self.checker.known.is_namespace(namespace.root()) {
                 self.fail(EvalAltResult::ErrorVariableNotFound(format!("{}::{name}", namespace.root()), position));
             } else if !known {
