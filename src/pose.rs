@@ -136,6 +136,19 @@ impl Poses {
         Self::new(indices.iter().map(|&i| self.poses[i]).collect(), indices.iter().map(|&i| self.scores[i]).collect())
     }
 
+    /// The poses with those of `indices` replaced by `others`, in that order, and their scores.
+    ///
+    /// # Panics
+    /// If there is no pose of an index, or the numbers differ.
+    pub fn replaced(&self, indices: &[usize], others: &Self) -> Self {
+        assert_eq!(indices.len(), others.len(), "a pose for each index");
+        let (mut poses, mut scores) = (self.poses.to_vec(), self.scores.to_vec());
+        for (&index, (pose, score)) in indices.iter().zip(others.poses.iter().zip(others.scores.iter())) {
+            (poses[index], scores[index]) = (*pose, *score);
+        }
+        Self::new(poses, scores)
+    }
+
     /// For each image the better scored of two poses.
     ///
     /// # Panics

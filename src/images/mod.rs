@@ -36,7 +36,8 @@ pub use spectrum::{LineOptions, PowerProfile, PowerSpectrum};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error(
-        "the diameter must be a positive number of Å, at least {smallest} (15, not 1.5, for 1.5 nm), got {diameter}"
+        "the diameter must be a positive number of Å, at least {smallest} (15, not 1.5, for 1.5 nm){}",
+        if diameter.is_nan() { ", and must be given".to_owned() } else { format!(", got {diameter}") }
     )]
     Diameter { diameter: f64, smallest: f64 },
     #[error(

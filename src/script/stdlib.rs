@@ -24,6 +24,7 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("averaging", include_str!("../../stdlib/averaging.rhai")),
     ("lattice_first", include_str!("../../stdlib/lattice_first.rhai")),
     ("lattice_start", include_str!("../../stdlib/lattice_start.rhai")),
+    ("lost", include_str!("../../stdlib/lost.rhai")),
     ("marching", include_str!("../../stdlib/marching.rhai")),
     ("multislice_model", include_str!("../../stdlib/multislice_model.rhai")),
     ("report", include_str!("../../stdlib/report.rhai")),

@@ -304,6 +304,17 @@ pub mod api {
         particles.edge()
     }
 
+    /// Finest limit to which the particles can be compared (Å): two of their pixels.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 4 });
+    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).finest());
+    /// ```
+    #[rhai_fn(global)]
+    pub fn finest(particles: Particles) -> f64 {
+        2.0 * particles.pixel_size()
+    }
+
     /// One half set: the even particles (0) or the odd ones (1), as `volume::reconstruct` divides them.
     ///
     /// ```rhai
@@ -317,6 +328,23 @@ pub mod api {
             0 | 1 => Err(fault("one particle has no halves")),
             _ => Err(fault(format!("a half set is 0 (even particles) or 1 (odd ones), not {index}"))),
         }
+    }
+
+    /// Some of the particles, by their numbers from 0, in the order given.
+    ///
+    /// A number beyond the last particle is an error, and so is no number at all.
+    ///
+    /// ```rhai
+    /// let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 5 });
+    /// print(raw.invert().prepare(#{ diameter: 15, low_pass: 2 }).select([0, 4]).len());
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn select(particles: Particles, numbers: rhai::Array) -> ScriptResult<Particles> {
+        let numbers = crate::script::api::indices(&numbers, particles.len(), "particle")?;
+        if numbers.is_empty() {
+            return Err(fault("no particles are selected; give their numbers, as in [0, 1, 2]"));
+        }
+        Ok(particles.select(&numbers))
     }
 
     /// Some of the particles, `count` of them drawn at random under `seed`, in the order of the stack.

@@ -152,6 +152,17 @@ fn atoms_of(value: &Dynamic) -> ScriptResult<Structure> {
     structure.ok_or_else(|| fault(format!("atoms are a Model or a Structure, not {}", options::describe(value))))
 }
 
+/// The number, from 0, of one of `count` things, each called `what`.
+fn index(number: &Dynamic, count: usize, what: &str) -> ScriptResult<usize> {
+    let wanted = number.as_int().ok().and_then(|number| usize::try_from(number).ok()).filter(|&number| number < count);
+    wanted.ok_or_else(|| fault(format!("there is no {what} {number}: there are {count}, counted from 0")))
+}
+
+/// The numbers of several of them.
+fn indices(numbers: &[Dynamic], count: usize, what: &str) -> ScriptResult<Vec<usize>> {
+    numbers.iter().map(|number| index(number, count, what)).collect()
+}
+
 /// Numbers as a script's array.
 fn array(values: &[f64]) -> Array {
     values.iter().map(|&value| Dynamic::from(value)).collect()

@@ -22,8 +22,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn select(images: Images, numbers: Array) -> ScriptResult<Images> {
-        let numbers =
-            numbers.iter().map(|number| super::index(&images, number)).collect::<ScriptResult<Vec<usize>>>()?;
+        let numbers = crate::script::api::indices(&numbers, images.len(), "image")?;
         if numbers.is_empty() {
             return Err(fault("no images are selected; give their numbers, as in [0, 1, 2]"));
         }
@@ -41,7 +40,7 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn pixels(images: Images, number: Dynamic) -> ScriptResult<Array> {
-        let number = super::index(&images, &number)?;
+        let number = crate::script::api::index(&number, images.len(), "image")?;
         let rows = images.data().index_axis(Axis(0), number);
         let row = |row: ndarray::ArrayView1<f32>| {
             row.iter().map(|&pixel| Dynamic::from_float(pixel.into())).collect::<Array>()
@@ -92,13 +91,4 @@ pub mod api {
         let data = Array3::from_shape_vec((pixels.len(), size, size), values).map_err(fault)?;
         Ok(Images::new(data, pixel_size))
     }
-}
-
-/// The number of an image.
-fn index(images: &crate::images::Images, number: &Dynamic) -> crate::script::ScriptResult<usize> {
-    let wanted =
-        number.as_int().ok().and_then(|number| usize::try_from(number).ok()).filter(|&number| number < images.len());
-    wanted.ok_or_else(|| {
-        crate::script::fault(format!("there is no image {number}: there are {}, counted from 0", images.len()))
-    })
 }

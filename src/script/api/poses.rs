@@ -359,12 +359,24 @@ pub mod api {
     /// ```
     #[rhai_fn(global, return_raw)]
     pub fn select(poses: Poses, indices: Array) -> ScriptResult<Poses> {
-        let index = |value: &Dynamic| match value.as_int() {
-            Ok(index) if (0..poses.len() as i64).contains(&index) => Ok(index as usize),
-            Ok(index) => Err(fault(format!("there is no pose {index}: there are {}, counted from 0", poses.len()))),
-            Err(found) => Err(fault(format!("an index must be a whole number, not a value of type {found}"))),
-        };
-        Ok(poses.select(&indices.iter().map(index).collect::<ScriptResult<Vec<_>>>()?))
+        Ok(poses.select(&crate::script::api::indices(&indices, poses.len(), "pose")?))
+    }
+
+    /// The poses with some of them replaced, and their scores.
+    ///
+    /// * `indices`: from 0, which ones; `others`: what takes their places, as many.
+    ///
+    /// ```rhai
+    /// let poses = orient::random(10, 1);
+    /// print(poses.replaced([0, 4], orient::random(2, 5)));
+    /// ```
+    #[rhai_fn(global, return_raw)]
+    pub fn replaced(poses: Poses, indices: Array, others: Poses) -> ScriptResult<Poses> {
+        let indices = crate::script::api::indices(&indices, poses.len(), "pose")?;
+        if indices.len() != others.len() {
+            return Err(fault(format!("{} poses cannot take the places of {}", others.len(), indices.len())));
+        }
+        Ok(poses.replaced(&indices, &others))
     }
 
     /// One line: number of poses and their mean score.
