@@ -296,3 +296,38 @@ fn apart(
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::density_of_atoms;
+
+    /// What one sweep makes of two candidates on either side of the origin, at `places` along x, in a density whose atoms there are at `atoms`.
+    fn swept(atoms: &[f64], places: [f64; 2]) -> Vec<Candidate> {
+        let others =
+            [[6.0, 0.0, 0.0], [-6.0, 1.0, 0.0], [0.0, 6.0, 1.0], [0.0, -6.0, 0.0], [1.0, 0.0, 6.0], [0.0, 0.0, -6.0]];
+        let along_x = |&x: &f64| ([x, 0.0, 0.0].into(), 1.0);
+        let there: Vec<_> = atoms.iter().map(along_x).chain(others.map(|place| (place.into(), 1.0))).collect();
+        let volume = density_of_atoms(&there, 0.5, 60, 0.4);
+        let (spectrum, grid) = (Spectrum::of(&volume), Grid::new(0.4, 60, 0.2));
+        let candidate = |place: [f64; 3], height: f64| Candidate::new(&Maximum { position: place.into(), height });
+        let mut candidates: Vec<_> = others.iter().map(|&place| candidate(place, 0.5)).collect();
+        candidates.extend(places.map(|x| candidate([x, 0.0, 0.0], 0.5 * atoms.len() as f64 / 2.0)));
+        let candidates = sweep(&spectrum, &grid, candidates, 1.5, 1.0, &Task::silent()).unwrap();
+        candidates.into_iter().filter(|candidate| candidate.gaussian.center.norm() < 3.0).collect()
+    }
+
+    #[test]
+    fn two_candidates_of_one_atom_become_one_where_it_is() {
+        let found = swept(&[0.1], [-0.4, 0.4]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!((found[0].gaussian.center.x - 0.1).abs() < 0.02, "{found:?}");
+    }
+
+    #[test]
+    fn of_two_atoms_too_near_each_other_the_brighter_stays_where_it_is() {
+        let found = swept(&[-0.6, 0.6], [-0.6, 0.6]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!((found[0].gaussian.center.x.abs() - 0.6).abs() < 0.3, "{found:?}");
+    }
+}
