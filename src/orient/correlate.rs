@@ -71,7 +71,7 @@ impl<'a> Correlator<'a> {
 
     /// ½‖R‖² of every reference: what a correlation must exceed to explain an image better than nothing does.
     pub fn half_norms(&self) -> Vec<f32> {
-        self.references.norms().into_iter().map(|norm| norm / 2.0).collect()
+        self.references.norms().iter().map(|norm| norm / 2.0).collect()
     }
 
     /// Buffers for tiles of this correlator.
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn correlations_match_direct_sums_over_the_rings() {
+    fn scores_match_direct_sums_over_the_rings() {
         let mut rng = crate::random::stream(8, "correlate test", 0);
         let pixels = Array3::from_shape_simple_fn((3, 40, 40), || rng.random_range(-1.0f32..1.0));
         let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
@@ -226,6 +226,18 @@ mod tests {
                 (0..rings.frequencies.len()).map(|ring| series(&slice, ring)).collect()
             })
             .collect();
+        // ‖R‖² on all rings: the other part of a score
+        for (view, &norm) in views.iter().zip(references.norms()) {
+            let slice = spectrum.slice(view);
+            let power_of = |(ring, (&s, weight)): (usize, (&f64, &f64))| -> f64 {
+                let n = rings.samples[ring];
+                let at = |i: usize| (TAU * i as f64 / n as f64).sin_cos();
+                let power = |(sin, cos): (f64, f64)| slice.value((s * cos) as f32, (s * sin) as f32).norm_sqr();
+                (0..n).map(|i| f64::from(power(at(i)))).sum::<f64>() * weight / n as f64
+            };
+            let expected: f64 = rings.frequencies.iter().zip(&rings.weights).enumerate().map(power_of).sum();
+            assert!((f64::from(norm) / expected - 1.0).abs() < 1e-5, "{norm} {expected}");
+        }
         for image in 0..3 {
             let mut sums = vec![[[0.0f64; 2]; 5]; rings.angles];
             for (ring, (&s, weight)) in rings.frequencies.iter().zip(&rings.weights).enumerate() {
@@ -291,7 +303,7 @@ mod tests {
         views.par_iter().map(of_view).collect()
     }
 
-    /// What is compressed has the scores of the exact slices, up to what interpolation between a spectrum's samples leaves: less the wider the box.
+    /// Norms are those of the exact slices, up to what interpolation between a spectrum's samples leaves: less the wider the box.
     #[test]
     fn norms_are_those_of_exact_slices() {
         let mut rng = crate::random::stream(9, "correlate test", 0);
@@ -309,7 +321,7 @@ mod tests {
             let density = density_of_atoms(&atoms, 0.6, size, 0.75);
             let references = Expansion::of_slices(&rings, &Spectrum::new(&density), &views, &Task::silent()).unwrap();
             let exact = exact_norms(&rings, &density, &views);
-            let errors = references.norms().into_iter().zip(exact).map(|(norm, exact)| f64::from(norm) / exact - 1.0);
+            let errors = references.norms().iter().zip(exact).map(|(&norm, exact)| f64::from(norm) / exact - 1.0);
             let rms = (errors.map(|error| error * error).sum::<f64>() / views.len() as f64).sqrt();
             assert!(rms < bound, "in a box of {size} voxels: {rms:e}");
         }

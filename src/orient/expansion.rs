@@ -46,6 +46,8 @@ pub struct Expansion {
     /// Where each m begins in one item's coefficients.
     starts: Vec<usize>,
     items: usize,
+    /// ‖R‖² of every item, if they are slices.
+    norms: Vec<f32>,
 }
 
 impl Expansion {
@@ -53,7 +55,7 @@ impl Expansion {
     pub fn zeros(rings: &Rings, items: usize) -> Self {
         let starts = rings.starts();
         let data = vec![0.0; items.div_ceil(TILE) * starts[starts.len() - 1] * COLUMNS];
-        Self { data, starts, items }
+        Self { data, starts, items, norms: Vec::new() }
     }
 
     /// Bytes that the coefficients of `items` items take.
@@ -71,9 +73,11 @@ impl Expansion {
     ) -> Result<Self, Cancelled> {
         let circles = Circles::new(rings);
         let mut out = Self::zeros(rings, rotations.len());
+        out.norms = vec![0.0; rotations.len()];
         let (starts, tile) = (&out.starts, out.data.len() / rotations.len().div_ceil(TILE).max(1));
-        out.data.par_chunks_mut(tile.max(1)).zip(rotations.par_chunks(TILE)).try_for_each(|(tile, rotations)| {
-            circles.expand(rings, spectrum, rotations, starts, tile);
+        let tiles = out.data.par_chunks_mut(tile.max(1)).zip(out.norms.par_chunks_mut(TILE));
+        tiles.zip(rotations.par_chunks(TILE)).try_for_each(|((tile, norms), rotations)| {
+            circles.expand(rings, spectrum, rotations, starts, tile, norms);
             task.check()
         })?;
         Ok(out)
@@ -173,19 +177,10 @@ impl Expansion {
         power.iter().map(|sum| sum / self.items.max(1) as f64).collect()
     }
 
-    /// ‖R‖² of every item in the rings' weights: the integral of |R|² over the whole plane, over the noise.
-    pub fn norms(&self) -> Vec<f32> {
-        let mut norms = vec![0.0f64; self.tiles() * TILE];
-        for (tile, norms) in norms.chunks_exact_mut(TILE).enumerate() {
-            for m in 0..self.starts.len() - 1 {
-                for row in self.block(tile, m).chunks_exact(COLUMNS) {
-                    for (norm, pair) in norms.iter_mut().zip(row.chunks_exact(2)) {
-                        *norm += signs_of(m) * f64::from(pair[0] * pair[0] + pair[1] * pair[1]);
-                    }
-                }
-            }
-        }
-        norms.iter().take(self.items).map(|&norm| norm as f32).collect()
+    /// ‖R‖² of every slice in the rings' weights: the integral of |R|² over the whole plane, over the noise. Taken from the samples on all rings, not from
+    /// coefficients, of which scores would else lack what interpolation puts beyond the particle's mask. Empty for images.
+    pub fn norms(&self) -> &[f32] {
+        &self.norms
     }
 }
 
@@ -210,7 +205,7 @@ impl Circles {
         }
     }
 
-    /// Writes the expansion of the slices of one tile's rotations to its place.
+    /// Writes the expansion of the slices of one tile's rotations, and their norms, to their places.
     fn expand(
         &self,
         rings: &Rings,
@@ -218,6 +213,7 @@ impl Circles {
         rotations: &[Matrix3<f64>],
         starts: &[usize],
         tile: &mut [f32],
+        norms: &mut [f32],
     ) {
         // ring values of each angular frequency, rings × 2 columns an item
         let mut values: Vec<Array2<f32>> =
@@ -225,10 +221,13 @@ impl Circles {
         let mut circle = Vec::new();
         for (item, rotation) in rotations.iter().enumerate() {
             let slice = spectrum.slice(rotation);
+            let mut norm = 0.0;
             for (ring, (turn, fft)) in self.turns.iter().zip(&self.ffts).enumerate() {
                 let s = rings.frequencies[ring] as f32;
                 circle.clear();
                 circle.extend(turn.iter().map(|[cos, sin]| slice.value(s * cos, s * sin)));
+                let power: f64 = circle.iter().map(|value| f64::from(value.norm_sqr())).sum();
+                norm += rings.weights[ring] * power / turn.len() as f64;
                 circle.extend_from_within(..);
                 circle[turn.len()..].iter_mut().for_each(|value| *value = value.conj());
                 fft.process(&mut circle);
@@ -240,6 +239,7 @@ impl Circles {
                     values[m][[row, 2 * item + 1]] = q;
                 }
             }
+            norms[item] = norm as f32;
         }
         for (m, (values, basis)) in values.iter().zip(&rings.radial).enumerate() {
             let block = &mut tile[starts[m] * COLUMNS..starts[m + 1] * COLUMNS];

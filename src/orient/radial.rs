@@ -4,8 +4,7 @@
 //! finer than 1/(2R) these values depend on each other: of 80 rings about 2Rs_max are independent. The eigenvectors of the rings' Gram matrix
 //! whose eigenvalues are not negligible span all that a masked image can show, so that products of images and references become two to three
 //! times shorter and stay the same (Rangan, Inverse Problems 38 (2022), doi 10.1088/1361-6420/aca047, compresses rings likewise).
-//! What interpolation between a slice's samples puts beyond R, no masked image can show, and it is left out: scores are a few 10⁻⁴ higher than on all
-//! rings, and the difference falls with the square of the sampling.
+//! What interpolation between a slice's samples puts beyond R, no masked image can show: it is in no product, and a slice's norm is taken from its samples instead.
 
 use std::f64::consts::TAU;
 
