@@ -168,6 +168,13 @@ mod tests {
     use rayon::prelude::*;
     use std::f64::consts::TAU;
 
+    /// Three particles that are noise, of `size` pixels of 0.5 Å an edge before they are cropped.
+    fn noise_of(rng: &mut impl rand::Rng, size: usize) -> Particles {
+        let pixels = Array3::from_shape_simple_fn((3, size, size), || rng.random_range(-1.0f32..1.0));
+        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
+        Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap()
+    }
+
     /// Transform of one masked image at frequency (kx, ky), by its definition.
     fn transform(particles: &Particles, image: usize, kx: f64, ky: f64) -> Complex64 {
         let (n, pixel) = (particles.size(), particles.pixel_size());
@@ -184,9 +191,7 @@ mod tests {
     #[test]
     fn scores_match_direct_sums_over_the_rings() {
         let mut rng = crate::random::stream(8, "correlate test", 0);
-        let pixels = Array3::from_shape_simple_fn((3, 40, 40), || rng.random_range(-1.0f32..1.0));
-        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
-        let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
+        let particles = noise_of(&mut rng, 40);
         let rings = Rings::new(&particles, 2.5);
         let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
         let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 32, particles.edge() / 32.0));
@@ -307,9 +312,7 @@ mod tests {
     #[test]
     fn norms_are_those_of_exact_slices() {
         let mut rng = crate::random::stream(9, "correlate test", 0);
-        let pixels = Array3::from_shape_simple_fn((3, 60, 60), || rng.random_range(-1.0f32..1.0));
-        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
-        let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
+        let particles = noise_of(&mut rng, 60);
         let rings = Rings::new(&particles, 2.5);
         let mut atom = |_| {
             let place = Vector3::from_fn(|_, _| rng.random_range(-1.0..1.0)).cap_magnitude(1.0);
