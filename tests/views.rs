@@ -253,6 +253,7 @@ fn a_script_takes_poses_apart_and_puts_them_together() {
         print(again.quaternions() == poses.quaternions());
         print(again.select([4, 0]).shifts());
         print(poses.select([]).len());
+        print(again.replaced([1, 3], again.select([4, 0])).shifts());
         let euler = orient::from_quaternions([[1, 0, 0, 0], [0, 1, 0, 0]]).euler();
         print(euler);
         print(orient::from_quaternions([[1, 0, 0, 0]]).views());
@@ -281,6 +282,7 @@ fn a_script_takes_poses_apart_and_puts_them_together() {
         "true",
         "[[8.0, 9.5], [0.0, 1.0]]",
         "0",
+        "[[0.0, 1.0], [8.0, 9.5], [4.0, 5.0], [0.0, 1.0], [8.0, 9.5]]",
         "[[0.0, 0.0, 0.0], [0.0, 180.0, 180.0]]",
         "[[0.0, 0.0, 1.0]]",
         "true",
@@ -318,6 +320,11 @@ fn mistakes_with_poses_are_explained() {
         ("orient::from_quaternions([[1, 0, 0]]);", "quaternion 0 must be an array of 4 numbers"),
         ("orient::from_quaternions([[1, 0, 0, 0]], []);", "1 quaternions, but 0 shifts"),
         ("orient::random(3, 1).select([3]);", "there is no pose 3: there are 3, counted from 0"),
+        (
+            "orient::random(3, 1).replaced([3], orient::random(1, 1));",
+            "there is no pose 3: there are 3, counted from 0",
+        ),
+        ("orient::random(3, 1).replaced([0, 1], orient::random(1, 1));", "1 poses cannot take the places of 2"),
         ("orient::directions(0);", "the number of directions must be from 1 to 10000000, not 0"),
         ("orient::directions(9, #{ layout: \"healpix\" });", "option \"layout\""),
         ("orient::random(3, 1).save(\"p.h5\", #{ images: \"a.mrcs\" });", "options are for names that end in .star"),
