@@ -304,6 +304,29 @@ fn truth_as_json(folder: &Path) -> String {
 }
 
 #[test]
+fn graphene_is_taken_off_unless_it_is_to_stay() {
+    let text = r#"
+        let particle = structure::bundled("fept_1.5nm");
+        let scope = microscope::paper(#{ cell_height: 30 });
+        let frame = #{ method: "multislice", n: 1, size: 120, seed: 3, slice_thickness: 2, configurations: 1, spread: "envelope" };
+        let cell = cell::build(#{ size: [30, 30, 30], graphene: #{ rotation: 17 } });
+        let sheet = microscope::simulate(particle, scope, frame + #{ cell: cell }).minus(microscope::simulate(particle, scope, frame));
+        let images = microscope::simulate(particle, scope, #{ method: "kinematic", n: 40, size: 120, seed: 3 });
+        images = images.minus(sheet.select((0..40).map(|i| 0)).invert());
+        images.invert().normalize().add_noise(#{ snr: 2.0, seed: 4 }).save("stack.mrcs");
+    "#;
+    let folder = common::folder_with("make.rhai", text);
+    let run: Run = pedesis(folder.path()).args(["run", "make.rhai"]).output().expect("the binary starts").into();
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    // a first limit that is refused ends the run when this is done
+    let stopped = [("images", "stack.mrcs"), ("first_low_pass", "20")];
+    let taken_off = reconstruct(folder.path(), &stopped);
+    assert!(taken_off.stdout.contains("sheets of graphene found and subtracted: 1\n"), "{}{}", taken_off.stdout, taken_off.stderr);
+    let left = reconstruct(folder.path(), &[&stopped[..], &[("graphene", "false")]].concat());
+    assert!(!left.stdout.contains("graphene") && left.stderr.contains("20"), "{}{}", left.stdout, left.stderr);
+}
+
+#[test]
 fn a_failed_run_claims_no_atoms() {
     // forty images in the paper's nearly focused geometry are too few to find anything
     let folder = common::folder_with(
