@@ -321,7 +321,12 @@ fn graphene_is_taken_off_unless_it_is_to_stay() {
     // a first limit that is refused ends the run when this is done
     let stopped = [("images", "stack.mrcs"), ("first_low_pass", "20")];
     let taken_off = reconstruct(folder.path(), &stopped);
-    assert!(taken_off.stdout.contains("sheets of graphene found and subtracted: 1\n"), "{}{}", taken_off.stdout, taken_off.stderr);
+    assert!(
+        taken_off.stdout.contains("sheets of graphene found and subtracted: 1\n"),
+        "{}{}",
+        taken_off.stdout,
+        taken_off.stderr
+    );
     let left = reconstruct(folder.path(), &[&stopped[..], &[("graphene", "false")]].concat());
     assert!(!left.stdout.contains("graphene") && left.stderr.contains("20"), "{}{}", left.stdout, left.stderr);
 }

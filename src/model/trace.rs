@@ -101,11 +101,13 @@ pub fn trace(volume: &Volume, options: &TraceOptions, task: &Task) -> Result<Mod
     let spectrum = Spectrum::of(volume);
     let grid = Grid::new(volume.pixel_size(), spectrum.size(), options.voxel);
     let radius = options.radius.unwrap_or(f64::INFINITY).min(reachable);
-    let all = peaks::find(&spectrum.density(grid.size, &grid.fft), grid.voxel, radius, 0.5 * SEPARATIONS.0);
+    let density = spectrum.density(grid.size, &grid.fft);
+    let all = peaks::find(&density, grid.voxel, radius, 0.5 * SEPARATIONS.0);
     let separation = options.min_separation.unwrap_or_else(|| usual_separation(&all));
     // two that are no noise may be one atom: where it lies they tell together
     let cut = species::noise_cut(&all.iter().map(|maximum| maximum.height).collect::<Vec<_>>());
     let maxima = peaks::apart(&all, |maximum| if maximum.height > cut { 0.5 * separation } else { separation });
+    let maxima = peaks::joined(&maxima, &density, grid.voxel, separation);
     if maxima.is_empty() {
         return Err(Error::NoPeaks { radius });
     }
