@@ -318,7 +318,7 @@ fn graphene_is_taken_off_unless_it_is_to_stay() {
     let folder = common::folder_with("make.rhai", text);
     let run: Run = pedesis(folder.path()).args(["run", "make.rhai"]).output().expect("the binary starts").into();
     assert_eq!(run.status, Some(0), "{}", run.stderr);
-    // a first limit that is refused ends the run when this is done
+    // a first limit that is refused ends the run when this is done; the coarsest one is by the measured diameter, which graphene enlarges
     let stopped = [("images", "stack.mrcs"), ("first_low_pass", "20")];
     let taken_off = reconstruct(folder.path(), &stopped);
     assert!(
@@ -328,7 +328,28 @@ fn graphene_is_taken_off_unless_it_is_to_stay() {
         taken_off.stderr
     );
     let left = reconstruct(folder.path(), &[&stopped[..], &[("graphene", "false")]].concat());
-    assert!(!left.stdout.contains("graphene") && left.stderr.contains("20"), "{}{}", left.stdout, left.stderr);
+    assert!(!left.stdout.contains("graphene"), "{}", left.stdout);
+    assert!(taken_off.stderr.contains("at most 6.0 Å"), "{}", taken_off.stderr);
+    assert!(left.stderr.contains("at most 7.5 Å"), "{}", left.stderr);
+}
+
+#[test]
+fn where_nothing_comes_near_the_particle_patient_starts_follow_nearer_to_the_lattice() {
+    // far too few and too noisy images to find anything
+    let text = r#"
+        import "two_step" as two_step;
+        let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 24, size: 80, seed: 1 });
+        let images = raw.invert().normalize().add_noise(#{ snr: 0.1, seed: 1 });
+        let run = two_step::reconstruct(images, #{ diameter: 15, low_pass: 2.4, method: "hill_climbing", starts: 1, patient: 1 });
+        for start in run.starts { print(start.low_pass); }
+        print(run.unexplained);
+    "#;
+    let run = common::run_script(text, &[]);
+    let numbers: Vec<f64> = run.stdout.lines().map(|line| line.parse().unwrap()).collect();
+    let [limits @ .., patient, again, unexplained] = &numbers[..] else { panic!("{} {}", run.stdout, run.stderr) };
+    assert!(*unexplained > 0.2, "the case is hopeless: {numbers:?}");
+    assert_eq!((*patient, *again), (2.4, 2.4), "one of each half, at no finer limit than was asked for: {numbers:?}");
+    assert!(limits.len() >= 4 && limits.iter().all(|limit| limit > patient), "{numbers:?}");
 }
 
 #[test]

@@ -155,9 +155,9 @@ pub mod api {
         };
         let mut writer = store::StackWriter::open(&path, &plan, &Session::of(&call).provenance()).map_err(fault)?;
         let total = simulator.poses().len();
-        // a chunk of 32 MiB keeps every thread busy, and is soon made again after a kill; a mean of several liquids takes as many times as long
-        let chunk =
-            ((32 << 20) / (4 * options.size * options.size)).clamp(1, 256).div_ceil(options.dynamics.liquids.max(1));
+        // a chunk of 32 MiB is soon made again after a kill; a mean of several liquids takes as many times as long, but every thread has to be kept busy
+        let most = ((32 << 20) / (4 * options.size * options.size)).clamp(1, 256);
+        let chunk = most.div_ceil(options.dynamics.liquids.max(1)).max(4 * rayon::current_num_threads()).min(most);
         run(&call, |task| -> ScriptResult<()> {
             let stage = task.stage("simulate images", total);
             stage.advance(writer.done()).map_err(fault)?;
