@@ -54,7 +54,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
-    /// It can take a point.
+    /// It can take a point; said before each.
     Ready,
     /// It cannot work at all.
     Refused(String),

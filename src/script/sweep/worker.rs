@@ -53,6 +53,7 @@ pub fn serve(
         say(Report::Ready);
         for Order { index, point } in orders.take().into_iter().flatten() {
             say(Report::Done(evaluate(&call, closure, index, point)?));
+            say(Report::Ready);
         }
         Ok(())
     });
