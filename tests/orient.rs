@@ -197,6 +197,18 @@ fn contrasts_are_found_and_outliers_lose_their_weight() {
 }
 
 #[test]
+fn copies_of_an_image_take_no_weight_from_the_others() {
+    let truth = shifted_poses(24, 0.0);
+    let copied: Vec<usize> = (0..24).map(|image| if image < 14 { 0 } else { image }).collect();
+    let particles = prepare(&project(&truth, 0.2)).select(&copied);
+    let poses = truth.select(&copied);
+    let density = volume::density_of_atoms(&atoms(), WIDTH, 64, particles.edge() / 64.0);
+    let options = RefineOptions { low_pass: 2.0, steps: 0, ..RefineOptions::default() };
+    let refined = orient::refine(&particles, &[density], &poses, &options, &Task::silent()).unwrap();
+    assert!(refined.weights.iter().all(|&weight| weight > 0.0), "{:?}", refined.weights);
+}
+
+#[test]
 fn the_change_of_intensity_along_the_beam_is_found_and_explained() {
     let poses = orient::random_poses(150, 8);
     let particles = prepare(&project_by_height(&poses, 0.3, 0.04));

@@ -342,3 +342,55 @@ fn mistakes_with_poses_are_explained() {
         assert!(run.stderr.contains(message) && run.stderr.contains("script.rhai:2:"), "{call}: {}", run.stderr);
     }
 }
+
+#[test]
+fn absurd_options_of_searches_are_refused_before_they_take_the_computer() {
+    let before = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        let images = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 20, size: 100, seed: 1 }).invert();
+        let particles = images.prepare(#{ diameter: 15, low_pass: 3 });
+        let poses = images.true_poses();
+        let density = volume::reconstruct(particles, poses, #{ low_pass: 3 }).volume;
+    "#;
+    for (call, message) in [
+        ("orient::search(particles, density, #{ low_pass: 3, directions: 1000000000 })", "at most 1000000"),
+        (
+            "orient::search(particles, density, #{ low_pass: 3, max_shift: 1e6 })",
+            "at most half the width of the images",
+        ),
+        (
+            "orient::search(particles, density, #{ low_pass: 3, max_shift: 2, shift_step: 1e-6 })",
+            "a hundredth of max_shift",
+        ),
+        ("orient::candidates(particles, density, #{ low_pass: 3, count: 9223372036854775807 })", "from 1 to 1000"),
+        ("orient::ab_initio(particles, #{ low_pass: 4, starts: 9223372036854775807 })", "from 1 to 1000"),
+        ("orient::ab_initio(particles, #{ low_pass: 4, iterations: 9223372036854775807 })", "from 1 to 100000"),
+        ("orient::ab_initio(particles, #{ low_pass: 4, first_spread: 5 })", "at most 1"),
+        ("orient::refine(particles, [density], poses, #{ low_pass: 3, steps: 9223372036854775807 })", "at most 1000"),
+        ("orient::agreement(poses, density, poses, density, #{ low_pass: 15 })", "finer than 10 Å"),
+    ] {
+        let run = run_script(&format!("{before}\n{call};"), &[]);
+        assert_eq!(run.status, Some(1), "{call}: {}", run.stderr);
+        assert!(run.stderr.contains(message) && run.stderr.contains("script.rhai:8:"), "{call}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn frequencies_that_no_image_shows_leave_a_doubt_that_atoms_do_not_lift() {
+    let script = r#"
+        import "verdict" as verdict;
+        let poses = orient::random(3000, 1);
+        let near = [];
+        for (view, i) in poses.views() { if view[2].abs() > 0.87 { near.push(i); } }
+        for some in [poses.select(near), poses] {
+            let coverage = orient::coverage(some);
+            // all else speaks for it, even the directions, chosen anew
+            let same = #{ density: 0.98, poses: 0.99, mirrored: false };
+            let run = #{ unexplained: 0.05, score: 900.0, agreement: same, retold: same, coverage: coverage };
+            run += verdict::of_run(run);
+            print(`${coverage.missing_cone > 15.0} ${run.verdict} ${verdict::of_atoms(run, #{ unexplained: 0.0, weights: [1.0] }).verdict}`);
+        }
+    "#;
+    let run = run_script(script, &[]);
+    assert_eq!(run.stdout, "true doubtful doubtful\nfalse converged converged\n", "{}", run.stderr);
+}

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::expansion::Expansion;
 use super::pixels::PixelBasis;
 use super::rings::Rings;
-use super::search::{check_not_negative, check_positive, spaced_directions};
+use super::search::{check_count, check_not_negative, check_positive, spaced_directions};
 use super::start::{Shared, Start, first_full_round};
 use super::{Error, soft};
 use crate::images::Particles;
@@ -171,10 +171,16 @@ fn check(particles: &Particles, options: &AbInitioOptions) -> Result<(), Error> 
     if images < FEWEST_IMAGES {
         return Err(Error::TooFewImages { images, needed: FEWEST_IMAGES });
     }
-    check_positive("starts", options.starts as f64)?;
-    check_positive("iterations", options.iterations as f64)?;
+    check_count("starts", options.starts, 1000, "from 1 to 1000")?;
+    check_count("iterations", options.iterations, 100_000, "from 1 to 100000")?;
     check_not_negative("max_shift", options.max_shift)?;
-    check_positive("first_spread", options.first_spread)?;
+    if !(options.first_spread > 0.0 && options.first_spread <= 1.0) {
+        return Err(Error::Option {
+            name: "first_spread",
+            range: "above 0 and at most 1",
+            value: options.first_spread,
+        });
+    }
     check_positive("last_perplexity", options.last_perplexity)?;
     check_not_negative("give_up", options.give_up)?;
     if options.directions > MOST_DIRECTIONS {

@@ -76,14 +76,20 @@ pub fn agreement(a: (&Poses, &Volume), b: (&Poses, &Volume), options: &Agreement
             }
         }
     }
+    if (rings as f64) * step < OUTLINE {
+        return Err(Error::Option {
+            name: "low_pass",
+            range: "finer than 10 Å, or only outlines are compared",
+            value: options.low_pass,
+        });
+    }
     let (mut sum, mut volume) = (0.0, 0.0);
     for (ring, [cross, a, b]) in shells.iter().enumerate().filter(|(ring, _)| *ring as f64 * step >= OUTLINE) {
         let weight = (ring * ring) as f64;
         sum += weight * cross / (a * b).sqrt().max(f64::MIN_POSITIVE);
         volume += weight;
     }
-    let density = if volume > 0.0 { sum / volume } else { 0.0 };
-    Ok(Agreement { poses: errors.within(options.angle), density, mirrored: errors.mirrored })
+    Ok(Agreement { poses: errors.within(options.angle), density: sum / volume, mirrored: errors.mirrored })
 }
 
 #[cfg(test)]

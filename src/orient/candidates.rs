@@ -12,7 +12,7 @@ use super::correlate::Correlator;
 use super::expansion::{Expansion, TILE};
 use super::pixels::PixelBasis;
 use super::rings::Rings;
-use super::search::{check_not_negative, check_positive, direction_count, expanded_at, in_plane, mirror, shift_grid};
+use super::search::{check_count, check_not_negative, direction_count, expanded_at, in_plane, mirror, shift_grid};
 use super::{Error, directions};
 use crate::images::Particles;
 use crate::memory;
@@ -61,12 +61,11 @@ pub fn candidates(
 ) -> Result<Vec<Poses>, Error> {
     particles.check_limit(options.low_pass)?;
     density.check_limit(options.low_pass)?;
-    check_positive("count", options.count as f64)?;
-    check_positive("shift_step", options.shift_step)?;
-    check_not_negative("max_shift", options.max_shift)?;
+    check_count("count", options.count, 1000, "from 1 to 1000")?;
+    let shifts = shift_grid(particles, options.max_shift, options.shift_step)?;
     check_not_negative("apart", options.apart)?;
     let rings = Rings::new(particles, options.low_pass);
-    let count = direction_count(particles, options.directions, options.low_pass);
+    let count = direction_count(particles, options.directions, options.low_pass)?;
     let kept = KEPT * options.count;
     let matches = particles.len() * (kept + 2 * count) * size_of::<(Match, usize)>();
     let needed = Expansion::bytes(&rings, particles.len() + count) + matches;
@@ -75,7 +74,6 @@ pub fn candidates(
     let matrices: Vec<_> = rotations.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
     let references = Expansion::of_slices(&rings, &Spectrum::new(density), &matrices, task)?;
     let basis = PixelBasis::new(&rings, particles);
-    let shifts = shift_grid(options.max_shift, options.shift_step);
     let stage = task.stage("search candidates", particles.len() * shifts.len());
     // the best matches of each image with the index of their shift
     let mut found: Vec<Vec<(Match, usize)>> = vec![Vec::new(); particles.len()];

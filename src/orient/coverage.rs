@@ -20,6 +20,9 @@ pub struct Coverage {
     pub gap_at: Vector3<f64>,
     /// The radius that as many random directions leave, in the middle of many draws [°].
     pub random_gap: f64,
+    /// Half-angle of the largest cone of spatial frequencies that no image shows [°]; to 2°. A view along v shows the plane across v: a hole among the
+    /// directions need not leave a cone, and a tilt series without end leaves none.
+    pub missing_cone: f64,
     /// Smallest over largest second moment of the directions along any axis: 1 if even, 0 if all lie in a plane.
     pub evenness: f64,
     /// χ² per degree of freedom of the counts in `patches` against even ones: about 1 where the directions are random.
@@ -32,6 +35,8 @@ pub struct Coverage {
 
 /// Probes of the sphere from which gaps are sought.
 const PROBES: usize = 40_000;
+/// Axes of cones that are tried.
+const CONES: usize = 4000;
 /// The emptiest probes, from which the largest gap is climbed to.
 const CLIMBS: usize = 32;
 /// Step at which a climb ends \[rad\].
@@ -59,6 +64,7 @@ pub fn coverage(poses: &Poses, task: &Task) -> Result<Coverage, Error> {
         largest_gap: largest_gap.to_degrees(),
         gap_at,
         random_gap: random_gap(views.len()).to_degrees(),
+        missing_cone: missing_cone(&views).to_degrees(),
         evenness: (moments.min() / moments.max()).max(0.0),
         chi2: chi2 / (patches - 1) as f64,
         empty: counts.iter().filter(|&&count| count == 0.0).count() as f64 / patches as f64,
@@ -79,9 +85,7 @@ fn largest_gap(views: &[Vector3<f64>], task: &Task) -> Result<(Vector3<f64>, f64
     let mut probes: Vec<(Vector3<f64>, f64)> = (0..PROBES)
         .into_par_iter()
         .map(|cell| {
-            let (z, azimuth) = grid.centre(cell);
-            let ring = (1.0 - z * z).sqrt();
-            let probe = Vector3::new(ring * azimuth.cos(), ring * azimuth.sin(), z);
+            let probe = centre(&grid, cell);
             stage.advance(1)?;
             Ok((probe, sky.nearest(&probe)))
         })
@@ -90,6 +94,22 @@ fn largest_gap(views: &[Vector3<f64>], task: &Task) -> Result<(Vector3<f64>, f64
     let first_step = grid.cell_area().sqrt();
     let climbs: Vec<_> = probes[..CLIMBS].par_iter().map(|&probe| climb(&sky, probe, first_step)).collect();
     Ok(climbs.into_iter().reduce(|best, other| if other.1 > best.1 { other } else { best }).expect("there are climbs"))
+}
+
+/// Half-angle \[rad\] of the largest cone of frequencies that no view shows.
+fn missing_cone(views: &[Vector3<f64>]) -> f64 {
+    let grid = Partition::new(CONES, true);
+    let to_nearest_plane = |axis: Vector3<f64>| views.iter().map(|view| view.dot(&axis).abs()).fold(1.0, f64::min);
+    let largest =
+        (0..grid.len()).into_par_iter().map(|cell| to_nearest_plane(centre(&grid, cell))).reduce(|| 0.0, f64::max);
+    largest.asin()
+}
+
+/// Direction at the centre of a cell.
+fn centre(grid: &Partition, cell: usize) -> Vector3<f64> {
+    let (z, azimuth) = grid.centre(cell);
+    let ring = (1.0 - z * z).sqrt();
+    Vector3::new(ring * azimuth.cos(), ring * azimuth.sin(), z)
 }
 
 /// Moves a probe away from all directions until no step of [`FINEST_STEP`] leads farther.
@@ -179,6 +199,25 @@ mod tests {
         assert!(at.iter().all(|x| (x.abs() - 1.0 / 3f64.sqrt()).abs() < 1e-3), "{at}");
         assert!((gap(&axes[..1]).1.to_degrees() - 90.0).abs() < 0.02);
         assert!((gap(&axes[..2]).1.to_degrees() - 90.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn missing_cones_of_known_arrangements_are_found() {
+        let cone = |views: &[Vector3<f64>]| missing_cone(views).to_degrees();
+        let tilted = |degrees: i32| {
+            Vector3::new(f64::from(degrees).to_radians().sin(), 0.0, f64::from(degrees).to_radians().cos())
+        };
+        assert!((88.0..=90.0).contains(&cone(&[Vector3::z()])));
+        let series: Vec<_> = (-60..=60).map(tilted).collect();
+        assert!((28.0..=30.5).contains(&cone(&series)), "{}", cone(&series));
+        let whole: Vec<_> = (-90..90).map(tilted).collect();
+        assert!(cone(&whole) < 1.0, "{}", cone(&whole));
+        // a hole of 40° among the directions leaves none, for planes pass through it
+        let views = random_poses(2000, 7);
+        let views: Vec<_> = views.as_slice().iter().map(|pose| pose.viewing_direction()).collect();
+        let (near, far): (Vec<_>, Vec<_>) = views.iter().partition(|view| view.z.abs() > 40f64.to_radians().cos());
+        assert!(cone(&far) < 3.0, "{}", cone(&far));
+        assert!((48.0..=53.0).contains(&cone(&near)), "{}", cone(&near));
     }
 
     #[test]

@@ -14,9 +14,9 @@ use rayon::prelude::*;
 
 use super::bessel::bessel_j;
 
-/// Eigenvalues below this share of the largest one are left out: 3·10⁻⁴ in amplitude of what the strongest component carries, in images and
+/// Share of the largest eigenvalue below which others need not be kept: 3·10⁻⁴ in amplitude of what the strongest component carries, in images and
 /// references alike, hence 10⁻⁷ of their products.
-const NEGLIGIBLE: f64 = 1e-7;
+pub const NEGLIGIBLE: f64 = 1e-7;
 /// Radii at which the span is sampled, in units of the shortest wavelength.
 const SAMPLES: f64 = 6.0;
 
@@ -38,8 +38,14 @@ impl RadialBasis {
 
 /// The bases of all angular frequencies for images masked at `radius` Å, on rings at `frequencies` [1/Å] with `weights`.
 ///
-/// `first_ring[m]` is the first ring that reaches angular frequency m.
-pub fn radial_bases(frequencies: &[f64], weights: &[f64], first_ring: &[usize], radius: f64) -> Vec<RadialBasis> {
+/// `first_ring[m]` is the first ring that reaches angular frequency m. Eigenvalues below the share `negligible` of the largest one are left out.
+pub fn radial_bases(
+    frequencies: &[f64],
+    weights: &[f64],
+    first_ring: &[usize],
+    radius: f64,
+    negligible: f64,
+) -> Vec<RadialBasis> {
     let orders = first_ring.len();
     let highest = frequencies.last().copied().unwrap_or(1.0);
     let count = (SAMPLES * radius * highest).ceil() as usize + 8;
@@ -67,7 +73,7 @@ pub fn radial_bases(frequencies: &[f64], weights: &[f64], first_ring: &[usize], 
         .into_iter()
         .zip(first_ring)
         .map(|((vectors, values), &first)| {
-            let mut kept: Vec<usize> = (0..values.len()).filter(|&i| values[i] > NEGLIGIBLE * largest).collect();
+            let mut kept: Vec<usize> = (0..values.len()).filter(|&i| values[i] > negligible * largest).collect();
             kept.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
             let weight = |k: usize| weights[first + k].sqrt();
             let matrix = |gain: &dyn Fn(usize) -> f64| {
@@ -88,7 +94,7 @@ mod tests {
         let frequencies: Vec<f64> = (1..=80).map(|i| f64::from(i) / 80.0).collect();
         let weights: Vec<f64> = frequencies.iter().map(|s| s * (1.0 + s)).collect();
         let first_ring = vec![0; 40];
-        let bases = radial_bases(&frequencies, &weights, &first_ring, radius);
+        let bases = radial_bases(&frequencies, &weights, &first_ring, radius, NEGLIGIBLE);
         for (m, basis) in bases.iter().enumerate() {
             assert!(basis.rank() < 40, "order {m} keeps {} of 80", basis.rank());
             // rings of a point at radius r, and their coefficients

@@ -26,6 +26,8 @@ const BLOCK: usize = 16;
 /// Largest rotation of one step \[rad\]: beyond it the linear model means nothing.
 const LONGEST_TURN: f64 = 0.1;
 
+/// Steps at most; few need more than ten.
+const MOST_STEPS: usize = 1000;
 /// Robust standard deviations within which an image's residual is like the others'.
 const TYPICAL: f64 = 3.0;
 
@@ -90,6 +92,9 @@ pub fn refine(
 ) -> Result<Refinement, Error> {
     particles.check_limit(options.low_pass)?;
     check_not_negative("max_shift", options.max_shift)?;
+    if options.steps > MOST_STEPS {
+        return Err(Error::Option { name: "steps", range: "at most 1000", value: options.steps as f64 });
+    }
     if let Some(depth) = options.depth.filter(|depth| !depth.is_finite()) {
         return Err(Error::Option { name: "depth", range: "finite", value: depth });
     }
@@ -164,7 +169,11 @@ pub(crate) fn contrasts(found: Vec<f64>) -> Vec<f64> {
 /// [`TYPICAL`] robust standard deviations (Beaton & Tukey, Technometrics 16 (1974) 147). Small residuals are no fault.
 pub(crate) fn robust_weights(chi2: &[f64]) -> Vec<f64> {
     let logs: Vec<f64> = chi2.iter().map(|chi2| chi2.max(f64::MIN_POSITIVE).ln()).collect();
-    let (middle, deviation) = robust(&logs).unwrap_or_default();
+    // copies of an image do not tell how images scatter
+    let mut distinct = logs.clone();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    let (middle, deviation) = robust(&distinct).unwrap_or_default();
     let width = deviation.max(1e-9);
     let weight = |log: &f64| {
         let beyond = ((log - middle) / width - TYPICAL).max(0.0) / TYPICAL;

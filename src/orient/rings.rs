@@ -5,7 +5,7 @@
 
 use std::f64::consts::TAU;
 
-use super::radial::{RadialBasis, radial_bases};
+use super::radial::{NEGLIGIBLE, RadialBasis, radial_bases};
 use crate::fourier::fast_size;
 use crate::images::{MASK_EDGE, Particles};
 
@@ -41,6 +41,16 @@ impl Rings {
     ///
     /// |F|² of an image masked at radius R is band-limited to 2R: rings 1/(4R) apart make sums integrals.
     pub fn new(particles: &Particles, low_pass: f64) -> Self {
+        Self::with_basis(particles, low_pass, NEGLIGIBLE)
+    }
+
+    /// The same with all coefficients that the rings have.
+    #[cfg(test)]
+    pub fn uncompressed(particles: &Particles, low_pass: f64) -> Self {
+        Self::with_basis(particles, low_pass, -1.0)
+    }
+
+    fn with_basis(particles: &Particles, low_pass: f64, negligible: f64) -> Self {
         let step = 0.25 / (particles.mask_radius() + MASK_EDGE);
         let count = (1.0 / low_pass / step + 1e-6) as usize;
         let frequencies: Vec<f64> = (1..=count).map(|ring| ring as f64 * step).collect();
@@ -50,7 +60,7 @@ impl Rings {
         let orders = frequencies.last().map_or(0, |&s| (highest(s) + 1).next_multiple_of(2));
         let first_ring: Vec<usize> = (0..orders).map(|m| frequencies.partition_point(|&s| highest(s) < m)).collect();
         let weights: Vec<f64> = frequencies.iter().map(|&s| TAU * s * step / particles.noise_density(s)).collect();
-        let radial = radial_bases(&frequencies, &weights, &first_ring, radius + MASK_EDGE / 2.0);
+        let radial = radial_bases(&frequencies, &weights, &first_ring, radius + MASK_EDGE / 2.0, negligible);
         let samples = frequencies.iter().map(|&s| 2 * fast_size(highest(s) + 1)).collect();
         let angles = fast_turn(2 * orders);
         Self { frequencies, weights, first_ring, angles, samples, radial, mask_radius: radius }

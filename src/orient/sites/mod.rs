@@ -23,7 +23,7 @@ use super::Error;
 use super::draw::index_at;
 use super::even::Sphere;
 use super::refine::{RefineOptions, refine};
-use super::search::{check_not_negative, check_positive};
+use super::search::{check_count, check_not_negative, check_positive};
 use crate::images::Particles;
 use crate::memory;
 use crate::pose::{Pose, Poses};
@@ -185,8 +185,8 @@ fn check(particles: &Particles, sites: &Structure, poses: &Poses, options: &Brea
         return Err(Error::TooFewImages { images, needed: FEWEST_IMAGES });
     }
     check_sites(sites)?;
-    check_positive("starts", options.starts as f64)?;
-    check_positive("iterations", options.iterations as f64)?;
+    check_count("starts", options.starts, 1000, "from 1 to 1000")?;
+    check_count("iterations", options.iterations, 100_000, "from 1 to 100000")?;
     check_positive("first_beta", options.first_beta)?;
     check_positive("last_beta", options.last_beta)?;
     check_operations(options.max_offset, options.closure)
