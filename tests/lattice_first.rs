@@ -33,6 +33,29 @@ fn an_alloy_of_known_lattice_is_found_atom_by_atom_the_same_on_any_number_of_thr
 }
 
 #[test]
+fn auto_takes_the_lattice_where_random_starts_leave_a_doubt() {
+    let script = r#"
+        import "auto" as auto;
+        let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 3 });
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 120, size: 100, seed: 5 })
+            .invert().normalize().add_noise(#{ snr: 1.0, seed: 6 });
+        // a first limit at the lattice's resolution, which leads astray
+        let run = auto::reconstruct(images, #{
+            diameter: 14, lattice: "fcc", a: 3.82, species: ["Fe", "Pt"], low_pass: 1.6, first_low_pass: 2.0, starts: 1,
+        });
+        print(run.tried.map(|tried| `${tried.strategy} ${tried.verdict}`).to_string());
+        print(run.strategy);
+        print(orient::errors(run.poses, images.true_poses(), truth).within_5);
+    "#;
+    let run = run_script(script, &[]);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let [tried, strategy, within_5] = lines[..] else { panic!("{} {}", run.stdout, run.stderr) };
+    assert_eq!(tried, r#"["two_step doubtful", "lattice_first converged"]"#);
+    assert_eq!(strategy, "lattice_first");
+    assert!(within_5.parse::<f64>().unwrap() > 0.95, "{within_5}");
+}
+
+#[test]
 fn the_operations_of_a_lattice_are_told_apart() {
     let script = r#"
         import "lattice_start" as lattice_start;

@@ -261,7 +261,7 @@ fn boxes_of_odd_size_and_dark_atoms_are_read_as_they_are() {
     let summary = |contrast| {
         let run = reconstruct(
             folder.path(),
-            &[("images", &stack), ("contrast", contrast), ("out", contrast), ("starts", "3")],
+            &[("images", &stack), ("contrast", contrast), ("out", contrast), ("starts", "3"), ("low_pass", "1.6")],
         );
         assert_eq!(run.status, Some(0), "{}", run.stderr);
         std::fs::read_to_string(folder.path().join(contrast).join("atoms.xyz")).unwrap()
@@ -276,12 +276,12 @@ fn boxes_of_odd_size_and_dark_atoms_are_read_as_they_are() {
 fn a_second_run_into_the_same_folder_leaves_nothing_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let truth = truth_as_json(folder.path());
-    let first = reconstruct(folder.path(), &[("truth", &truth)]);
+    let first = reconstruct(folder.path(), &[("truth", &truth), ("low_pass", "1.6")]);
     assert_eq!(first.status, Some(0), "{}", first.stderr);
     assert!(first.stdout.contains("against the truth"), "{}", first.stdout);
     let out = folder.path().join("out");
     std::fs::write(out.join("mine.txt"), "a file of the user").unwrap();
-    let second = reconstruct(folder.path(), &[("seed", "2")]);
+    let second = reconstruct(folder.path(), &[("seed", "2"), ("low_pass", "1.6")]);
     assert_eq!(second.status, Some(0), "{}", second.stderr);
     let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
