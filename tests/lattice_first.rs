@@ -4,12 +4,21 @@ mod common;
 
 use common::run_script;
 
-/// A random alloy on fcc sites, seen by the kinematic simulator; prints what was found.
-const ALLOY: &str = r#"
+/// A script that begins with a random alloy on fcc sites, `truth`, and `count` noisy kinematic `images` of it.
+fn with_alloy(count: usize, script: &str) -> String {
+    format!(
+        r#"
+        let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{{ composition: [1, 1], seed: 3 }});
+        let images = microscope::simulate(truth, microscope::paper(#{{ cell_height: 50 }}), #{{ method: "kinematic", n: {count}, size: 100, seed: 5 }})
+            .invert().normalize().add_noise(#{{ snr: 1.0, seed: 6 }});
+        {script}
+    "#
+    )
+}
+
+/// Finds the alloy by its lattice; prints what was found.
+const SOLVED: &str = r#"
     import "lattice_first" as lattice_first;
-    let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 3 });
-    let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 150, size: 100, seed: 5 })
-        .invert().normalize().add_noise(#{ snr: 1.0, seed: 6 });
     let run = lattice_first::reconstruct(images, #{
         diameter: 14, lattice: "fcc", a: 3.82, species: ["Fe", "Pt"], low_pass: 1.2, starts: 2,
     });
@@ -21,7 +30,7 @@ const ALLOY: &str = r#"
 #[test]
 fn an_alloy_of_known_lattice_is_found_atom_by_atom_the_same_on_any_number_of_threads() {
     let outputs = ["1", "3"].map(|threads| {
-        let run = run_script(ALLOY, &["--threads", threads]);
+        let run = run_script(&with_alloy(150, SOLVED), &["--threads", threads]);
         assert_eq!(run.status, Some(0), "{}", run.stderr);
         run.stdout
     });
@@ -36,9 +45,6 @@ fn an_alloy_of_known_lattice_is_found_atom_by_atom_the_same_on_any_number_of_thr
 fn auto_takes_the_lattice_where_random_starts_leave_a_doubt() {
     let script = r#"
         import "auto" as auto;
-        let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 3 });
-        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 120, size: 100, seed: 5 })
-            .invert().normalize().add_noise(#{ snr: 1.0, seed: 6 });
         // a first limit at the lattice's resolution, which leads astray
         let run = auto::reconstruct(images, #{
             diameter: 14, lattice: "fcc", a: 3.82, species: ["Fe", "Pt"], low_pass: 1.6, first_low_pass: 2.0, starts: 1,
@@ -47,7 +53,7 @@ fn auto_takes_the_lattice_where_random_starts_leave_a_doubt() {
         print(run.strategy);
         print(orient::errors(run.poses, images.true_poses(), truth).within_5);
     "#;
-    let run = run_script(script, &[]);
+    let run = run_script(&with_alloy(120, script), &[]);
     let lines: Vec<&str> = run.stdout.lines().collect();
     let [tried, strategy, within_5] = lines[..] else { panic!("{} {}", run.stdout, run.stderr) };
     assert_eq!(tried, r#"["two_step doubtful", "lattice_first converged"]"#);
@@ -59,9 +65,6 @@ fn auto_takes_the_lattice_where_random_starts_leave_a_doubt() {
 fn the_operations_of_a_lattice_are_told_apart() {
     let script = r#"
         import "lattice_start" as lattice_start;
-        let truth = structure::fcc(["Fe", "Pt"], 3.82).sphere(14, #{ composition: [1, 1], seed: 3 });
-        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 150, size: 100, seed: 5 })
-            .invert().normalize().add_noise(#{ snr: 1.0, seed: 6 });
         let particles = images.prepare(#{ diameter: 14, low_pass: 1.67 });
         let o = #{
             diameter: 14, lattice: "fcc", a: 3.82, c: 0.0, species: ["Fe"], first_low_pass: 1.8, max_shift: 0.5, seed: 1,
@@ -75,7 +78,7 @@ fn the_operations_of_a_lattice_are_told_apart() {
         let after = orient::errors(broken.poses, images.true_poses(), truth).within_5;
         print(`${broken.operations} ${up_to_operations} ${before} ${after} ${broken.amplitudes.len()} ${sites.len()} ${broken.agreement}`);
     "#;
-    let run = run_script(script, &[]);
+    let run = run_script(&with_alloy(150, script), &[]);
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     let numbers: Vec<f64> = run.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
     let [operations, up_to_operations, before, after, amplitudes, sites, agreement] = numbers[..] else {

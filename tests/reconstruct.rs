@@ -353,6 +353,28 @@ fn where_nothing_comes_near_the_particle_patient_starts_follow_nearer_to_the_lat
 }
 
 #[test]
+fn images_in_a_wrong_place_are_found_again_in_the_density_that_they_spoil() {
+    // most of them turned at random, and out of the centre too
+    let text = r#"
+        import "marching" as marching;
+        let images = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(#{ cell_height: 50 }), #{
+            method: "kinematic", n: 150, size: 80, max_shift: 0.8, seed: 3,
+        }).invert().normalize().add_noise(#{ snr: 1.0, seed: 4 });
+        let particles = images.prepare(#{ diameter: 15, low_pass: 2 });
+        let right = images.true_poses();
+        let poses = right.replaced((0..90).map(|i| i), orient::random(90, 5));
+        let map = volume::reconstruct(particles, poses, #{ low_pass: 3.3 });
+        let run = marching::march(particles, map, poses, 3.3, 2.0);
+        let found = marching::settle(particles, run, 3.3, 2.0);
+        for poses in [run.poses, found.poses] { print(orient::errors(poses, right).within_5); }
+    "#;
+    let run = common::run_script(text, &[]);
+    let shares: Vec<f64> = run.stdout.lines().map(|line| line.parse().unwrap()).collect();
+    let [before, after] = shares[..] else { panic!("{} {}", run.stdout, run.stderr) };
+    assert!(before < 0.5 && after > 0.9, "{shares:?}");
+}
+
+#[test]
 fn a_failed_run_claims_no_atoms() {
     // forty images in the paper's nearly focused geometry are too few to find anything
     let folder = common::folder_with(

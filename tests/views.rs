@@ -337,10 +337,16 @@ fn mistakes_with_poses_are_explained() {
             "from 4 to 8192 pixels",
         ),
     ] {
-        let run = run_script(&format!("// a line before\n{call}"), &[]);
-        assert_eq!(run.status, Some(1), "{call}: {}", run.stderr);
-        assert!(run.stderr.contains(message) && run.stderr.contains("script.rhai:2:"), "{call}: {}", run.stderr);
+        assert_explained("// a line before", call, message);
     }
+}
+
+/// The line `call` after those `before` it ends the script with exit status 1, a message, and its place.
+fn assert_explained(before: &str, call: &str, message: &str) {
+    let run = run_script(&format!("{before}\n{call};"), &[]);
+    let place = format!("script.rhai:{}:", before.lines().count() + 1);
+    assert_eq!(run.status, Some(1), "{call}: {}", run.stderr);
+    assert!(run.stderr.contains(message) && run.stderr.contains(&place), "{call}: {}", run.stderr);
 }
 
 #[test]
@@ -369,9 +375,7 @@ fn absurd_options_of_searches_are_refused_before_they_take_the_computer() {
         ("orient::refine(particles, [density], poses, #{ low_pass: 3, steps: 9223372036854775807 })", "at most 1000"),
         ("orient::agreement(poses, density, poses, density, #{ low_pass: 15 })", "finer than 10 Å"),
     ] {
-        let run = run_script(&format!("{before}\n{call};"), &[]);
-        assert_eq!(run.status, Some(1), "{call}: {}", run.stderr);
-        assert!(run.stderr.contains(message) && run.stderr.contains("script.rhai:8:"), "{call}: {}", run.stderr);
+        assert_explained(before, call, message);
     }
 }
 

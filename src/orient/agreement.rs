@@ -46,7 +46,7 @@ const OUTLINE: f64 = 0.1;
 /// Agreement of two solutions `(poses, density)` for the same images.
 ///
 /// # Errors
-/// If the numbers of poses differ, or a density does not carry the limit.
+/// If the numbers of poses differ, a density does not carry the limit, or the limit leaves nothing but outlines.
 pub fn agreement(a: (&Poses, &Volume), b: (&Poses, &Volume), options: &AgreementOptions) -> Result<Agreement, Error> {
     check_positive("angle", options.angle)?;
     if a.0.len() != b.0.len() {
@@ -54,10 +54,17 @@ pub fn agreement(a: (&Poses, &Volume), b: (&Poses, &Volume), options: &Agreement
     }
     a.1.check_limit(options.low_pass)?;
     b.1.check_limit(options.low_pass)?;
-    let errors = evaluate(b.0, a.0, &[]);
-    let spectra = [Spectrum::new(a.1), Spectrum::new(b.1)];
     let step = 1.0 / a.1.edge();
     let rings = (1.0 / options.low_pass / step * (1.0 + 1e-6)) as usize;
+    if (rings as f64) * step < OUTLINE {
+        return Err(Error::Option {
+            name: "low_pass",
+            range: "finer than 10 Å, or only outlines are compared",
+            value: options.low_pass,
+        });
+    }
+    let errors = evaluate(b.0, a.0, &[]);
+    let spectra = [Spectrum::new(a.1), Spectrum::new(b.1)];
     let mut shells = vec![[0.0f64; 3]; rings + 1];
     for view in directions(VIEWS) {
         let here = spectra[0].slice(&view.to_rotation_matrix().into_inner());
@@ -75,13 +82,6 @@ pub fn agreement(a: (&Poses, &Volume), b: (&Poses, &Volume), options: &Agreement
                 shell[2] += f64::from(q.norm_sqr());
             }
         }
-    }
-    if (rings as f64) * step < OUTLINE {
-        return Err(Error::Option {
-            name: "low_pass",
-            range: "finer than 10 Å, or only outlines are compared",
-            value: options.low_pass,
-        });
     }
     let (mut sum, mut volume) = (0.0, 0.0);
     for (ring, [cross, a, b]) in shells.iter().enumerate().filter(|(ring, _)| *ring as f64 * step >= OUTLINE) {

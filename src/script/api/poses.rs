@@ -149,8 +149,8 @@ pub mod api {
     ///
     /// Gives a map: `largest_gap` (°), radius of the largest cap of the sphere that nobody looks through, `gap_at` the direction at its centre, `random_gap`
     /// (°) what as many random views leave; `missing_cone` (°), half-angle of the largest cone of frequencies that no image shows: a view along v shows the
-    /// plane across v, so that a hole among the views need not leave one, and a tilt series of ±60° leaves 30°; `evenness`, smallest over largest second moment of the views (1 if even, 0 if they lie in a plane); `empty`,
-    /// fraction of `patches` of equal area on half the sphere (about ten images each, 10 to 1000) without a view; `chi2`, that of the numbers of views in the
+    /// plane across v, so that a hole among the views need not leave one, and a tilt series of ±60° leaves 30°; `evenness`, smallest over largest second
+    /// moment of the views (1 if even, 0 if they lie in a plane); `empty`, fraction of `patches` of equal area on half the sphere (about ten images each, 10 to 1000) without a view; `chi2`, that of the numbers of views in the
     /// patches against even ones, per degree of freedom (about 1 if random).
     ///
     /// ```rhai
