@@ -149,13 +149,13 @@ impl Poses {
         Self::new(poses, scores)
     }
 
-    /// For each image the better scored of two poses.
+    /// For each image its pose here, or the other one where that is scored better by more than `margin`.
     ///
     /// # Panics
     /// If the numbers of poses differ.
-    pub fn best_of(&self, other: &Self) -> Self {
+    pub fn best_of(&self, other: &Self, margin: f64) -> Self {
         assert_eq!(self.len(), other.len(), "the same number of poses");
-        let take = |i: usize| if other.scores[i] > self.scores[i] { other } else { self };
+        let take = |i: usize| if other.scores[i] > self.scores[i] + margin { other } else { self };
         Self::new(
             (0..self.len()).map(|i| take(i).poses[i]).collect(),
             (0..self.len()).map(|i| take(i).scores[i]).collect(),

@@ -41,6 +41,31 @@ fn an_alloy_of_known_lattice_is_found_atom_by_atom_the_same_on_any_number_of_thr
     assert!(species > 0.97 && within_5 > 0.95, "{numbers:?}");
 }
 
+/// Spheres of compounds off centre, which nearly have operations of their lattice.
+#[test]
+fn compounds_of_known_lattice_are_found_atom_by_atom() {
+    for (lattice, species, cell) in
+        [("rocksalt", r#"["Pb", "Se"]"#, "a: 6.12"), ("wurtzite", r#"["Cd", "Se"]"#, "a: 4.30, c: 7.01")]
+    {
+        let script = format!(
+            r#"
+            import "lattice_first" as lattice_first;
+            let cell = #{{ {cell} }};
+            let truth = structure::lattice("{lattice}", {species}, cell).sphere(15, #{{ centre: [0.1, 0.2, 0.05] }});
+            let images = microscope::simulate(truth, microscope::paper(#{{ cell_height: 50 }}), #{{ method: "kinematic", n: 120, size: 100, seed: 5 }})
+                .invert().normalize().add_noise(#{{ snr: 1.0, seed: 6 }});
+            let run = lattice_first::reconstruct(images, cell + #{{
+                diameter: 15, lattice: "{lattice}", species: {species}, low_pass: 1.4, starts: 2,
+            }});
+            let found = model::trace(run.volume, #{{ species: {species} }}).compare(truth);
+            print(`${{found.missing}} ${{found.extra}} ${{found.species_accuracy}}`);
+            "#
+        );
+        let run = run_script(&script, &[]);
+        assert_eq!(run.stdout, "0 0 1.0\n", "{lattice}: {}", run.stderr);
+    }
+}
+
 #[test]
 fn auto_takes_the_lattice_where_random_starts_leave_a_doubt() {
     let script = r#"

@@ -226,7 +226,7 @@ fn an_interrupt_gives_the_prompt_back_with_all_variables() {
     for (line, after) in [
         ("let x = 5; loop { x += 1; }", 300),
         ("orient::ab_initio(particles, #{ starts: 9 })", 1000),
-        ("orient::refine(particles, [density], poses, #{ low_pass: 1, steps: 4000 })", 300),
+        ("orient::refine(particles, [density], poses, #{ low_pass: 1, steps: 1000 })", 300),
         ("microscope::simulate(truth, scope, #{ method: \"multislice\", n: 300, cell: cell::paper() })", 1500),
         ("orient::search(particles, density, #{ low_pass: 1, directions: 60000 })", 700),
         ("for i in 0..1000 { model::refine(atoms, particles, poses, #{}); }", 700),

@@ -440,6 +440,71 @@ fn mixing_block(m: usize, spectrum: &[Complex32], scale: f32) -> [[f32; 2]; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::{Images, Particles, PrepareOptions};
+    use crate::task::Task;
+    use crate::volume::{Spectrum, density_of_atoms};
+    use ndarray::Array3;
+
+    /// What the averages have in common with every reference, against sums over all hypotheses of what the images, turned, have in common with it.
+    #[test]
+    fn averages_are_the_images_turned_back_and_weighed() {
+        let mut rng = random::stream(6, "soft test", 0);
+        let pixels = Array3::from_shape_simple_fn((TILE + 3, 40, 40), || rng.random_range(-1.0f32..1.0));
+        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
+        let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
+        let rings = Rings::new(&particles, 2.5);
+        let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
+        let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 32, particles.edge() / 32.0));
+        let views: Vec<_> = crate::orient::directions(5).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
+        let images = crate::orient::PixelBasis::new(&rings, &particles).expand(&particles, &Task::silent()).unwrap();
+        let references = Expansion::of_slices(&rings, &spectrum, &views, &Task::silent()).unwrap();
+        let common = |a: &Expansion| -> Vec<Vec<Vec<Complex32>>> {
+            let correlator = Correlator::new(&rings, a, &references);
+            let mut lines = vec![vec![Vec::new(); references.len()]; a.len()];
+            for tile in 0..a.tiles() {
+                let mut work = correlator.workspace();
+                correlator.tile(tile, 0, &mut work, |item, reference, line| lines[item][reference] = line.to_vec());
+            }
+            lines
+        };
+        let correlator = Correlator::new(&rings, &images, &references);
+        let beta = temperature_for(&correlator, 30.0);
+        let takes_part = vec![true; images.tiles()];
+        let task = Task::silent();
+        let stage = task.stage("test", 1);
+        let found = expectation(&correlator, Choice::Soft { beta }, &takes_part, &stage).unwrap();
+
+        let (count, half_norms) = (references.len(), correlator.half_norms());
+        let mut expected = vec![vec![0.0f64; count]; count];
+        let mut occupancy = vec![0.0; count];
+        for lines in common(&images) {
+            let weight = |direction: usize, correlation: f32| {
+                (f64::from(beta) * f64::from(correlation - half_norms[direction])).exp()
+            };
+            let parts = |value: &Complex32| [value.re, value.im];
+            let all = lines.iter().enumerate();
+            let total: f64 = all.flat_map(|(d, line)| line.iter().flat_map(parts).map(move |c| weight(d, c))).sum();
+            for direction in 0..count {
+                for (hypothesis, value) in lines[direction].iter().flat_map(parts).enumerate() {
+                    let share = weight(direction, value) / total;
+                    occupancy[direction] += share;
+                    for (reference, line) in lines.iter().enumerate() {
+                        let turned_back = parts(&line[hypothesis / 2])[hypothesis % 2];
+                        expected[direction][reference] += share * f64::from(turned_back);
+                    }
+                }
+            }
+        }
+        let lines = common(&found.sums);
+        let scale = expected.iter().flatten().fold(0.0f64, |top, value| top.max(value.abs()));
+        for direction in 0..count {
+            assert!((found.occupancy[direction] / occupancy[direction] - 1.0).abs() < 1e-4);
+            for reference in 0..count {
+                let (got, expected) = (f64::from(lines[direction][reference][0].re), expected[direction][reference]);
+                assert!((got - expected).abs() < 1e-4 * scale, "{direction} {reference}: {got} {expected} of {scale}");
+            }
+        }
+    }
 
     #[test]
     fn fast_exponential_is_right_to_a_millionth() {

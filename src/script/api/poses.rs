@@ -69,10 +69,17 @@ pub mod api {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn best_of(a: Poses, b: Poses) -> ScriptResult<Poses> {
-        if a.len() != b.len() {
-            return Err(fault(format!("{} poses cannot be compared with {}", a.len(), b.len())));
-        }
-        Ok(a.best_of(&b))
+        better(&a, &b, 0.0)
+    }
+
+    /// Likewise, but the second only where it is scored better by more than `margin`: among many places of an image one scores a little better by chance.
+    ///
+    /// ```rhai
+    /// print(orient::best_of(orient::random(5, 1), orient::random(5, 2), 3.0));
+    /// ```
+    #[rhai_fn(name = "best_of", return_raw)]
+    pub fn best_of_by(a: Poses, b: Poses, margin: f64) -> ScriptResult<Poses> {
+        better(&a, &b, margin)
     }
 
     /// Draws one of several poses for each image, with the weights e^(β·score); all must have been scored at one limit (`orient::refine`).
@@ -460,6 +467,16 @@ fn poses_from(quaternions: &[Dynamic], shifts: Option<&[Dynamic]>) -> ScriptResu
             .map_err(|problem| fault(format!("pose {i}: {problem}")))
     };
     Ok(Poses::unscored(quaternions.iter().enumerate().map(pose).collect::<ScriptResult<_>>()?))
+}
+
+fn better(a: &Poses, b: &Poses, margin: f64) -> ScriptResult<Poses> {
+    if a.len() != b.len() {
+        return Err(fault(format!("{} poses cannot be compared with {}", a.len(), b.len())));
+    }
+    if !margin.is_finite() {
+        return Err(fault(format!("the margin of the scores must be a number, not {margin}")));
+    }
+    Ok(a.best_of(b, margin))
 }
 
 fn error_map(found: &Poses, truth: &Poses, symmetry: &[SymmetryOperation]) -> ScriptResult<Map> {
