@@ -214,4 +214,17 @@ mod tests {
         let (sr, cr) = 30f64.to_radians().sin_cos();
         assert!((view - Vector3::new(s * cr, s * sr, c)).norm() < 1e-14, "{view}");
     }
+
+    #[test]
+    fn another_pose_is_taken_where_it_is_better_by_more_than_the_margin() {
+        let poses = |angle: f64, scores: &[f64]| {
+            let pose = Pose::from_rotation(from_euler_angles([angle, 0.0, 0.0]));
+            Poses::new(vec![pose; scores.len()], scores.to_vec())
+        };
+        let (a, b) = (poses(0.0, &[1.0, 1.0, 1.0]), poses(40.0, &[0.5, 3.5, 4.5]));
+        let taken = |margin| -> Vec<f64> { a.best_of(&b, margin).scores().to_vec() };
+        assert_eq!(taken(0.0), [1.0, 3.5, 4.5]);
+        assert_eq!(taken(3.0), [1.0, 1.0, 4.5]);
+        assert_eq!(a.best_of(&b, 3.0).as_slice()[2], b.as_slice()[2]);
+    }
 }
