@@ -145,10 +145,10 @@ fn lattice_type_and_constants_are_found() {
             r#"
             import "lattice_start" as lattice_start;
             let cell = #{{ {cell} }};
-            let truth = structure::lattice("{lattice}", {species}, cell).sphere(17, #{{ centre: [0.1, 0.2, 0.05], seed: 3 }});
-            let images = microscope::simulate(truth, microscope::paper(#{{ cell_height: 50 }}), #{{ method: "kinematic", n: 60, size: 120, seed: 5 }})
+            let truth = structure::lattice("{lattice}", {species}, cell).sphere(15, #{{ centre: [0.1, 0.2, 0.05], seed: 3 }});
+            let images = microscope::simulate(truth, microscope::paper(#{{ cell_height: 50 }}), #{{ method: "kinematic", n: 60, size: 100, seed: 5 }})
                 .invert().normalize().add_noise(#{{ snr: 0.5, seed: 6 }});
-            let particles = images.prepare(#{{ diameter: 17, low_pass: 1.67 }});
+            let particles = images.prepare(#{{ diameter: 15, low_pass: 1.67 }});
             let o = #{{ diameter: particles.diameter(), species: {species}, first_low_pass: 1.8, seed: 1 }};
             let found = lattice_start::recognize(particles, o);
             print(`${{found.lattice}} ${{found.a / cell.a}}`);
