@@ -159,21 +159,15 @@ fn gather(products: &[f32], reference: usize, first: usize, spectra: &mut [Compl
 mod tests {
     use super::*;
     use crate::fourier::Complex64;
-    use crate::images::{Images, Particles, PrepareOptions, soft_disc};
+    use crate::images::{Particles, soft_disc};
+    use crate::orient::testing::{self, Expanded};
     use crate::task::Task;
     use crate::volume::{Spectrum, Volume, density_of_atoms};
     use nalgebra::{Matrix3, Point3, Vector3};
-    use ndarray::{Array3, Axis};
+    use ndarray::Axis;
     use rand::RngExt;
     use rayon::prelude::*;
     use std::f64::consts::TAU;
-
-    /// Three particles that are noise, of `size` pixels of 0.5 Å an edge before they are cropped.
-    fn noise_of(rng: &mut impl rand::Rng, size: usize) -> Particles {
-        let pixels = Array3::from_shape_simple_fn((3, size, size), || rng.random_range(-1.0f32..1.0));
-        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
-        Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap()
-    }
 
     /// Transform of one masked image at frequency (kx, ky), by its definition.
     fn transform(particles: &Particles, image: usize, kx: f64, ky: f64) -> Complex64 {
@@ -191,13 +185,9 @@ mod tests {
     #[test]
     fn scores_match_direct_sums_over_the_rings() {
         let mut rng = crate::random::stream(8, "correlate test", 0);
-        let particles = noise_of(&mut rng, 40);
-        let rings = Rings::new(&particles, 2.5);
-        let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
-        let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 32, particles.edge() / 32.0));
-        let views: Vec<_> = crate::orient::directions(5).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let images = crate::orient::PixelBasis::new(&rings, &particles).expand(&particles, &Task::silent()).unwrap();
-        let references = Expansion::of_slices(&rings, &spectrum, &views, &Task::silent()).unwrap();
+        let particles = testing::noise(&mut rng, 3, 40);
+        let spectrum = testing::three_atoms(1.0, 32, particles.edge() / 32.0);
+        let Expanded { rings, views, images, references } = Expanded::new(&particles, &spectrum);
         let correlator = Correlator::new(&rings, &images, &references);
         let mut work = correlator.workspace();
         let mut lines = std::collections::HashMap::new();
@@ -312,7 +302,7 @@ mod tests {
     #[test]
     fn norms_are_those_of_exact_slices() {
         let mut rng = crate::random::stream(9, "correlate test", 0);
-        let particles = noise_of(&mut rng, 60);
+        let particles = testing::noise(&mut rng, 3, 60);
         let rings = Rings::new(&particles, 2.5);
         let mut atom = |_| {
             let place = Vector3::from_fn(|_, _| rng.random_range(-1.0..1.0)).cap_magnitude(1.0);

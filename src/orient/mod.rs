@@ -38,6 +38,8 @@ mod search;
 mod sites;
 mod soft;
 mod start;
+#[cfg(test)]
+mod testing;
 mod tilt;
 
 use std::f64::consts::PI;

@@ -519,32 +519,42 @@ fn dot(a: &[[f32; BLOCK]; 2], b: &[[f32; BLOCK]; 2]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::{Images, PrepareOptions};
-    use crate::volume::density_of_atoms;
-    use ndarray::Array3;
-    use rand::RngExt;
+    use crate::orient::{random_poses, testing};
 
-    /// Particles that are noise, and the spectrum of a few atoms about as strong.
-    fn noise_and_atoms() -> (Particles, Spectrum) {
-        let mut rng = crate::random::stream(7, "refine test", 0);
-        let pixels = Array3::from_shape_simple_fn((2, 60, 60), || rng.random_range(-1.0f32..1.0));
-        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
-        let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
-        let atoms = [([1.0, 2.0, 3.0].into(), 9.0), ([-3.0, 0.5, 1.0].into(), 16.0), ([2.0, -3.0, -2.0].into(), 12.0)];
-        let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 80, particles.edge() / 40.0));
-        (particles, spectrum)
+    /// An image that is noise, and a density about as strong.
+    struct Scene {
+        spectrum: Spectrum,
+        samples: Samples,
+        sampling: Sampling,
+        depth: Depth,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let particles = testing::noise(&mut crate::random::stream(7, "refine test", 0), 1, 60);
+            let spectrum = testing::three_atoms(8.0, 80, particles.edge() / 40.0);
+            let samples = Samples::new(&particles, 2.0, &Task::silent()).unwrap();
+            let sampling = Sampling::new(&particles, &samples);
+            let depth = Depth::same(&sampling, 0.0);
+            Self { spectrum, samples, sampling, depth }
+        }
+
+        fn fit<'a>(&'a self, values: &'a [Complex32], scale: f32) -> Fit<'a> {
+            Fit { spectrum: &self.spectrum, sampling: &self.sampling, values, scale, depth: &self.depth }
+        }
+    }
+
+    /// Random poses, off the centre too.
+    fn off_centre(count: usize) -> Vec<Pose> {
+        let shift = Vector2::new(0.3, -0.5);
+        random_poses(count, 1).as_slice().iter().map(|pose| Pose { shift, ..*pose }).collect()
     }
 
     #[test]
     fn derivatives_are_differences_of_the_residual() {
-        let (particles, spectrum) = noise_and_atoms();
-        let samples = Samples::new(&particles, 2.0, &Task::silent()).unwrap();
-        let sampling = Sampling::new(&particles, &samples);
-        let depth = Depth::same(&sampling, 0.0);
-        let values = samples.values.row(0).to_slice().unwrap();
-        let fit = Fit { spectrum: &spectrum, sampling: &sampling, values, scale: 0.7, depth: &depth };
-        for start in crate::orient::random_poses(4, 1).as_slice() {
-            let pose = Pose { shift: Vector2::new(0.3, -0.5), ..*start };
+        let scene = Scene::new();
+        let fit = scene.fit(scene.samples.values.row(0).to_slice().unwrap(), 0.7);
+        for pose in off_centre(4) {
             let normal = fit.normal(&pose);
             for parameter in 0..PARAMETERS {
                 let cost = |by: f64| {
@@ -563,16 +573,14 @@ mod tests {
 
     #[test]
     fn the_normal_matrix_is_how_the_residual_grows_around_the_right_pose() {
-        let (particles, spectrum) = noise_and_atoms();
-        let samples = Samples::new(&particles, 2.0, &Task::silent()).unwrap();
-        let sampling = Sampling::new(&particles, &samples);
-        let depth = Depth::same(&sampling, 0.0);
-        let pose = Pose { shift: Vector2::new(0.3, -0.5), ..crate::orient::random_poses(1, 2).as_slice()[0] };
-        let phases = PhaseTable::new(&sampling, &pose.shift);
-        let (matrix, grid) = (pose.matrix(), sampling.frequencies.iter().zip(&sampling.grid));
-        let slice = spectrum.slice(&matrix);
+        let scene = Scene::new();
+        let pose = off_centre(1)[0];
+        let phases = PhaseTable::new(&scene.sampling, &pose.shift);
+        let matrix = pose.matrix();
+        let slice = scene.spectrum.slice(&matrix);
+        let grid = scene.sampling.frequencies.iter().zip(&scene.sampling.grid);
         let values: Vec<Complex32> = grid.map(|([kx, ky], place)| slice.value(*kx, *ky) * phases.at(*place)).collect();
-        let fit = Fit { spectrum: &spectrum, sampling: &sampling, values: &values, scale: 1.0, depth: &depth };
+        let fit = scene.fit(&values, 1.0);
         let normal = fit.normal(&pose);
         for step in [[1.0, -2.0, 0.5, 3.0, -1.0], [-1.5, 0.5, 2.0, 1.0, 4.0], [0.5, 1.0, -1.0, -4.0, 2.0]] {
             let step = Vector5::from_row_slice(&step) * 2e-3;

@@ -440,24 +440,16 @@ fn mixing_block(m: usize, spectrum: &[Complex32], scale: f32) -> [[f32; 2]; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::{Images, Particles, PrepareOptions};
+    use crate::orient::testing::{self, Expanded};
     use crate::task::Task;
-    use crate::volume::{Spectrum, density_of_atoms};
-    use ndarray::Array3;
 
     /// What the averages have in common with every reference, against sums over all hypotheses of what the images, turned, have in common with it.
     #[test]
     fn averages_are_the_images_turned_back_and_weighed() {
         let mut rng = random::stream(6, "soft test", 0);
-        let pixels = Array3::from_shape_simple_fn((TILE + 3, 40, 40), || rng.random_range(-1.0f32..1.0));
-        let options = PrepareOptions { diameter: 12.0, low_pass: 2.0, ..PrepareOptions::default() };
-        let particles = Particles::prepare(&Images::new(pixels, 0.5), &options, &Task::silent()).unwrap();
-        let rings = Rings::new(&particles, 2.5);
-        let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
-        let spectrum = Spectrum::new(&density_of_atoms(&atoms, 0.6, 32, particles.edge() / 32.0));
-        let views: Vec<_> = crate::orient::directions(5).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let images = crate::orient::PixelBasis::new(&rings, &particles).expand(&particles, &Task::silent()).unwrap();
-        let references = Expansion::of_slices(&rings, &spectrum, &views, &Task::silent()).unwrap();
+        let particles = testing::noise(&mut rng, TILE + 3, 40);
+        let spectrum = testing::three_atoms(1.0, 32, particles.edge() / 32.0);
+        let Expanded { rings, images, references, .. } = Expanded::new(&particles, &spectrum);
         let common = |a: &Expansion| -> Vec<Vec<Vec<Complex32>>> {
             let correlator = Correlator::new(&rings, a, &references);
             let mut lines = vec![vec![Vec::new(); references.len()]; a.len()];
