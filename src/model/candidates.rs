@@ -172,11 +172,20 @@ impl<'a> Surroundings<'a> {
     /// The candidate, fitted to what is left of the density with its atom put back.
     pub fn refit(&self, candidate: &Candidate) -> Option<Candidate> {
         let samples = self.samples(&candidate.gaussian.center, self.reach, &[candidate.subtracted]);
-        let gaussian = fit::gaussian(&samples, candidate.gaussian, REACH)?;
+        let gaussian =
+            fit::gaussian(&samples, candidate.gaussian, REACH).or_else(|| self.of_usual_shape(&samples, candidate))?;
         let intensity = self.height_at(&samples, &gaussian.center);
         let residual = fit::misfit(&samples, &gaussian) / intensity;
         let moved = (gaussian.center - candidate.start).norm();
         (moved <= 2.0 * REACH && intensity > 0.0).then_some(Candidate { gaussian, intensity, residual, ..*candidate })
+    }
+
+    /// An atom too blurred for a width of its own: where the shape that all share fits best.
+    fn of_usual_shape(&self, samples: &[Sample], candidate: &Candidate) -> Option<Gaussian> {
+        let start = candidate.subtracted;
+        let atom = doublet::fit(samples, &self.profile, &[start]).filter(|_| start.amplitude > 0.0)?.atoms[0];
+        let offset = (atom.position - start.position).norm();
+        (offset <= 2.0 * REACH).then_some(Gaussian { center: atom.position, ..candidate.gaussian })
     }
 
     /// Height of the shared shape that fits best where a candidate lies.
@@ -302,31 +311,47 @@ mod tests {
     use super::*;
     use crate::volume::density_of_atoms;
 
-    /// What one sweep makes of two candidates on either side of the origin, at `places` along x, in a density whose atoms there are at `atoms`.
-    fn swept(atoms: &[f64], places: [f64; 2]) -> Vec<Candidate> {
+    /// What one sweep makes of candidates at `places` near the origin, in a density whose `atoms` there have weights.
+    fn swept(atoms: &[([f64; 3], f64)], places: &[[f64; 3]]) -> Vec<Candidate> {
         let others =
             [[6.0, 0.0, 0.0], [-6.0, 1.0, 0.0], [0.0, 6.0, 1.0], [0.0, -6.0, 0.0], [1.0, 0.0, 6.0], [0.0, 0.0, -6.0]];
-        let along_x = |&x: &f64| ([x, 0.0, 0.0].into(), 1.0);
-        let there: Vec<_> = atoms.iter().map(along_x).chain(others.map(|place| (place.into(), 1.0))).collect();
+        let others_too = atoms.iter().copied().chain(others.map(|place| (place, 1.0)));
+        let there: Vec<_> = others_too.map(|(place, weight)| (place.into(), weight)).collect();
         let volume = density_of_atoms(&there, 0.5, 60, 0.4);
         let (spectrum, grid) = (Spectrum::of(&volume), Grid::new(0.4, 60, 0.2));
         let candidate = |place: [f64; 3], height: f64| Candidate::new(&Maximum { position: place.into(), height });
         let mut candidates: Vec<_> = others.iter().map(|&place| candidate(place, 0.5)).collect();
-        candidates.extend(places.map(|x| candidate([x, 0.0, 0.0], 0.5 * atoms.len() as f64 / 2.0)));
+        let weight = atoms.iter().map(|(_, weight)| weight).sum::<f64>() / places.len() as f64;
+        candidates.extend(places.iter().map(|&place| candidate(place, 0.5 * weight)));
         let candidates = sweep(&spectrum, &grid, candidates, 1.5, 1.0, &Task::silent()).unwrap();
         candidates.into_iter().filter(|candidate| candidate.gaussian.center.norm() < 3.0).collect()
     }
 
     #[test]
     fn two_candidates_of_one_atom_become_one_where_it_is() {
-        let found = swept(&[0.1], [-0.4, 0.4]);
+        let found = swept(&[([0.1, 0.0, 0.0], 1.0)], &[[-0.4, 0.0, 0.0], [0.4, 0.0, 0.0]]);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!((found[0].gaussian.center.x - 0.1).abs() < 0.02, "{found:?}");
     }
 
+    /// Of an atom that moves a flat top may be left, with a maximum at its edge.
+    #[test]
+    fn a_blurred_atom_is_found_from_its_edge() {
+        let on_shell = |i: u32| {
+            let height = 1.0 - f64::from(2 * i + 1) / 40.0;
+            let ring = (1.0 - height * height).sqrt();
+            let (sin, cos) = (2.4 * f64::from(i)).sin_cos();
+            ([ring * cos, ring * sin, height].map(|x| 0.7 * x), 0.5 / 40.0)
+        };
+        let blurred: Vec<_> = (0..40).map(on_shell).collect();
+        let [found] = swept(&blurred, &[[0.6, 0.0, 0.0]])[..] else { panic!("it is lost") };
+        assert!(found.gaussian.center.norm() < 0.15, "{found:?}");
+    }
+
     #[test]
     fn of_two_atoms_too_near_each_other_the_brighter_stays_where_it_is() {
-        let found = swept(&[-0.6, 0.6], [-0.6, 0.6]);
+        let sides = [[-0.6, 0.0, 0.0], [0.6, 0.0, 0.0]];
+        let found = swept(&sides.map(|place| (place, 1.0)), &sides);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!((found[0].gaussian.center.x.abs() - 0.6).abs() < 0.3, "{found:?}");
     }

@@ -67,7 +67,7 @@ pub fn candidates(
     let rings = Rings::new(particles, options.low_pass);
     let count = direction_count(particles, options.directions, options.low_pass)?;
     let kept = KEPT * options.count;
-    let matches = particles.len() * (kept + 2 * count) * size_of::<(Match, usize)>();
+    let matches = particles.len() * (2 * kept + 2 * TILE) * size_of::<(Match, usize)>();
     let needed = Expansion::bytes(&rings, particles.len() + count) + matches;
     memory::require(needed as f64, "the coefficients of this search")?;
     let rotations = directions(count);
@@ -90,6 +90,10 @@ pub fn candidates(
                         let matches = peaks(line, reference, half_norms[reference]);
                         found[image % TILE].extend(matches.map(|found| (found, index)));
                     });
+                    // memory stays the same for any number of directions
+                    for matches in found.iter_mut().filter(|matches| matches.len() > 2 * kept) {
+                        keep_best(matches, kept);
+                    }
                 }
                 found.iter_mut().for_each(|matches| keep_best(matches, kept));
                 stage.advance(found.len())
