@@ -185,18 +185,18 @@ fn doubtful_elements_have_a_dark_edge() {
     let (folder, _) = drawn(
         FAR,
         r#"
-        let truth = structure::bundled("fept_1.5nm");
+        let truth = structure::fcc(["Pd", "Pt"], 3.9).sphere(15);
         let how = #{ method: "kinematic", n: 40, size: 120, seed: 3 };
         let draw = |snr, name| {
             let images = microscope::simulate(truth, microscope::paper(), how).invert().normalize().add_noise(#{ snr: snr, seed: 3 });
             let particles = images.prepare(#{ diameter: 15, low_pass: 1.2 });
             let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1.2 });
-            let atoms = model::trace(map.volume, #{ species: ["Fe", "Pt"] });
+            let atoms = model::trace(map.volume, #{ species: ["Pd", "Pt"] });
             plot::radial_intensity(atoms).save(name + ".png");
             print(atoms.columns().probability.filter(|p| p < 0.9).len());
         };
         draw.call(1.0, "sure");
-        draw.call(0.03, "doubtful");
+        draw.call(0.05, "doubtful");
         "#,
     );
     let [sure, doubtful] = ["sure.png", "doubtful.png"].map(|name| Picture::open(&folder.path().join(name)));
