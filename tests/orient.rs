@@ -163,14 +163,21 @@ fn candidates_are_apart_and_the_first_is_what_a_search_finds() {
     let particles = prepare(&project(&truth, 0.2));
     let density = reconstruct(&particles, &truth, 2.5).volume;
     let task = Task::silent();
-    let options = CandidateOptions { low_pass: 2.5, count: 4, apart: 20.0, ..CandidateOptions::default() };
+    // so many directions that matches are thrown away on the way
+    let directions = 1000;
+    let options = CandidateOptions { low_pass: 2.5, directions, count: 4, apart: 20.0, ..CandidateOptions::default() };
     let ranks = orient::candidates(&particles, &density, &options, &task).unwrap();
-    let search = SearchOptions { low_pass: 2.5, ..SearchOptions::default() };
+    let search = SearchOptions { low_pass: 2.5, directions, ..SearchOptions::default() };
     let found = orient::search(&particles, &density, &search, &task).unwrap();
+    // of so many poses an image that all matches are kept
+    let many = orient::candidates(&particles, &density, &CandidateOptions { count: 100, ..options }, &task).unwrap();
     assert_eq!(ranks.len(), 4);
     for image in 0..particles.len() {
         let pose = |rank: usize| ranks[rank].as_slice()[image].rotation;
         assert_eq!(pose(0), found.as_slice()[image].rotation, "image {image}");
+        for (rank, poses) in many.iter().take(4).enumerate() {
+            assert_eq!(pose(rank), poses.as_slice()[image].rotation, "image {image}, rank {rank}");
+        }
         for (a, b) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
             assert!(pose(a).angle_to(&pose(b)).to_degrees() >= 20.0, "image {image}: ranks {a} and {b}");
             assert!(ranks[a].scores()[image] >= ranks[b].scores()[image], "image {image}: ranks {a} and {b}");

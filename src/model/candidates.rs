@@ -180,12 +180,14 @@ impl<'a> Surroundings<'a> {
         (moved <= 2.0 * REACH && intensity > 0.0).then_some(Candidate { gaussian, intensity, residual, ..*candidate })
     }
 
-    /// An atom too blurred for a width of its own: where the shape that all share fits best.
+    /// An atom too blurred for a width of its own: where the shape that all share fits best. Noise is no atom.
     fn of_usual_shape(&self, samples: &[Sample], candidate: &Candidate) -> Option<Gaussian> {
         let start = candidate.subtracted;
-        let atom = doublet::fit(samples, &self.profile, &[start]).filter(|_| start.amplitude > 0.0)?.atoms[0];
-        let offset = (atom.position - start.position).norm();
-        (offset <= 2.0 * REACH).then_some(Gaussian { center: atom.position, ..candidate.gaussian })
+        if start.amplitude <= 0.0 {
+            return None;
+        }
+        let center = doublet::fit(samples, &self.profile, &[start])?.atoms[0].position;
+        Some(Gaussian { center, ..candidate.gaussian })
     }
 
     /// Height of the shared shape that fits best where a candidate lies.
