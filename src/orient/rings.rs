@@ -1,7 +1,7 @@
 //! The rings and angular frequencies on which images and references are compared.
 //!
 //! A masked image of radius R has on the ring of frequency s no angular frequencies beyond m ≈ 2πsR. Orders are kept for
-//! 0 ≤ m ≤ 2πsR + 3 only, a triangle in (s, m).
+//! 0 ≤ m ≤ 2πsR + 1 only, a triangle in (s, m).
 
 use std::f64::consts::TAU;
 
@@ -9,8 +9,10 @@ use super::radial::{NEGLIGIBLE, RadialBasis, radial_bases};
 use crate::fourier::fast_size;
 use crate::images::{MASK_EDGE, Particles};
 
-/// Angular frequencies kept beyond the particle's band limit.
-const MARGIN: usize = 3;
+/// Angular frequencies kept beyond the particle's band limit: scores change by less than 1e-4 for those farther beyond.
+const MARGIN: usize = 1;
+/// The same where rings are sampled: what interpolation puts beyond the limit must not fold back.
+const SAMPLED_MARGIN: usize = 3;
 
 /// The rings and angular frequencies on which images and references are compared.
 #[derive(Debug, Clone)]
@@ -21,7 +23,7 @@ pub struct Rings {
     pub weights: Vec<f64>,
     /// For each angular frequency m, the first ring that reaches it.
     pub first_ring: Vec<usize>,
-    /// In-plane angles compared, enough for all angular frequencies; even.
+    /// In-plane angles compared, enough for all angular frequencies: half the limit or less apart at the particle's rim; even.
     pub angles: usize,
     /// Samples around each ring, enough for the angular frequencies that it reaches; even.
     pub samples: Vec<usize>,
@@ -30,10 +32,10 @@ pub struct Rings {
     mask_radius: f64,
 }
 
-/// Smallest number ≥ `n` of the form 2ᵃ or 3·2ᵃ: transforms of these lengths take the least time, even a third longer ones.
+/// Smallest number ≥ `n` of the form 2ᵃ, 3·2ᵃ or 9·2ᵃ, at least 18: transforms of these lengths take the least time, even longer ones.
 fn fast_turn(n: usize) -> usize {
-    let double = n.next_power_of_two();
-    if double / 4 * 3 >= n { double / 4 * 3 } else { double }
+    let double = n.next_power_of_two().max(32);
+    [9, 12].map(|parts| double / 16 * parts).into_iter().find(|&length| length >= n).unwrap_or(double)
 }
 
 impl Rings {
@@ -41,27 +43,28 @@ impl Rings {
     ///
     /// |F|² of an image masked at radius R is band-limited to 2R: rings 1/(4R) apart make sums integrals.
     pub fn new(particles: &Particles, low_pass: f64) -> Self {
-        Self::with_basis(particles, low_pass, NEGLIGIBLE)
+        Self::with_basis(particles, low_pass, MARGIN, NEGLIGIBLE)
     }
 
-    /// The same with all coefficients that the rings have.
+    /// The same with all coefficients that the rings' samples have.
     #[cfg(test)]
     pub fn uncompressed(particles: &Particles, low_pass: f64) -> Self {
-        Self::with_basis(particles, low_pass, -1.0)
+        Self::with_basis(particles, low_pass, SAMPLED_MARGIN, -1.0)
     }
 
-    fn with_basis(particles: &Particles, low_pass: f64, negligible: f64) -> Self {
+    fn with_basis(particles: &Particles, low_pass: f64, margin: usize, negligible: f64) -> Self {
         let step = 0.25 / (particles.mask_radius() + MASK_EDGE);
         let count = (1.0 / low_pass / step + 1e-6) as usize;
         let frequencies: Vec<f64> = (1..=count).map(|ring| ring as f64 * step).collect();
         let radius = particles.mask_radius();
-        let highest = |s: f64| (TAU * s * radius) as usize + MARGIN;
+        let limit = |s: f64| (TAU * s * radius) as usize;
+        let highest = |s: f64| limit(s) + margin;
         // even, for the kernels take angular frequencies in pairs
         let orders = frequencies.last().map_or(0, |&s| (highest(s) + 1).next_multiple_of(2));
         let first_ring: Vec<usize> = (0..orders).map(|m| frequencies.partition_point(|&s| highest(s) < m)).collect();
         let weights: Vec<f64> = frequencies.iter().map(|&s| TAU * s * step / particles.noise_density(s)).collect();
         let radial = radial_bases(&frequencies, &weights, &first_ring, radius + MASK_EDGE / 2.0, negligible);
-        let samples = frequencies.iter().map(|&s| 2 * fast_size(highest(s) + 1)).collect();
+        let samples = frequencies.iter().map(|&s| 2 * fast_size(limit(s) + SAMPLED_MARGIN + 1)).collect();
         let angles = fast_turn(2 * orders);
         Self { frequencies, weights, first_ring, angles, samples, radial, mask_radius: radius }
     }

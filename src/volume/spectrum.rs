@@ -6,6 +6,7 @@
 
 use nalgebra::Matrix3;
 use ndarray::{Array3, s};
+use wide::f32x4;
 
 use super::Volume;
 use crate::fourier::{Complex32, Fft3};
@@ -90,6 +91,9 @@ struct Cell {
     mirrored: bool,
 }
 
+/// Two neighbours along x in one vector register: re, im, re, im.
+type Pair = f32x4;
+
 impl Slice<'_> {
     #[inline]
     fn cell(&self, kx: f32, ky: f32) -> Cell {
@@ -106,12 +110,12 @@ impl Slice<'_> {
         }
     }
 
-    /// Values at the eight corners of a cell, `[z][y][x]`.
-    #[inline]
-    fn corners(&self, cell: &Cell) -> [[[Complex32; 2]; 2]; 2] {
+    /// Values at the eight corners of a cell, `[z][y]`.
+    #[inline(always)]
+    fn corners(&self, cell: &Cell) -> [[Pair; 2]; 2] {
         let pair = |start: usize| {
             let pair = &self.data[start..start + 2];
-            [pair[0], pair[1]]
+            Pair::new([pair[0].re, pair[0].im, pair[1].re, pair[1].im])
         };
         let (near, far) = (cell.corner, cell.corner + self.stride[2]);
         [[pair(near), pair(near + self.stride[1])], [pair(far), pair(far + self.stride[1])]]
@@ -122,14 +126,8 @@ impl Slice<'_> {
     pub fn value(&self, kx: f32, ky: f32) -> Complex32 {
         let cell = self.cell(kx, ky);
         let [fx, fy, fz] = cell.fraction;
-        // neighbours along x as one vector of four numbers
-        let pair = |start: usize| {
-            let [a, b] = [self.data[start], self.data[start + 1]];
-            [a.re, a.im, b.re, b.im]
-        };
-        let plane = |start: usize| mix_pairs(pair(start), pair(start + self.stride[1]), fy);
-        let [re, im, next_re, next_im] = mix_pairs(plane(cell.corner), plane(cell.corner + self.stride[2]), fz);
-        let value = mix(Complex32::new(re, im), Complex32::new(next_re, next_im), fx);
+        let [near, far] = self.corners(&cell).map(|[low, high]| mix(low, high, fy));
+        let value = along_x(mix(near, far, fz), fx);
         if cell.mirrored { value.conj() } else { value }
     }
 
@@ -139,17 +137,11 @@ impl Slice<'_> {
         let cell = self.cell(kx, ky);
         let [fx, fy, fz] = cell.fraction;
         let [[c00, c01], [c10, c11]] = self.corners(&cell);
-        // along x on the four edges of the cell: value and step
-        let (v00, v01) = (mix(c00[0], c00[1], fx), mix(c01[0], c01[1], fx));
-        let (v10, v11) = (mix(c10[0], c10[1], fx), mix(c11[0], c11[1], fx));
-        let (near, far) = (mix(v00, v01, fy), mix(v10, v11, fy));
-        let value = mix(near, far, fz);
-        let slope = [
-            mix(mix(c00[1] - c00[0], c01[1] - c01[0], fy), mix(c10[1] - c10[0], c11[1] - c11[0], fy), fz),
-            mix(v01 - v00, v11 - v10, fz),
-            far - near,
-        ]
-        .map(|step| step * self.edge);
+        let (near, far) = (mix(c00, c01, fy), mix(c10, c11, fy));
+        let along_z = mix(near, far, fz);
+        let value = along_x(along_z, fx);
+        let slope = [step_along_x(along_z), along_x(mix(c01 - c00, c11 - c10, fz), fx), along_x(far - near, fx)]
+            .map(|step| step * self.edge);
         if cell.mirrored {
             // V(−q) = conj V(q): the value is conjugated, the slope also changes its sign
             Gradient { value: value.conj(), slope: slope.map(|step| -step.conj()) }
@@ -159,16 +151,24 @@ impl Slice<'_> {
     }
 }
 
-/// The value a fraction `f` of the way from `a` to `b`.
+/// The values a fraction `f` of the way from `a` to `b`.
 #[inline]
-fn mix(a: Complex32, b: Complex32, f: f32) -> Complex32 {
+fn mix(a: Pair, b: Pair, f: f32) -> Pair {
     a + (b - a) * f
 }
 
-/// Two values at once, a fraction `f` of the way from `a` to `b`.
+/// The value a fraction `f` of the way from a pair's first to its second.
 #[inline]
-fn mix_pairs(a: [f32; 4], b: [f32; 4], f: f32) -> [f32; 4] {
-    std::array::from_fn(|i| a[i] + (b[i] - a[i]) * f)
+fn along_x(pair: Pair, f: f32) -> Complex32 {
+    let [re, im, next_re, next_im] = pair.to_array();
+    Complex32::new(re + (next_re - re) * f, im + (next_im - im) * f)
+}
+
+/// From a pair's first to its second.
+#[inline]
+fn step_along_x(pair: Pair) -> Complex32 {
+    let [re, im, next_re, next_im] = pair.to_array();
+    Complex32::new(next_re - re, next_im - im)
 }
 
 /// Edge of the padded cube for a density of `n` voxels an edge.
