@@ -202,7 +202,7 @@ fn sites_and_poses_that_do_not_fit_the_images_are_refused() {
     };
     for (call, part) in [
         ("orient::break_symmetry(particles, truth, orient::random(7, 1), #{ low_pass: 2 });", "30 images but 7 poses"),
-        ("orient::break_symmetry(particles.subset(5, 1), truth, orient::random(5, 1), #{ low_pass: 2 });", "too few"),
+        ("orient::break_symmetry(particles.subset(5, 1), truth, orient::random(5, 1), #{ low_pass: 2 });", "from 5"),
         ("orient::break_symmetry(particles, truth, images.true_poses(), #{ low_pass: 0.5 });", "0.5 Å"),
         ("orient::break_symmetry(particles, truth, images.true_poses(), #{ low_pass: 2, starts: 0 });", "starts"),
         (

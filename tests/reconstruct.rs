@@ -241,12 +241,12 @@ fn results_are_complete_and_the_same_bits_on_any_number_of_threads() {
     }
 }
 
-/// A kinematic stack of `size` pixels saved as `stack.mrcs` in a folder of its own; `change` acts on the finished images.
-fn other_input(size: usize, change: &str) -> TempDir {
+/// A kinematic stack of `size` pixels saved as `stack.mrcs` in a folder of its own.
+fn other_input(size: usize) -> TempDir {
     let text = format!(
         r#"
         let raw = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(#{{ cell_height: 50 }}), #{{ method: "kinematic", n: 280, size: {size} }});
-        raw.normalize().add_noise(#{{ snr: 4.0, seed: 4 }}){change}.save("stack.mrcs");
+        raw.normalize().add_noise(#{{ snr: 4.0, seed: 4 }}).save("stack.mrcs");
     "#
     );
     let folder = common::folder_with("make.rhai", &text);
@@ -257,7 +257,7 @@ fn other_input(size: usize, change: &str) -> TempDir {
 
 #[test]
 fn boxes_of_odd_size_and_dark_atoms_are_read_as_they_are() {
-    let folder = other_input(81, "");
+    let folder = other_input(81);
     let stack = folder.path().join("stack.mrcs").to_string_lossy().into_owned();
     let summary = |contrast| {
         let changes = [("images", stack.as_str()), ("contrast", contrast), ("out", contrast), ("low_pass", "1.6")];

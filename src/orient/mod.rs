@@ -77,7 +77,7 @@ pub use tilt::{TiltSeriesOptions, tilt_series};
 pub enum Error {
     #[error("{name} must be {range}, got {value}")]
     Option { name: &'static str, range: &'static str, value: f64 },
-    #[error("{images} images are too few to find orientations from; at least {needed} are needed")]
+    #[error("orientations are found from at least {needed} images, not from {images}")]
     TooFewImages { images: usize, needed: usize },
     #[error("a tilt series needs at least one angle")]
     NoAngles,
