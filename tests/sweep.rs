@@ -309,7 +309,7 @@ fn is_alive(pid: u32) -> bool {
     status.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
-/// Forty points of about 60 ms, each of which says that it has begun; results with all bits.
+/// Forty points of about a tenth of a second, time for all kills, each of which says that it has begun; results with all bits.
 const STORM: &str = r#"
 let images = microscope::simulate(structure::bundled("fept_1.5nm"), microscope::paper(), #{ method: "kinematic", n: 3, size: 64, seed: 3 });
 let t = sweep::grid(#{ seed: 0..10, snr: [0.1, 0.2, 0.4, 0.8] }, |p| {
@@ -376,7 +376,7 @@ fn a_sweep_survives_a_storm_of_kills_and_ends_as_if_nothing_had_been() {
         // what is done is not done again: a kill costs a point a worker at most
         let again: usize = begun.values().map(|times| times - 1).sum();
         assert!(
-            killed >= 12 && begun.len() == 40 && again <= 2 * killed,
+            killed >= 15 && begun.len() == 40 && again <= 2 * killed,
             "{arguments:?}: {killed} kills, {again} again"
         );
         assert!(!broken.path().join("script.sweep-1").exists());
