@@ -60,16 +60,19 @@ impl Spectrum {
 
     /// A reader of the slice that an image with rotation `rotation` (laboratory = R·body) shows.
     pub fn slice(&self, rotation: &Matrix3<f64>) -> Slice<'_> {
-        let edge = self.edge;
         let (_, ny, nx) = self.data.dim();
+        let half = (ny / 2) as f32;
+        // body frequency = Rᵀ·(kx, ky, 0), in grid points
+        let row = |row| {
+            f32x4::new([0, 1, 2, 3].map(|axis| if axis < 3 { (rotation[(row, axis)] * self.edge) as f32 } else { 0.0 }))
+        };
         Slice {
             data: self.data.as_slice().expect("standard layout"),
-            stride: [1, nx, nx * ny],
-            half: (ny / 2) as f32,
-            // body frequency = Rᵀ·(kx, ky, 0), in grid points
-            x: [0, 1, 2].map(|axis| (rotation[(0, axis)] * edge) as f32),
-            y: [0, 1, 2].map(|axis| (rotation[(1, axis)] * edge) as f32),
-            edge: edge as f32,
+            stride: [nx, nx * ny],
+            origin: f32x4::new([0.0, half, half, 0.0]),
+            x: row(0),
+            y: row(1),
+            edge: self.edge as f32,
         }
     }
 }
@@ -77,10 +80,12 @@ impl Spectrum {
 /// One central slice of a [`Spectrum`].
 pub struct Slice<'a> {
     data: &'a [Complex32],
-    stride: [usize; 3],
-    half: f32,
-    x: [f32; 3],
-    y: [f32; 3],
+    /// Grid points from one to the next along y and z.
+    stride: [usize; 2],
+    /// The grid's centre, and what one 1/Å along the image's x and y is, in grid points along x, y, z of the body.
+    origin: f32x4,
+    x: f32x4,
+    y: f32x4,
     edge: f32,
 }
 
@@ -97,17 +102,13 @@ type Pair = f32x4;
 impl Slice<'_> {
     #[inline]
     fn cell(&self, kx: f32, ky: f32) -> Cell {
-        let place = |axis: usize| self.x[axis] * kx + self.y[axis] * ky;
-        let mirrored = place(0) < 0.0;
-        let sign = if mirrored { -1.0 } else { 1.0 };
-        let q = [sign * place(0), sign * place(1), sign * place(2)];
-        let (qy, qz) = (q[1] + self.half, q[2] + self.half);
-        let (ix, iy, iz) = (q[0] as usize, qy as usize, qz as usize);
-        Cell {
-            corner: iz * self.stride[2] + iy * self.stride[1] + ix,
-            fraction: [q[0] - ix as f32, qy - iy as f32, qz - iz as f32],
-            mirrored,
-        }
+        let place = self.x * kx + self.y * ky;
+        let mirrored = place.to_array()[0] < 0.0;
+        let place = place * if mirrored { -1.0 } else { 1.0 } + self.origin;
+        let whole = place.fast_trunc_int();
+        let [fx, fy, fz, _] = (place - whole.round_float()).to_array();
+        let [x, y, z] = [0, 1, 2].map(|axis| whole.to_array()[axis] as usize);
+        Cell { corner: z * self.stride[1] + y * self.stride[0] + x, fraction: [fx, fy, fz], mirrored }
     }
 
     /// Values at the eight corners of a cell, `[z][y]`.
@@ -117,8 +118,8 @@ impl Slice<'_> {
             let pair = &self.data[start..start + 2];
             Pair::new([pair[0].re, pair[0].im, pair[1].re, pair[1].im])
         };
-        let (near, far) = (cell.corner, cell.corner + self.stride[2]);
-        [[pair(near), pair(near + self.stride[1])], [pair(far), pair(far + self.stride[1])]]
+        let (near, far) = (cell.corner, cell.corner + self.stride[1]);
+        [[pair(near), pair(near + self.stride[0])], [pair(far), pair(far + self.stride[0])]]
     }
 
     /// Spectrum at image frequency (kx, ky) [1/Å].
