@@ -196,6 +196,54 @@ impl Fft3 {
         spectrum
     }
 
+    /// The middle of the spectrum of a cube that is zero but for `inner` in its middle: what [`Fft3::forward`] gives for that cube, of frequencies from
+    /// −`reach` to `reach` − 1 along z and y, 0 to `reach` along x.
+    ///
+    /// # Panics
+    /// If `inner` is no cube that fits, or `reach` is more than half the size.
+    pub fn forward_padded(&self, inner: &Array3<f32>, reach: usize) -> Array3<Complex32> {
+        let (size, edge) = (self.0.size, inner.dim().0);
+        assert!(
+            inner.dim() == (edge, edge, edge) && edge <= size && reach <= size / 2,
+            "a cube within the planned one"
+        );
+        let (start, first) = (size / 2 - edge / 2, size / 2 - reach);
+        let columns = reach + 1;
+        // transforms along x and y of the planes that hold anything, then along z
+        let mut planes = Array3::zeros((edge, 2 * reach, columns));
+        planes.axis_iter_mut(Axis(0)).into_par_iter().zip(inner.axis_iter(Axis(0))).enumerate().for_each(
+            |(z, (mut plane, source))| {
+                let (mut row, mut out) = (self.0.rows.make_input_vec(), self.0.rows.make_output_vec());
+                let mut turned = vec![Complex32::default(); columns * size];
+                for (y, values) in source.rows().into_iter().enumerate() {
+                    let sign = parity(y + start + z + start);
+                    row.fill(0.0);
+                    row[start..start + edge].iter_mut().zip(values).for_each(|(to, from)| *to = from * sign);
+                    self.0.rows.process(&mut row, &mut out).expect("buffers of the planned size");
+                    out.iter().take(columns).enumerate().for_each(|(x, value)| turned[x * size + start + y] = *value);
+                }
+                self.0.lines.process(&mut turned);
+                for (y, mut row) in plane.rows_mut().into_iter().enumerate() {
+                    row.iter_mut().enumerate().for_each(|(x, value)| *value = turned[x * size + first + y]);
+                }
+            },
+        );
+        let mut spectrum = Array3::zeros((2 * reach, 2 * reach, columns));
+        let lines = planes.axis_iter(Axis(1)).into_par_iter();
+        spectrum.axis_iter_mut(Axis(1)).into_par_iter().zip(lines).enumerate().for_each(|(y, (mut plane, source))| {
+            let mut turned = vec![Complex32::default(); columns * size];
+            for (z, row) in source.rows().into_iter().enumerate() {
+                row.iter().enumerate().for_each(|(x, value)| turned[x * size + start + z] = *value);
+            }
+            self.0.lines.process(&mut turned);
+            for (z, mut row) in plane.rows_mut().into_iter().enumerate() {
+                let sign = |x: usize| parity(z + first + y + first + x);
+                row.iter_mut().enumerate().for_each(|(x, value)| *value = turned[x * size + first + z] * sign(x));
+            }
+        });
+        spectrum
+    }
+
     /// Real cube of a centred half spectrum, divided by the number of voxels.
     pub fn inverse(&self, mut spectrum: Array3<Complex32>) -> Array3<f32> {
         let n = self.0.size;
@@ -264,6 +312,7 @@ fn parity(i: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::s;
     use rand::RngExt;
     use std::f64::consts::TAU;
 
@@ -316,6 +365,20 @@ mod tests {
         }
         let back = fft.inverse(spectrum);
         assert!(volume.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
+    #[test]
+    fn a_padded_cube_has_the_middle_of_the_whole_spectrum() {
+        for (edge, size, reach) in [(4, 10, 5), (5, 12, 3), (6, 6, 2)] {
+            let inner = Array3::from_shape_vec((edge, edge, edge), noise(edge * edge * edge, 11)).unwrap();
+            let (start, first) = (size / 2 - edge / 2, size / 2 - reach);
+            let mut whole = Array3::zeros((size, size, size));
+            whole.slice_mut(s![start..start + edge, start..start + edge, start..start + edge]).assign(&inner);
+            let fft = Fft3::new(size);
+            let wanted = fft.forward(&whole);
+            let found = fft.forward_padded(&inner, reach);
+            assert_eq!(found, wanted.slice(s![first..first + 2 * reach, first..first + 2 * reach, ..=reach]));
+        }
     }
 
     #[test]

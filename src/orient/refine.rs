@@ -104,7 +104,7 @@ pub fn refine(
     if particles.len() != poses.len() || densities.is_empty() {
         return Err(crate::volume::Error::PoseCount { images: particles.len(), poses: poses.len() }.into());
     }
-    let spectra: Vec<Spectrum> = densities.iter().map(Spectrum::new).collect();
+    let spectra: Vec<Spectrum> = densities.iter().map(|density| Spectrum::within(density, options.low_pass)).collect();
     let samples = Samples::new(particles, options.low_pass, task)?;
     let sampling = Sampling::new(particles, &samples);
     let nothing = Depth::same(&sampling, 0.0);

@@ -5,7 +5,7 @@
 //! axis), which corrects what trilinear interpolation takes away towards the edge of the box.
 
 use nalgebra::Matrix3;
-use ndarray::{Array3, s};
+use ndarray::Array3;
 use wide::f32x4;
 
 use super::Volume;
@@ -18,6 +18,8 @@ pub struct Spectrum {
     data: Array3<Complex32>,
     /// Edge of the padded cube \[Å\]: grid points an 1/Å.
     edge: f64,
+    /// Points along z and y of the whole spectrum before the first that is kept.
+    first: usize,
 }
 
 /// Value of a spectrum at a point, and how it changes along each axis (x, y, z) of the body frame.
@@ -33,19 +35,22 @@ const PADDING: f64 = 2.0;
 impl Spectrum {
     /// Transform of `volume`, padded to at least twice its edge.
     pub fn new(volume: &Volume) -> Self {
+        Self::within(volume, 0.0)
+    }
+
+    /// The same up to 1/`low_pass` alone (Å): made sooner, and in less memory, that is read sooner too.
+    pub fn within(volume: &Volume, low_pass: f64) -> Self {
         let (n, padded) = (volume.size(), padded_size(volume.size()));
         let edge = padded as f64 * volume.pixel_size();
+        // interpolation reads the next point
+        let reach = ((edge / low_pass).min(padded as f64) as usize + 3).min(padded / 2);
         let kernel = kernel_transform(n, padded);
-        let mut cube = Array3::zeros((padded, padded, padded));
-        let start = padded / 2 - n / 2;
-        let mut inner = cube.slice_mut(s![start..start + n, start..start + n, start..start + n]);
-        for ((z, y, x), value) in volume.data().indexed_iter() {
-            inner[[z, y, x]] = value / (kernel[z] * kernel[y] * kernel[x]);
-        }
-        let mut data = Fft3::new(padded).forward(&cube);
+        let mut inner = volume.data().clone();
+        inner.indexed_iter_mut().for_each(|((z, y, x), value)| *value /= kernel[z] * kernel[y] * kernel[x]);
+        let mut data = Fft3::new(padded).forward_padded(&inner, reach);
         let voxel = volume.pixel_size().powi(3) as f32;
         data.par_mapv_inplace(|value| value * voxel);
-        Self { data, edge }
+        Self { data, edge, first: padded / 2 - reach }
     }
 
     /// Edge of the padded cube \[Å\].
@@ -61,7 +66,8 @@ impl Spectrum {
     /// A reader of the slice that an image with rotation `rotation` (laboratory = R·body) shows.
     pub fn slice(&self, rotation: &Matrix3<f64>) -> Slice<'_> {
         let (_, ny, nx) = self.data.dim();
-        let half = (ny / 2) as f32;
+        // places are counted from the corner of the whole spectrum, so that they are rounded alike whatever is kept
+        let half = (ny / 2 + self.first) as f32;
         // body frequency = Rᵀ·(kx, ky, 0), in grid points
         let row = |row| {
             f32x4::new([0, 1, 2, 3].map(|axis| if axis < 3 { (rotation[(row, axis)] * self.edge) as f32 } else { 0.0 }))
@@ -69,6 +75,7 @@ impl Spectrum {
         Slice {
             data: self.data.as_slice().expect("standard layout"),
             stride: [nx, nx * ny],
+            first: self.first * (nx + nx * ny),
             origin: f32x4::new([0.0, half, half, 0.0]),
             x: row(0),
             y: row(1),
@@ -82,6 +89,8 @@ pub struct Slice<'a> {
     data: &'a [Complex32],
     /// Grid points from one to the next along y and z.
     stride: [usize; 2],
+    /// Where the corner of the whole spectrum would be, points before the first that is kept.
+    first: usize,
     /// The grid's centre, and what one 1/Å along the image's x and y is, in grid points along x, y, z of the body.
     origin: f32x4,
     x: f32x4,
@@ -100,7 +109,7 @@ struct Cell {
 type Pair = f32x4;
 
 impl Slice<'_> {
-    #[inline]
+    #[inline(always)]
     fn cell(&self, kx: f32, ky: f32) -> Cell {
         let place = self.x * kx + self.y * ky;
         let mirrored = place.to_array()[0] < 0.0;
@@ -108,7 +117,7 @@ impl Slice<'_> {
         let whole = place.fast_trunc_int();
         let [fx, fy, fz, _] = (place - whole.round_float()).to_array();
         let [x, y, z] = [0, 1, 2].map(|axis| whole.to_array()[axis] as usize);
-        Cell { corner: z * self.stride[1] + y * self.stride[0] + x, fraction: [fx, fy, fz], mirrored }
+        Cell { corner: z * self.stride[1] + y * self.stride[0] + x - self.first, fraction: [fx, fy, fz], mirrored }
     }
 
     /// Values at the eight corners of a cell, `[z][y]`.
@@ -123,7 +132,7 @@ impl Slice<'_> {
     }
 
     /// Spectrum at image frequency (kx, ky) [1/Å].
-    #[inline]
+    #[inline(always)]
     pub fn value(&self, kx: f32, ky: f32) -> Complex32 {
         let cell = self.cell(kx, ky);
         let [fx, fy, fz] = cell.fraction;
@@ -133,7 +142,7 @@ impl Slice<'_> {
     }
 
     /// Spectrum at image frequency (kx, ky) [1/Å] and its slope [per 1/Å] along the axes of the body frame.
-    #[inline]
+    #[inline(always)]
     pub fn gradient(&self, kx: f32, ky: f32) -> Gradient {
         let cell = self.cell(kx, ky);
         let [fx, fy, fz] = cell.fraction;
@@ -153,20 +162,20 @@ impl Slice<'_> {
 }
 
 /// The values a fraction `f` of the way from `a` to `b`.
-#[inline]
+#[inline(always)]
 fn mix(a: Pair, b: Pair, f: f32) -> Pair {
     a + (b - a) * f
 }
 
 /// The value a fraction `f` of the way from a pair's first to its second.
-#[inline]
+#[inline(always)]
 fn along_x(pair: Pair, f: f32) -> Complex32 {
     let [re, im, next_re, next_im] = pair.to_array();
     Complex32::new(re + (next_re - re) * f, im + (next_im - im) * f)
 }
 
 /// From a pair's first to its second.
-#[inline]
+#[inline(always)]
 fn step_along_x(pair: Pair) -> Complex32 {
     let [re, im, next_re, next_im] = pair.to_array();
     Complex32::new(next_re - re, next_im - im)

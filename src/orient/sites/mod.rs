@@ -262,7 +262,7 @@ impl<'a> Known<'a> {
                 (rim * f64::from(atom.element.atomic_number()) / 50.0) as f32
             })
             .collect();
-        let spectrum = Spectrum::new(&self.data.plain_volume(&self.sites, &amplitudes));
+        let spectrum = self.data.spectrum(&self.sites, &amplitudes);
         let transfer = self.data.transfer_by_power(&spectrum, poses.as_slice());
         Model { amplitudes, transfer }
     }
@@ -340,7 +340,7 @@ struct Seer<'a> {
 
 impl<'a> Seer<'a> {
     fn new(known: &Known, model: &'a Model) -> Self {
-        let spectrum = Spectrum::new(&known.data.plain_volume(&known.sites, &model.amplitudes));
+        let spectrum = known.data.spectrum(&known.sites, &model.amplitudes);
         let weights = known.data.power_weights(&model.transfer);
         Self { model, spectrum, weights, permuted: known.permuted(&model.amplitudes) }
     }
@@ -414,7 +414,7 @@ impl Start {
         let (data, filter) = (&known.data, &known.filter);
         let shown = Shown { seen: &half.seen, images: half.images.len(), transfer: &half.transfer };
         let amplitudes = known.equations.solve(data, filter, &shown, &last.amplitudes, self.mean);
-        let spectrum = Spectrum::new(&data.plain_volume(&known.sites, &amplitudes));
+        let spectrum = data.spectrum(&known.sites, &amplitudes);
         let transfer = data.transfer_by_fit(&spectrum, &half.images, &half.taken);
         Model { amplitudes, transfer }
     }

@@ -186,8 +186,13 @@ impl Data {
         })
     }
 
+    /// Spectrum of Gaussian atoms alone.
+    pub fn spectrum(&self, sites: &[Point3<f64>], amplitudes: &[f32]) -> Spectrum {
+        Spectrum::within(&self.plain_volume(sites, amplitudes), self.low_pass)
+    }
+
     /// The density of Gaussian atoms alone.
-    pub fn plain_volume(&self, sites: &[Point3<f64>], amplitudes: &[f32]) -> Volume {
+    fn plain_volume(&self, sites: &[Point3<f64>], amplitudes: &[f32]) -> Volume {
         let size = grid_size(self.model_edge, self.low_pass);
         let atoms: Vec<(Point3<f64>, f64)> =
             sites.iter().zip(amplitudes).map(|(site, &amplitude)| (*site, f64::from(amplitude))).collect();
