@@ -195,3 +195,31 @@ pub(super) fn kernel_transform(n: usize, padded: usize) -> Vec<f32> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::orient::random_poses;
+    use crate::volume::density_of_atoms;
+
+    #[test]
+    fn up_to_its_limit_a_spectrum_is_the_whole_one() {
+        let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-4.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
+        let volume = density_of_atoms(&atoms, 0.6, 41, 0.5);
+        let (whole, part) = (Spectrum::new(&volume), Spectrum::within(&volume, 2.3));
+        assert!(2 * part.data.len() < whole.data.len());
+        let mut rng = crate::random::stream(5, "spectrum test", 0);
+        for pose in random_poses(50, 1).as_slice() {
+            let [here, there] = [&whole, &part].map(|spectrum| spectrum.slice(&pose.matrix()));
+            for _ in 0..50 {
+                let (length, angle) =
+                    (rng.random_range(0.0..=1.0f32) / 2.3, rng.random_range(0.0..std::f32::consts::TAU));
+                let (kx, ky) = (length * angle.cos(), length * angle.sin());
+                let [a, b] = [&here, &there].map(|slice| slice.gradient(kx, ky));
+                assert_eq!((here.value(kx, ky), a.value, a.slope), (there.value(kx, ky), b.value, b.slope));
+            }
+        }
+    }
+}
