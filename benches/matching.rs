@@ -91,7 +91,8 @@ fn kernel(particles: &Particles, density: &Volume) -> Kernel {
     let rings = Rings::new(particles, 1.0);
     let views: Vec<_> = directions(REFERENCES).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
     let task = Task::silent();
-    let references = Expansion::of_slices(&rings, &Spectrum::new(density), &views, &task).expect("nobody stops it");
+    let references =
+        Expansion::of_slices(&rings, &Spectrum::new(density, 1.0), &views, &task).expect("nobody stops it");
     let images = PixelBasis::new(&rings, particles).expand(particles, &task).expect("nobody stops it");
     let correlator = Correlator::new(&rings, &images, &references);
     let pairs = (IMAGES * REFERENCES) as f64;

@@ -174,30 +174,11 @@ impl Fft3 {
     pub fn forward(&self, volume: &Array3<f32>) -> Array3<Complex32> {
         let n = self.0.size;
         assert_eq!(volume.dim(), (n, n, n), "a cube of the planned size");
-        let mut spectrum = Array3::zeros((n, n, n / 2 + 1));
-        spectrum.axis_iter_mut(Axis(0)).into_par_iter().zip(volume.axis_iter(Axis(0))).enumerate().for_each(
-            |(z, (mut plane, source))| {
-                let (mut row, mut out) = (self.0.rows.make_input_vec(), self.0.rows.make_output_vec());
-                for (y, (mut target, values)) in plane.rows_mut().into_iter().zip(source.rows()).enumerate() {
-                    // (−1)^(y+z) in real space centres the spectrum on y and z
-                    let sign = parity(y + z);
-                    for (to, from) in row.iter_mut().zip(values) {
-                        *to = from * sign;
-                    }
-                    self.0.rows.process(&mut row, &mut out).expect("buffers of the planned size");
-                    for (to, from) in target.iter_mut().zip(&out) {
-                        *to = *from;
-                    }
-                }
-            },
-        );
-        self.along_y_and_z(&mut spectrum, &self.0.lines);
-        shift_origin(&mut spectrum, 1.0);
-        spectrum
+        self.forward_padded(volume, n / 2)
     }
 
-    /// The middle of the spectrum of a cube that is zero but for `inner` in its middle: what [`Fft3::forward`] gives for that cube, of frequencies from
-    /// −`reach` to `reach` − 1 along z and y, 0 to `reach` along x.
+    /// The low frequencies of a cube that holds `inner` in its middle and is zero elsewhere, as [`Fft3::forward`] gives them: −`reach` … `reach` − 1 along
+    /// z and y, 0 … `reach` along x.
     ///
     /// # Panics
     /// If `inner` is no cube that fits, or `reach` is more than half the size.

@@ -64,7 +64,7 @@ pub fn agreement(a: (&Poses, &Volume), b: (&Poses, &Volume), options: &Agreement
         });
     }
     let errors = evaluate(b.0, a.0, &[]);
-    let spectra = [a.1, b.1].map(|density| Spectrum::within(density, options.low_pass));
+    let spectra = [a.1, b.1].map(|density| Spectrum::new(density, options.low_pass));
     let mut shells = vec![[0.0f64; 3]; rings + 1];
     for view in directions(VIEWS) {
         let here = spectra[0].slice(&view.to_rotation_matrix().into_inner());

@@ -72,7 +72,7 @@ pub fn candidates(
     memory::require(needed as f64, "the coefficients of this search")?;
     let rotations = directions(count);
     let matrices: Vec<_> = rotations.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-    let references = Expansion::of_slices(&rings, &Spectrum::within(density, options.low_pass), &matrices, task)?;
+    let references = Expansion::of_slices(&rings, &Spectrum::new(density, rings.finest()), &matrices, task)?;
     let basis = PixelBasis::new(&rings, particles);
     let stage = task.stage("search candidates", particles.len() * shifts.len());
     // the best matches of each image with the index of their shift

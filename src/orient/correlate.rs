@@ -312,7 +312,8 @@ mod tests {
         let views: Vec<_> = crate::orient::random_poses(24, 3).as_slice().iter().map(|pose| pose.matrix()).collect();
         for (size, bound) in [(40, 6e-4), (80, 2e-4)] {
             let density = density_of_atoms(&atoms, 0.6, size, 0.75);
-            let references = Expansion::of_slices(&rings, &Spectrum::new(&density), &views, &Task::silent()).unwrap();
+            let references =
+                Expansion::of_slices(&rings, &Spectrum::new(&density, 0.0), &views, &Task::silent()).unwrap();
             let exact = exact_norms(&rings, &density, &views);
             let errors = references.norms().iter().zip(exact).map(|(&norm, exact)| f64::from(norm) / exact - 1.0);
             let rms = (errors.map(|error| error * error).sum::<f64>() / views.len() as f64).sqrt();

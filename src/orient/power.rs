@@ -36,8 +36,7 @@ pub(super) fn match_rings(
     task: &Task,
 ) -> Result<Volume, Cancelled> {
     let views: Vec<_> = directions(VIEWS).iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-    let finest = 1.0 / rings.frequencies[rings.frequencies.len() - 1];
-    let slices = Expansion::of_slices(rings, &Spectrum::within(density, finest), &views, task)?;
+    let slices = Expansion::of_slices(rings, &Spectrum::new(density, rings.finest()), &views, task)?;
     let masked_area = std::f64::consts::PI * particles.mask_radius().powi(2);
     let (wanted, given) = (images.ring_power(rings), slices.ring_power(rings));
     let faintest = 1e-6 * given.iter().copied().fold(0.0, f64::max);

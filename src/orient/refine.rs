@@ -104,7 +104,7 @@ pub fn refine(
     if particles.len() != poses.len() || densities.is_empty() {
         return Err(crate::volume::Error::PoseCount { images: particles.len(), poses: poses.len() }.into());
     }
-    let spectra: Vec<Spectrum> = densities.iter().map(|density| Spectrum::within(density, options.low_pass)).collect();
+    let spectra: Vec<Spectrum> = densities.iter().map(|density| Spectrum::new(density, options.low_pass)).collect();
     let samples = Samples::new(particles, options.low_pass, task)?;
     let sampling = Sampling::new(particles, &samples);
     let nothing = Depth::same(&sampling, 0.0);
@@ -397,7 +397,7 @@ fn weighted_power((value, inverse_noise): (&Complex32, &f32)) -> f64 {
     f64::from((value * inverse_noise).norm_sqr())
 }
 
-/// Solution of the damped normal equations; none if they are singular.
+/// Solution of the damped normal equations; none if they are singular or not finite.
 pub(crate) fn damped_step(normal: &Normal, damping: f64, shifts: bool) -> Option<Vector5> {
     let (mut matrix, mut gradient) = (normal.matrix, normal.gradient);
     for i in 0..PARAMETERS {
@@ -413,6 +413,9 @@ pub(crate) fn damped_step(normal: &Normal, damping: f64, shifts: bool) -> Option
         }
     }
     let step = matrix.cholesky()?.solve(&gradient);
+    if !step.iter().all(|value| value.is_finite()) {
+        return None;
+    }
     let turn = step.fixed_rows::<3>(0).norm();
     Some(if turn > LONGEST_TURN { step * (LONGEST_TURN / turn) } else { step })
 }

@@ -69,6 +69,11 @@ impl Rings {
         Self { frequencies, weights, first_ring, angles, samples, radial, mask_radius: radius }
     }
 
+    /// Resolution of the outermost ring \[Å\].
+    pub fn finest(&self) -> f64 {
+        self.frequencies.last().map_or(f64::INFINITY, |s| 1.0 / s)
+    }
+
     /// Number of angular frequencies m ≥ 0.
     pub fn orders(&self) -> usize {
         self.first_ring.len()

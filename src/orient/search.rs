@@ -121,7 +121,7 @@ fn search_on(
         .into_iter()
         .filter(|rotation| options.symmetry.holds(&(rotation.inverse() * Vector3::z()), margin))
         .collect();
-    let spectrum = Spectrum::within(density, options.low_pass);
+    let spectrum = Spectrum::new(density, rings.finest());
     let basis = PixelBasis::new(rings, particles);
     let mut poses = vec![Pose::default(); particles.len()];
     let mut scores = vec![f64::MIN; particles.len()];

@@ -103,12 +103,8 @@ impl Start {
         let progress = index as f64 / (options.iterations - 1).max(1) as f64;
         let views = directions((shared.directions as f64 * FIRST_DIRECTIONS.powf(1.0 - progress)).ceil() as usize);
         let matrices: Vec<_> = views.iter().map(|q| q.to_rotation_matrix().into_inner()).collect();
-        let references = Expansion::of_slices(
-            shared.rings,
-            &Spectrum::within(&self.volume, shared.options.low_pass),
-            &matrices,
-            task,
-        )?;
+        let references =
+            Expansion::of_slices(shared.rings, &Spectrum::new(&self.volume, shared.rings.finest()), &matrices, task)?;
         let images = self.moved.as_ref().unwrap_or(&shared.images);
         let correlator = Correlator::new(shared.rings, images, &references);
         let last: Vec<f32> = self.poses.scores().iter().map(|&score| score as f32).collect();

@@ -22,7 +22,7 @@ pub fn noise(rng: &mut impl rand::Rng, count: usize, size: usize) -> Particles {
 pub fn three_atoms(intensity: f64, size: usize, pixel_size: f64) -> Spectrum {
     let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-3.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
     let atoms = atoms.map(|(place, relative)| (place, relative * intensity));
-    Spectrum::new(&density_of_atoms(&atoms, 0.6, size, pixel_size))
+    Spectrum::new(&density_of_atoms(&atoms, 0.6, size, pixel_size), 0.0)
 }
 
 /// Particles and slices of a spectrum at five directions, on rings to 2.5 Å.

@@ -44,7 +44,7 @@ pub struct Projector {
 impl Projector {
     /// For images of `size` pixels of `pixel_size` Å, shifts up to `max_shift` Å, and frequencies up to 1/`low_pass`.
     pub fn new(volume: &Volume, size: usize, pixel_size: f64, max_shift: f64, low_pass: f64) -> Self {
-        let spectrum = Spectrum::within(volume, low_pass);
+        let spectrum = Spectrum::new(volume, low_pass);
         let image_edge = size as f64 * pixel_size;
         // a point of the density's copy next door must not reach into the image
         let needed = image_edge / 2.0 + reach(volume) + max_shift + pixel_size;

@@ -11,10 +11,10 @@ use wide::f32x4;
 use super::Volume;
 use crate::fourier::{Complex32, Fft3};
 
-/// Spectrum of a density, in density · Å³, for frequencies below the Nyquist frequency of its voxels.
+/// Spectrum of a density, in density · Å³, up to a limit.
 #[derive(Debug, Clone)]
 pub struct Spectrum {
-    /// Centred half spectrum `[z][y][x ≥ 0]`.
+    /// Middle of the centred half spectrum `[z][y][x ≥ 0]`.
     data: Array3<Complex32>,
     /// Edge of the padded cube \[Å\]: grid points an 1/Å.
     edge: f64,
@@ -33,16 +33,12 @@ pub struct Gradient {
 const PADDING: f64 = 2.0;
 
 impl Spectrum {
-    /// Transform of `volume`, padded to at least twice its edge.
-    pub fn new(volume: &Volume) -> Self {
-        Self::within(volume, 0.0)
-    }
-
-    /// The same up to 1/`low_pass` alone (Å): made sooner, and in less memory, that is read sooner too.
-    pub fn within(volume: &Volume, low_pass: f64) -> Self {
+    /// Transform of `volume`, padded to at least twice its edge, for frequencies up to 1/`low_pass` (Å; 0: all that its voxels carry). Others must not be
+    /// read: the fewer are kept, the sooner they are made and found.
+    pub fn new(volume: &Volume, low_pass: f64) -> Self {
         let (n, padded) = (volume.size(), padded_size(volume.size()));
         let edge = padded as f64 * volume.pixel_size();
-        // interpolation reads the next point
+        // of −reach … reach − 1 interpolation reads the next point too, and rounding may go one beyond
         let reach = ((edge / low_pass).min(padded as f64) as usize + 3).min(padded / 2);
         let kernel = kernel_transform(n, padded);
         let mut inner = volume.data().clone();
@@ -51,11 +47,6 @@ impl Spectrum {
         let voxel = volume.pixel_size().powi(3) as f32;
         data.par_mapv_inplace(|value| value * voxel);
         Self { data, edge, first: padded / 2 - reach }
-    }
-
-    /// Edge of the padded cube \[Å\].
-    pub fn edge(&self) -> f64 {
-        self.edge
     }
 
     /// Largest frequency that can be read in every direction [1/Å].
@@ -75,7 +66,7 @@ impl Spectrum {
         Slice {
             data: self.data.as_slice().expect("standard layout"),
             stride: [nx, nx * ny],
-            first: self.first * (nx + nx * ny),
+            skipped: self.first * (nx + nx * ny),
             origin: f32x4::new([0.0, half, half, 0.0]),
             x: row(0),
             y: row(1),
@@ -89,8 +80,8 @@ pub struct Slice<'a> {
     data: &'a [Complex32],
     /// Grid points from one to the next along y and z.
     stride: [usize; 2],
-    /// Where the corner of the whole spectrum would be, points before the first that is kept.
-    first: usize,
+    /// Points from the whole spectrum's corner to the first that is kept, at these strides.
+    skipped: usize,
     /// The grid's centre, and what one 1/Å along the image's x and y is, in grid points along x, y, z of the body.
     origin: f32x4,
     x: f32x4,
@@ -108,7 +99,16 @@ struct Cell {
 /// Two neighbours along x in one vector register: re, im, re, im.
 type Pair = f32x4;
 
+// Inlined always: a call costs as much as what it does.
 impl Slice<'_> {
+    /// Whether the cell at a place, counted from the whole spectrum's corner, is kept.
+    fn keeps(&self, [x, y, z]: [usize; 3]) -> bool {
+        let [nx, ny] = [self.stride[0], self.stride[1] / self.stride[0]];
+        let first = self.skipped / (self.stride[0] + self.stride[1]);
+        let inside = |place: usize| place >= first && place - first + 1 < ny;
+        x + 1 < nx && inside(y) && inside(z)
+    }
+
     #[inline(always)]
     fn cell(&self, kx: f32, ky: f32) -> Cell {
         let place = self.x * kx + self.y * ky;
@@ -117,7 +117,8 @@ impl Slice<'_> {
         let whole = place.fast_trunc_int();
         let [fx, fy, fz, _] = (place - whole.round_float()).to_array();
         let [x, y, z] = [0, 1, 2].map(|axis| whole.to_array()[axis] as usize);
-        Cell { corner: z * self.stride[1] + y * self.stride[0] + x - self.first, fraction: [fx, fy, fz], mirrored }
+        debug_assert!(self.keeps([x, y, z]), "frequency ({kx}, {ky}) is beyond the limit");
+        Cell { corner: z * self.stride[1] + y * self.stride[0] + x - self.skipped, fraction: [fx, fy, fz], mirrored }
     }
 
     /// Values at the eight corners of a cell, `[z][y]`.
@@ -198,27 +199,55 @@ pub(super) fn kernel_transform(n: usize, padded: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use nalgebra::{Rotation3, Vector3};
     use rand::RngExt;
 
     use super::*;
     use crate::orient::random_poses;
     use crate::volume::density_of_atoms;
 
+    fn volume() -> Volume {
+        let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-4.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
+        density_of_atoms(&atoms, 0.6, 41, 0.5)
+    }
+
+    fn assert_same(slices: &[Slice; 2], kx: f32, ky: f32) {
+        let [whole, part] = slices.each_ref().map(|slice| {
+            let Gradient { value, slope } = slice.gradient(kx, ky);
+            (slice.value(kx, ky), value, slope)
+        });
+        assert_eq!(whole, part, "at ({kx}, {ky})");
+    }
+
     #[test]
     fn up_to_its_limit_a_spectrum_is_the_whole_one() {
-        let atoms = [([1.0, 2.0, 3.0].into(), 1.0), ([-4.0, 0.5, 1.0].into(), 2.0), ([2.0, -3.0, -2.0].into(), 1.5)];
-        let volume = density_of_atoms(&atoms, 0.6, 41, 0.5);
-        let (whole, part) = (Spectrum::new(&volume), Spectrum::within(&volume, 2.3));
-        assert!(2 * part.data.len() < whole.data.len());
+        let spectra = [0.0, 2.3].map(|low_pass| Spectrum::new(&volume(), low_pass));
+        assert!(2 * spectra[1].data.len() < spectra[0].data.len());
         let mut rng = crate::random::stream(5, "spectrum test", 0);
         for pose in random_poses(50, 1).as_slice() {
-            let [here, there] = [&whole, &part].map(|spectrum| spectrum.slice(&pose.matrix()));
+            let slices = spectra.each_ref().map(|spectrum| spectrum.slice(&pose.matrix()));
             for _ in 0..50 {
                 let (length, angle) =
                     (rng.random_range(0.0..=1.0f32) / 2.3, rng.random_range(0.0..std::f32::consts::TAU));
-                let (kx, ky) = (length * angle.cos(), length * angle.sin());
-                let [a, b] = [&here, &there].map(|slice| slice.gradient(kx, ky));
-                assert_eq!((here.value(kx, ky), a.value, a.slope), (there.value(kx, ky), b.value, b.slope));
+                assert_same(&slices, length * angle.cos(), length * angle.sin());
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_itself_is_read_along_every_axis() {
+        let edge = padded_size(41) as f64 * 0.5;
+        // on a point of the grid, next to it, and the finest there is
+        for low_pass in [edge / 12.0, edge / 12.0 * (1.0 + 1e-7), edge / (padded_size(41) as f64 / 2.0 - 2.0)] {
+            let spectra = [0.0, low_pass].map(|low_pass| Spectrum::new(&volume(), low_pass));
+            let limit = (1.0 / low_pass) as f32;
+            for (axis, turns) in [(0, 0), (0, 1), (1, 1), (1, 3), (2, 1), (0, 3)] {
+                let turn = Vector3::ith(axis, f64::from(turns) * std::f64::consts::FRAC_PI_2);
+                let rotation = Rotation3::from_scaled_axis(turn).into_inner();
+                let slices = spectra.each_ref().map(|spectrum| spectrum.slice(&rotation));
+                for (kx, ky) in [(limit, 0.0), (-limit, 0.0), (0.0, limit), (0.0, -limit)] {
+                    assert_same(&slices, kx, ky);
+                }
             }
         }
     }

@@ -188,7 +188,7 @@ impl Data {
 
     /// Spectrum of Gaussian atoms alone.
     pub fn spectrum(&self, sites: &[Point3<f64>], amplitudes: &[f32]) -> Spectrum {
-        Spectrum::within(&self.plain_volume(sites, amplitudes), self.low_pass)
+        Spectrum::new(&self.plain_volume(sites, amplitudes), self.low_pass)
     }
 
     /// The density of Gaussian atoms alone.
