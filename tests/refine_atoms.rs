@@ -282,6 +282,25 @@ fn b_factors_rise_where_atoms_vibrate_more() {
     assert!(error < 2.0 * mean(&|atom| atom[1]), "{error}");
 }
 
+#[test]
+fn it_says_whether_the_atoms_have_settled() {
+    let script = r#"
+        let truth = structure::bundled("fept_1.5nm");
+        let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 60, size: 100, seed: 1 })
+            .invert().normalize().add_noise(#{ snr: 0.5, seed: 1 });
+        let particles = images.prepare(#{ diameter: 15, tolerance: 0 });
+        let map = volume::reconstruct(particles, images.true_poses(), #{ low_pass: 1 });
+        let traced = model::trace(map.volume, #{ species: ["Fe", "Pt"] });
+        for options in [#{ rounds: 4 }, #{}] {
+            let refined = model::refine(traced, particles, images.true_poses(), options);
+            print(`${if refined.settled { 1 } else { 0 }} ${refined.rounds}`);
+        }
+    "#;
+    let result = numbers(script, &[]);
+    assert_eq!(result[..3], [0.0, 4.0, 1.0], "{result:?}");
+    assert!(result[3] > 4.0 && result[3] < 30.0, "{result:?}");
+}
+
 /// Each half has √2 the noise of all images, and two differ by √2 of that: atoms lie twice as far apart in them as they are from the truth.
 #[test]
 fn half_maps_differ_by_twice_the_error_of_the_whole() {

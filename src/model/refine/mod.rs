@@ -41,7 +41,7 @@ use crate::task::Task;
 pub struct RefineOptions {
     /// Resolution to which images and atoms are compared \[Å\]; default 1.0, or what the particles carry.
     pub low_pass: Option<f64>,
-    /// Most rounds of transfers, poses and positions; default 12.
+    /// Most rounds of transfers, poses and positions; default 30. It ends sooner where the atoms have settled.
     pub rounds: usize,
     /// Energy of the electrons \[kV\]; default 200.
     pub energy: f64,
@@ -55,7 +55,7 @@ pub struct RefineOptions {
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { low_pass: None, rounds: 12, energy: 200.0, max_shift: 2.0, composition: None, trend: TrendChoice::Auto }
+        Self { low_pass: None, rounds: 30, energy: 200.0, max_shift: 2.0, composition: None, trend: TrendChoice::Auto }
     }
 }
 
@@ -84,6 +84,8 @@ pub struct Refinement {
     pub rounds: usize,
     /// Root mean square of the last change of the positions \[Å\].
     pub last_step: f64,
+    /// Whether it ended because nothing was left to gain, not because the rounds did.
+    pub settled: bool,
 }
 
 /// Transfer from atoms of one element to images: P·cos(πλk²z) + Q·sin(πλk²z) at height z.
@@ -154,20 +156,18 @@ pub fn refine(
     let strong = by_intensity([&freed[..], &scaled(&hopeless, scale(&freed, &peaks))].concat(), &trace)?;
     let (atoms, peaks) = apart(&strong, &elements);
     state.take(atoms);
-    while rounds < options.rounds {
+    let mut settled = false;
+    while rounds < options.rounds && !settled {
         let round = state.round()?;
-        (rounds, last_step) = (rounds + 1, round.step);
+        (rounds, last_step, settled) = (rounds + 1, round.step, round.gain < SETTLED);
         stage.advance(1)?;
-        if round.gain < SETTLED {
-            break;
-        }
     }
     let bound = state.settle()?;
     let (strengths, deviations) = state.strengths(&peaks)?;
-    let mut settled = state.peaks(&peaks, &strengths);
-    settled.iter_mut().zip(&deviations).for_each(|(peak, &deviation)| peak.intensity_deviation = Some(deviation));
-    let scale = scale(&settled, &peaks);
-    let model = reclassify(settled, scaled(strong.rejected(), scale), scale * strong.noise_cut(), &trace);
+    let mut refined = state.peaks(&peaks, &strengths);
+    refined.iter_mut().zip(&deviations).for_each(|(peak, &deviation)| peak.intensity_deviation = Some(deviation));
+    let scale = scale(&refined, &peaks);
+    let model = reclassify(refined, scaled(strong.rejected(), scale), scale * strong.noise_cut(), &trace);
     let model = model.with_relative_b_factors();
     let transfers = state.curves(&elements);
     let State { poses: refined, chi2, weights, .. } = state;
@@ -185,6 +185,7 @@ pub fn refine(
         bound,
         rounds,
         last_step,
+        settled,
     })
 }
 

@@ -68,18 +68,19 @@ pub mod api {
     /// Refines atoms and poses against the raw images, by Newton's method on all positions.
     ///
     /// * `atoms`, `poses`: of the same reconstruction; `particles`: the images it was made from.
-    /// * options: `low_pass` (Å, default 1.0, or what the particles carry), resolution to which images and atoms are compared; `rounds` (default 12), at most; `energy` (kV, default
+    /// * options: `low_pass` (Å, default 1.0, or what the particles carry), resolution to which images and atoms are compared; `rounds` (default 30), at most; `energy` (kV, default
     ///   200); `max_shift` (Å, default 2.0); `trend` and `composition` (parts, lightest element first) as for `trace`.
     ///
     /// In each round the transfer function of each element is found from the images, with the defocus that an atom has by its height along the beam; then
     /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths; from then on
     /// each atom has a B factor of its own in place of a strength.
     ///
-    /// Gives a map: `low_pass`, `energy`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise allows, and `relative_B_A2`), `poses`, `chi2` (mean
-    /// squared residual in units of the noise), `unexplained` (share of the signal that is left), `bound_pm` (RMSD that the noise allows, Cramér–Rao),
-    /// `rounds`, `last_step_pm` (change of the positions in the last one), one number an image: `residuals` (χ²) and `weights`; and `transfers`, one an
-    /// element: maps with `element`, `frequencies`, `even`, `odd`, and their standard deviations `even_deviation` and `odd_deviation`. An atom at height z has the
-    /// transfer even·cos(πλk²z) + odd·sin(πλk²z).
+    /// Gives a map: `low_pass`, `energy`, `atoms` (its `columns` hold `sigma_A`, the standard deviation of a position along an axis that the noise
+    /// allows, and `relative_B_A2`), `poses`, `chi2` (mean squared residual in units of the noise), `unexplained` (share of the signal that is left),
+    /// `bound_pm` (RMSD that the noise allows, Cramér–Rao), `rounds`, `last_step_pm` (change of the positions in the last one), `settled` (false if more
+    /// rounds would move them on), one number an image: `residuals` (χ²) and `weights`; and `transfers`, one an element: maps with `element`,
+    /// `frequencies`, `even`, `odd`, and their standard deviations `even_deviation` and `odd_deviation`. An atom at height z has the transfer
+    /// even·cos(πλk²z) + odd·sin(πλk²z).
     ///
     /// Poses that are no more images than there are, a limit finer than what the particles were prepared for, and no atoms are errors.
     ///
@@ -479,6 +480,7 @@ fn refinement_map(refined: Refinement) -> Map {
         ("bound_pm".into(), (100.0 * refined.bound).into()),
         ("rounds".into(), (refined.rounds as i64).into()),
         ("last_step_pm".into(), (100.0 * refined.last_step).into()),
+        ("settled".into(), refined.settled.into()),
         ("transfers".into(), refined.transfers.iter().map(transfer).collect::<Array>().into()),
     ])
 }
