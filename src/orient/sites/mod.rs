@@ -275,7 +275,7 @@ impl<'a> Known<'a> {
             .iter()
             .map(|rotation| {
                 let matrix = (pose.rotation * rotation).to_rotation_matrix().into_inner();
-                self.data.norm(&seer.spectrum, &seer.weights, &matrix)
+                self.data.norm(&seer.spectrum, &seer.model.transfer, &matrix)
             })
             .collect();
         let scores = seer.permuted.iter().zip(&self.rotation_of).map(|(amplitudes, &rotation)| {
@@ -333,16 +333,13 @@ impl<'a> Known<'a> {
 struct Seer<'a> {
     model: &'a Model,
     spectrum: Spectrum,
-    /// Of each sample, in the model's power.
-    weights: Vec<f32>,
     permuted: Vec<Vec<f32>>,
 }
 
 impl<'a> Seer<'a> {
     fn new(known: &Known, model: &'a Model) -> Self {
         let spectrum = known.data.spectrum(&known.sites, &model.amplitudes);
-        let weights = known.data.power_weights(&model.transfer);
-        Self { model, spectrum, weights, permuted: known.permuted(&model.amplitudes) }
+        Self { model, spectrum, permuted: known.permuted(&model.amplitudes) }
     }
 }
 

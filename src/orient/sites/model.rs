@@ -123,16 +123,14 @@ impl Data {
         overlap.sums.iter().zip(&power.sums).map(|(a, b)| (a / (b + faintest)).max(0.0) as f32).collect()
     }
 
-    /// Weight of each sample in the power of a model seen through `transfer`.
-    pub fn power_weights(&self, transfer: &[f32]) -> Vec<f32> {
-        self.weights.iter().zip(&self.rings).map(|(weight, &ring)| weight * transfer[ring] * transfer[ring]).collect()
-    }
-
-    /// ‖M‖² of the model seen at `rotation`, with weights of the samples from [`Data::power_weights`].
-    pub fn norm(&self, spectrum: &Spectrum, weights: &[f32], rotation: &Matrix3<f64>) -> f32 {
+    /// ‖M‖² of the model seen at `rotation`, in the samples' weights.
+    pub fn norm(&self, spectrum: &Spectrum, transfer: &[f32], rotation: &Matrix3<f64>) -> f32 {
         let slice = spectrum.slice(rotation);
-        let powers = self.samples.frequencies.iter().zip(weights);
-        powers.map(|(&[kx, ky], weight)| slice.value(kx, ky).norm_sqr() * weight).sum()
+        let mut sum = 0.0;
+        for ((&[kx, ky], &ring), &weight) in self.samples.frequencies.iter().zip(&self.rings).zip(&self.weights) {
+            sum += slice.value(kx, ky).norm_sqr() * weight * transfer[ring] * transfer[ring];
+        }
+        sum
     }
 
     /// What image `image`, moved back by its shift, shows at the sites' places as seen at `pose`: its correlation with an atom of unit
