@@ -1,4 +1,4 @@
-"""CPU seconds that abTEM takes for the liquid image of `cargo bench --bench multislice`: 100 slices, 200 x 200 pixels, 5 frozen configurations, 25 defoci.
+"""CPU seconds that abTEM takes for the liquid image of `cargo bench --bench multislice`: 100 slices, 200 x 200 pixels, 5 frozen configurations, 21 defoci.
 
     echo 'cell::paper().fill(structure::bundled("fept_1.5nm"), #{ seed: 1 }).structure.save("cell.xyz");' > cell.rhai
     cargo run --release -- run cell.rhai
@@ -32,8 +32,8 @@ atoms.wrap()
 def image(seed):
     phonons = abtem.FrozenPhonons(atoms, num_configs=5, sigmas=0.08, seed=seed)
     potential = abtem.Potential(phonons, gpts=(200, 200), slice_thickness=1.0, parametrization="kirkland", projection="infinite")
-    wave = abtem.PlaneWave(energy=80e3).multislice(potential, lazy=True)
-    lens = abtem.CTF(Cs=-1e5, defocus=np.linspace(-65, 185, 25), semiangle_cutoff=30, energy=80e3)
+    wave = abtem.PlaneWave(energy=200e3).multislice(potential, lazy=True)
+    lens = abtem.CTF(Cs=-1e5, C50=3e7, defocus=np.linspace(-40, 160, 21), semiangle_cutoff=30, energy=200e3)
     return wave.apply_ctf(lens).intensity().compute()
 
 

@@ -197,6 +197,7 @@ impl Fft3 {
                 let (mut row, mut out) = (self.0.rows.make_input_vec(), self.0.rows.make_output_vec());
                 let mut turned = vec![Complex32::default(); columns * size];
                 for (y, values) in source.rows().into_iter().enumerate() {
+                    // (−1)^(y+z) in real space centres the spectrum on y and z
                     let sign = parity(y + start + z + start);
                     row.fill(0.0);
                     row[start..start + edge].iter_mut().zip(values).for_each(|(to, from)| *to = from * sign);
@@ -218,6 +219,7 @@ impl Fft3 {
             }
             self.0.lines.process(&mut turned);
             for (z, mut row) in plane.rows_mut().into_iter().enumerate() {
+                // the origin of real space is at voxel N/2
                 let sign = |x: usize| parity(z + first + y + first + x);
                 row.iter_mut().enumerate().for_each(|(x, value)| *value = turned[x * size + first + z] * sign(x));
             }

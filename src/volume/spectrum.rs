@@ -61,7 +61,8 @@ impl Spectrum {
         let half = (ny / 2 + self.first) as f32;
         // body frequency = Rᵀ·(kx, ky, 0), in grid points
         let row = |row| {
-            f32x4::new([0, 1, 2, 3].map(|axis| if axis < 3 { (rotation[(row, axis)] * self.edge) as f32 } else { 0.0 }))
+            let points = |axis| (rotation[(row, axis)] * self.edge) as f32;
+            f32x4::new([points(0), points(1), points(2), 0.0])
         };
         Slice {
             data: self.data.as_slice().expect("standard layout"),
