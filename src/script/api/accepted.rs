@@ -84,6 +84,7 @@ pub const ACCEPTED: &[Accepted] = &[
     Accepted::of::<LocalResolutionOptions>("volume::local_resolution"),
     Accepted::of::<ProjectOptions>("volume::project"),
     Accepted::of::<DensityOptions>("volume::of_structure"),
+    Accepted::of::<DensityOptions>("volume::of_model"),
     Accepted::of::<TraceOptions>("model::trace").and(&["halves"]),
     Accepted::of::<model::RefineOptions>("model::refine"),
     Accepted::of::<model::RefineOptions>("model::corrected"),

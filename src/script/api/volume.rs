@@ -1,11 +1,13 @@
 //! `volume::` densities on a cubic grid.
 
+use nalgebra::Point3;
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::{Deserialize, Serialize};
 
 use super::array;
 use crate::images::{Images, Particles};
+use crate::model::Model;
 use crate::pose::Poses;
 use crate::script::{ScriptResult, fault, options, run, saved};
 use crate::store;
@@ -14,7 +16,7 @@ use crate::volume::{
     self, CorrectedFsc, Fsc, FscOptions, LocalResolutionOptions, ProjectOptions, ReconstructOptions, Volume,
 };
 
-/// Options of `of_structure`.
+/// Options of `of_structure` and `of_model`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DensityOptions {
@@ -218,12 +220,34 @@ pub mod api {
     #[rhai_fn(return_raw)]
     pub fn of_structure(call: NativeCallContext, structure: Structure, options: Map) -> ScriptResult<Volume> {
         let options: DensityOptions = options::parse(&call, &options)?;
-        super::density(&structure, &options)
+        super::density(&super::by_number(&structure), &options)
     }
 
     #[rhai_fn(name = "of_structure", return_raw)]
     pub fn of_structure_default(structure: Structure) -> ScriptResult<Volume> {
-        super::density(&structure, &DensityOptions::default())
+        super::density(&super::by_number(&structure), &DensityOptions::default())
+    }
+
+    /// A density with a Gaussian at each atom of a Model, its weight the intensity with which the atom was found: a density without noise, for which no
+    /// element need be known.
+    ///
+    /// * options: as for `of_structure`.
+    ///
+    /// ```rhai
+    /// let density = volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 24, pixel_size: 0.25 });
+    /// let atoms = model::trace(density, #{ species: ["C"] });
+    /// print(volume::correlation(volume::of_model(atoms, #{ edge: 24, pixel_size: 0.25 }), density));
+    /// print(volume::of_model(atoms));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn of_model(call: NativeCallContext, atoms: Model, options: Map) -> ScriptResult<Volume> {
+        let options: DensityOptions = options::parse(&call, &options)?;
+        super::density(&super::by_intensity(&atoms), &options)
+    }
+
+    #[rhai_fn(name = "of_model", return_raw)]
+    pub fn of_model_default(atoms: Model) -> ScriptResult<Volume> {
+        super::density(&super::by_intensity(&atoms), &DensityOptions::default())
     }
 
     /// Voxels along an edge.
@@ -357,14 +381,25 @@ fn fsc_map(fsc: &Fsc) -> Map {
     ])
 }
 
-fn density(structure: &Structure, options: &DensityOptions) -> ScriptResult<Volume> {
+/// A place and the weight of its Gaussian.
+type Weighted = (Point3<f64>, f64);
+
+fn by_number(structure: &Structure) -> Vec<Weighted> {
+    structure.atoms().iter().map(|atom| (atom.position, f64::from(atom.element.atomic_number()))).collect()
+}
+
+fn by_intensity(atoms: &Model) -> Vec<Weighted> {
+    atoms.atoms().iter().map(|atom| (atom.peak.position, atom.peak.intensity)).collect()
+}
+
+fn density(atoms: &[Weighted], options: &DensityOptions) -> ScriptResult<Volume> {
     let DensityOptions { edge, pixel_size, width } = *options;
     for (name, value) in [("pixel_size", pixel_size), ("width", width)] {
         if !(value.is_finite() && value > 0.0) {
             return Err(fault(format!("{name} must be a positive number of Å, not {value}")));
         }
     }
-    let radius = structure.atoms().iter().map(|atom| atom.position.coords.norm()).fold(0.0, f64::max);
+    let radius = atoms.iter().map(|(place, _)| place.coords.norm()).fold(0.0, f64::max);
     let edge = if edge == 0.0 { 1.6 * 2.0 * radius.max(1.0) } else { edge };
     let voxels = edge / pixel_size;
     if !(4.0..=LARGEST).contains(&voxels) {
@@ -372,8 +407,6 @@ fn density(structure: &Structure, options: &DensityOptions) -> ScriptResult<Volu
             "a cube of {edge} Å with voxels of {pixel_size} Å must have 4 to {LARGEST} an edge"
         )));
     }
-    let atoms: Vec<_> =
-        structure.atoms().iter().map(|atom| (atom.position, f64::from(atom.element.atomic_number()))).collect();
     let size = voxels.round() as usize;
-    Ok(volume::density_of_atoms(&atoms, width, size, edge / size as f64))
+    Ok(volume::density_of_atoms(atoms, width, size, edge / size as f64))
 }
