@@ -228,15 +228,17 @@ pub mod api {
         super::density(&super::by_number(&structure), &DensityOptions::default())
     }
 
-    /// A density with a Gaussian at each atom of a Model, its weight the intensity with which the atom was found: a density without noise, for which no
-    /// element need be known.
+    /// A density with a Gaussian at each atom of a Model, its weight the intensity of the atom.
+    ///
+    /// It has no noise, and no element need be known for it.
     ///
     /// * options: as for `of_structure`.
     ///
     /// ```rhai
     /// let density = volume::of_structure(structure::bundled("fept_1.5nm"), #{ edge: 24, pixel_size: 0.25 });
     /// let atoms = model::trace(density, #{ species: ["C"] });
-    /// print(volume::correlation(volume::of_model(atoms, #{ edge: 24, pixel_size: 0.25 }), density));
+    /// let again = volume::of_model(atoms, #{ edge: 24, pixel_size: 0.25 });
+    /// print(volume::correlation(again, density));
     /// print(volume::of_model(atoms));
     /// ```
     #[rhai_fn(return_raw)]
