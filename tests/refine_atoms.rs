@@ -108,12 +108,20 @@ fn what_cannot_be_refined_is_said_in_words() {
 
 /// Images of a random alloy at known poses, prepared and refined from the atoms that a density without noise shows.
 const ALLOY: &str = r#"
-    fn refined(truth, species, snr, seed) {
+    fn refined(truth, species, snr, seed, options) {
         let images = microscope::simulate(truth, microscope::paper(#{ cell_height: 50 }), #{ method: "kinematic", n: 60, size: 120, seed: seed })
             .invert().normalize().add_noise(#{ snr: snr, seed: seed });
         let particles = images.prepare(#{ diameter: truth.diameter() + 1, tolerance: 0 });
         let atoms = model::trace(volume::of_structure(truth), #{ species: species });
-        model::refine(atoms, particles, images.true_poses(), #{})
+        model::refine(atoms, particles, images.true_poses(), options)
+    }
+    // index of the true atom at a place, -1 where there is none
+    fn atom_at(place, truth) {
+        let places = truth.positions();
+        for j in 0..places.len() {
+            if (place[0] - places[j][0]) ** 2 + (place[1] - places[j][1]) ** 2 + (place[2] - places[j][2]) ** 2 < 1.0 { return j; }
+        }
+        -1
     }
 "#;
 
@@ -122,7 +130,7 @@ fn errors_are_as_large_as_they_are_said_to_be() {
     let script = r#"
         let truth = structure::bundled("fept_1.5nm");
         for seed in 1..=10 {
-            for pull in refined(truth, ["Fe", "Pt"], 0.5, seed).atoms.pulls(truth) { print(pull); }
+            for pull in refined(truth, ["Fe", "Pt"], 0.5, seed, #{}).atoms.pulls(truth) { print(pull); }
         }
     "#;
     let pulls = numbers(&[ALLOY, script].concat(), &[]);
@@ -139,16 +147,12 @@ fn elements_are_as_sure_as_they_are_said_to_be() {
         for pair in [[["Pd", "Pt"], 0.006], [["Cd", "Se"], 0.008]] {
             for seed in 1..=8 {
                 let truth = structure::fcc([pair[0][0]], 3.9).sphere(15).alloyed(pair[0], #{ seed: seed });
-                let atoms = refined(truth, pair[0], pair[1], seed).atoms;
+                let atoms = refined(truth, pair[0], pair[1], seed, #{}).atoms;
                 let found = atoms.structure();
                 let probability = atoms.columns().probability;
-                for i in 0..atoms.len() {
-                    let place = found.positions()[i];
-                    for j in 0..truth.len() {
-                        let other = truth.positions()[j];
-                        let square = (place[0] - other[0]) ** 2 + (place[1] - other[1]) ** 2 + (place[2] - other[2]) ** 2;
-                        if square < 1.0 { print(`${probability[i]} ${if found.species()[i] == truth.species()[j] { 1 } else { 0 }}`); }
-                    }
+                for (place, i) in found.positions() {
+                    let j = atom_at(place, truth);
+                    if j >= 0 { print(`${probability[i]} ${if found.species()[i] == truth.species()[j] { 1 } else { 0 }}`); }
                 }
             }
         }
@@ -162,6 +166,45 @@ fn elements_are_as_sure_as_they_are_said_to_be() {
     let curve: Vec<[f64; 3]> =
         (0..3).map(|bin| [said[bin] / count[bin], right[bin] / count[bin], count[bin]]).collect();
     assert!(curve.iter().all(|[said, right, count]| *count > 100.0 && (said - right).abs() < 0.05), "{curve:?}");
+}
+
+/// Images so faint that a nickel atom is a few times as strong as the noise: at poses that are known they show more, and no atom gains from the noise about it.
+#[test]
+fn poses_that_are_known_are_kept_and_faint_atoms_are_as_strong_as_bright_ones() {
+    let script = r#"
+        // mean squares of the intensities of nickel and platinum, the noise taken off, and how many atoms are taken for the right element
+        fn seen(snr, seeds, options) {
+            let squares = #{ Ni: 0.0, Pt: 0.0 };
+            let right = 0;
+            for seed in seeds {
+                let truth = structure::fcc(["Pt"], 3.9).sphere(15).alloyed(["Ni", "Pt"], #{ seed: seed });
+                let atoms = refined(truth, ["Ni", "Pt"], snr, seed, options).atoms;
+                let columns = atoms.columns();
+                let species = atoms.structure().species();
+                for (place, i) in atoms.structure().positions() {
+                    let j = atom_at(place, truth);
+                    if j < 0 { continue; }
+                    squares[truth.species()[j]] += (columns.intensity[i] ** 2 - columns.sigma_intensity[i] ** 2) / truth.composition()[truth.species()[j]];
+                    if species[i] == truth.species()[j] { right += 1; }
+                }
+            }
+            `${(squares.Ni / squares.Pt).sqrt()} ${right}`
+        }
+        let known = #{ refine_poses: false };
+        print(seen(0.05, [1], known));
+        print(seen(0.003, 1..=6, known));
+        print(seen(0.003, 1..=6, #{}));
+        let truth = structure::bundled("fept_1.5nm");
+        let kept = refined(truth, ["Fe", "Pt"], 0.1, 1, known).poses;
+        let moved = refined(truth, ["Fe", "Pt"], 0.1, 1, #{}).poses;
+        let given = microscope::simulate(truth, microscope::paper(), #{ method: "kinematic", n: 60, size: 120, seed: 1 }).true_poses();
+        print(`${if kept.quaternions() == given.quaternions() { 1 } else { 0 }} ${if moved.quaternions() == given.quaternions() { 1 } else { 0 }}`);
+    "#;
+    let result = numbers(&[ALLOY, script].concat(), &[]);
+    let [bright, _, faint, with_known, _, with_refined, kept, moved] = result[..] else { panic!("{result:?}") };
+    assert!((faint / bright - 1.0).abs() < 0.045, "{result:?}");
+    assert!(with_known > with_refined, "{result:?}");
+    assert_eq!((kept, moved), (1.0, 0.0), "{result:?}");
 }
 
 /// Faint atoms beside bright ones: a density of few noisy images leaves some of them below its noise cut.

@@ -92,23 +92,27 @@ impl Matrix {
         self
     }
 
-    /// Adds what keeps the particle as a whole in its place, and the mean of each group's amplitudes and B factors as it is.
-    pub fn held(mut self, atoms: &Atoms) -> Self {
+    /// Adds what keeps the particle as a whole in its place: poses make up for its motion.
+    pub fn at_rest(mut self, atoms: &Atoms) -> Self {
         let (count, width) = (atoms.len(), self.unknowns.len());
-        if self.unknowns.starts_with(&[0, 1, 2]) {
-            let center = atoms.positions.iter().sum::<Vector3<f64>>() / count.max(1) as f64;
-            let mut motions = DMatrix::zeros(width * count, 6);
-            for (a, position) in atoms.positions.iter().enumerate() {
-                for axis in 0..3 {
-                    let along = Vector3::ith(axis, 1.0);
-                    motions.fixed_view_mut::<3, 1>(width * a, axis).copy_from(&along);
-                    motions.fixed_view_mut::<3, 1>(width * a, 3 + axis).copy_from(&along.cross(&(position - center)));
-                }
+        let center = atoms.positions.iter().sum::<Vector3<f64>>() / count.max(1) as f64;
+        let mut motions = DMatrix::zeros(width * count, 6);
+        for (a, position) in atoms.positions.iter().enumerate() {
+            for axis in 0..3 {
+                let along = Vector3::ith(axis, 1.0);
+                motions.fixed_view_mut::<3, 1>(width * a, axis).copy_from(&along);
+                motions.fixed_view_mut::<3, 1>(width * a, 3 + axis).copy_from(&along.cross(&(position - center)));
             }
-            let motions = motions.qr().q();
-            let hold = HOLD * (0..3).map(|axis| self.mean_of(axis)).sum::<f64>() / 3.0;
-            self.values.gemm(hold, &motions, &motions.transpose(), 1.0);
         }
+        let motions = motions.qr().q();
+        let hold = HOLD * (0..3).map(|axis| self.mean_of(axis)).sum::<f64>() / 3.0;
+        self.values.gemm(hold, &motions, &motions.transpose(), 1.0);
+        self
+    }
+
+    /// Adds what keeps the mean of each group's amplitudes and B factors as it is: transfers make up for it.
+    pub fn held(mut self, atoms: &Atoms) -> Self {
+        let width = self.unknowns.len();
         let shapes = (0..width).filter(|&i| self.unknowns[i] >= AMPLITUDE);
         for i in shapes {
             let mean = self.mean_of(i);
@@ -161,7 +165,7 @@ impl Curvature {
         self.factors.solve(&gradient.component_mul(&self.units)).component_mul(&self.units)
     }
 
-    /// Standard deviation of each atom's position along an axis, mean of the three \[Å\], the particle as a whole at rest.
+    /// Standard deviation of each atom's position along an axis, mean of the three \[Å\].
     pub fn position_deviations(&self) -> Vec<f64> {
         let mean = |of_atom: &[f64]| (of_atom[..3].iter().map(|sigma| sigma * sigma).sum::<f64>() / 3.0).sqrt();
         self.deviations.chunks_exact(self.unknowns.len()).map(mean).collect()

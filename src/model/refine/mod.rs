@@ -45,6 +45,8 @@ pub struct RefineOptions {
     pub rounds: usize,
     /// Energy of the electrons \[kV\]; default 200.
     pub energy: f64,
+    /// Whether poses are refined too; default true. Where they are known, as those of a tilt series, faint images do not lead them astray.
+    pub refine_poses: bool,
     /// Largest shift allowed \[Å\], farther ones are pulled back to it; default 2.0.
     pub max_shift: f64,
     /// Parts of the species, lightest first, any scale; default: left to the intensities.
@@ -55,7 +57,15 @@ pub struct RefineOptions {
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { low_pass: None, rounds: 30, energy: 200.0, max_shift: 2.0, composition: None, trend: TrendChoice::Auto }
+        Self {
+            low_pass: None,
+            rounds: 30,
+            energy: 200.0,
+            refine_poses: true,
+            max_shift: 2.0,
+            composition: None,
+            trend: TrendChoice::Auto,
+        }
     }
 }
 

@@ -69,7 +69,7 @@ pub mod api {
     ///
     /// * `atoms`, `poses`: of the same reconstruction; `particles`: the images it was made from.
     /// * options: `low_pass` (Å, default 1.0, or what the particles carry), resolution to which images and atoms are compared; `rounds` (default 30), at most; `energy` (kV, default
-    ///   200); `max_shift` (Å, default 2.0); `trend` and `composition` (parts, lightest element first) as for `trace`.
+    ///   200); `refine_poses` (default true), false where they are known, as those of a tilt series; `max_shift` (Å, default 2.0); `trend` and `composition` (parts, lightest element first) as for `trace`.
     ///
     /// In each round the transfer function of each element is found from the images, with the defocus that an atom has by its height along the beam; then
     /// poses and contrasts; then all positions and strengths. After three rounds with one transfer for all, elements are told apart anew by the strengths; from then on
