@@ -192,8 +192,8 @@ fn poses_that_are_known_are_kept_and_faint_atoms_are_as_strong_as_bright_ones() 
         }
         let known = #{ refine_poses: false };
         print(seen(0.05, [1], known));
-        print(seen(0.003, 1..=6, known));
-        print(seen(0.003, 1..=6, #{}));
+        print(seen(0.003, 1..=4, known));
+        print(seen(0.003, 1..=4, #{}));
         let truth = structure::bundled("fept_1.5nm");
         let kept = refined(truth, ["Fe", "Pt"], 0.1, 1, known).poses;
         let moved = refined(truth, ["Fe", "Pt"], 0.1, 1, #{}).poses;
